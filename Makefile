@@ -1,0 +1,55 @@
+# Everything a newcomer needs: make build, make test. Both work on a fresh clone.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+export DO_NOT_TRACK = 1
+
+.PHONY: build test lint docs explain sample clean requirements
+.DEFAULT_GOAL := build
+
+# The pinned environment: what a run needs, and what a developer needs beside it.
+$(VENV)/run.stamp: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	touch $@
+
+# Seeds, models and their tests over the sample extracts, or over EXTRACTS_DIR, into WAREHOUSE_DIR.
+build: $(VENV)/run.stamp
+	$(BIN)/dbt build
+
+# Everything that proves the project: lint, a build with unit and data tests, pytest.
+test: lint
+	rm -rf target/test-warehouse
+	EXTRACTS_DIR= AS_OF_DATE= WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet
+	EXTRACTS_DIR= AS_OF_DATE= TEST_WAREHOUSE_DIR=target/test-warehouse $(BIN)/pytest --numprocesses=auto
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	EXTRACTS_DIR= AS_OF_DATE= WAREHOUSE_DIR=target/lint-warehouse $(BIN)/sqlfluff lint --processes 2 models tests analyses
+
+# The project's documentation as a site: target/index.html, served by `dbt docs serve`.
+docs: $(VENV)/run.stamp
+	$(BIN)/dbt docs generate
+
+# make explain JOB=j-…   or   make explain CUSTOMER=… MONTH=2026-08   (CUSTOMER beside JOB where the id is ambiguous)
+explain: $(VENV)/run.stamp
+	@$(BIN)/python scripts/explain.py $(if $(JOB),--job '$(JOB)') $(if $(CUSTOMER),--customer '$(CUSTOMER)') \
+		$(if $(MONTH),--month '$(MONTH)')
+
+# Writes the sample extracts anew from the script that tells their story.
+sample: $(VENV)/run.stamp
+	$(BIN)/python scripts/make_sample_extracts.py
+
+# Pins the dependencies of pyproject.toml anew.
+COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras
+requirements: $(VENV)/dev.stamp
+	$(COMPILE) --output-file=requirements.txt pyproject.toml
+	$(COMPILE) --extra=dev --allow-unsafe --output-file=requirements-dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) target logs warehouse

@@ -1,0 +1,131 @@
+{#- What an engine does differently, each with the values that tests/data/engine_macros.sql compares it with. -#}
+
+{% macro to_utc(column) -%}
+    {{ return(adapter.dispatch('to_utc')(column)) }}
+{%- endmacro %}
+
+{#- A text by ISO 8601, or a typed time, as a TIMESTAMP in UTC; without an offset it is UTC (the session's time zone).
+    null when it can't be read, or when it lies outside 1900 to 2199: a typo, or a mark such as infinity. -#}
+{% macro duckdb__to_utc(column) -%}
+    {%- set read = "timezone('UTC', try_cast(" ~ column ~ " as timestamptz))" -%}
+    case when year({{ read }}) between 1900 and 2199 then {{ read }} end
+{%- endmacro %}
+
+
+{% macro local_date(column) -%}
+    {{ return(adapter.dispatch('local_date')(column)) }}
+{%- endmacro %}
+
+{#- The calendar date of a UTC timestamp in the reporting time zone. -#}
+{% macro duckdb__local_date(column) -%}
+    {%- set time_zone = var('reporting_timezone') -%}
+    {%- if time_zone == 'UTC' -%}
+    cast({{ column }} as date)
+    {%- else -%}
+    cast(timezone({{ literal(time_zone) }}, timezone('UTC', {{ column }})) as date)
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro to_whole_number(column) -%}
+    {{ return(adapter.dispatch('to_whole_number')(column)) }}
+{%- endmacro %}
+
+{#- A text or number as BIGINT; null when it can't be read or has a fraction. '3.0' is 3: that is how a table tool
+    writes a whole number in a column with gaps. -#}
+{% macro duckdb__to_whole_number(column) -%}
+    case
+        when try_cast({{ column }} as decimal(38, 9)) = floor(try_cast({{ column }} as decimal(38, 9)))
+            then try_cast(try_cast({{ column }} as decimal(38, 9)) as bigint)
+    end
+{%- endmacro %}
+
+
+{% macro is_matching(column, pattern) -%}
+    {{ return(adapter.dispatch('is_matching')(column, pattern)) }}
+{%- endmacro %}
+
+{#- Whether the whole text matches the regular expression. -#}
+{% macro duckdb__is_matching(column, pattern) -%}
+    regexp_full_match({{ column }}, {{ literal(pattern) }})
+{%- endmacro %}
+
+
+{% macro row_hash(columns) -%}
+    {{ return(adapter.dispatch('row_hash')(columns)) }}
+{%- endmacro %}
+
+{#- A 64-bit hash of some columns, for finding candidates cheaply: equal rows have equal hashes, not the other way. -#}
+{% macro duckdb__row_hash(columns) -%}
+    hash({{ columns | join(', ') }})
+{%- endmacro %}
+
+
+{% macro distinct_small_numbers(column) -%}
+    {{ return(adapter.dispatch('distinct_small_numbers')(column)) }}
+{%- endmacro %}
+
+{#- How many different values from 0 to 63 a group holds: a bit for each, much cheaper than count(distinct). -#}
+{% macro duckdb__distinct_small_numbers(column) -%}
+    bit_count(bit_or(cast(1 as ubigint) << cast({{ column }} as ubigint)))
+{%- endmacro %}
+
+
+{% macro row_as_json(columns) -%}
+    {{ return(adapter.dispatch('row_as_json')(columns)) }}
+{%- endmacro %}
+
+{#- A row's columns as the text of a JSON object. -#}
+{% macro duckdb__row_as_json(columns) -%}
+    cast(json_object({% for column in columns %}'{{ column }}', {{ column }}{{ ', ' if not loop.last }}{% endfor %}) as varchar)
+{%- endmacro %}
+
+
+{% macro json_text(column, path) -%}
+    {{ return(adapter.dispatch('json_text')(column, path)) }}
+{%- endmacro %}
+
+{#- The value at a dotted path of a JSON text, as text; null where nothing is there. -#}
+{% macro duckdb__json_text(column, path) -%}
+    json_extract_string({{ column }}, {{ literal('$."' ~ path.split('.') | join('"."') ~ '"') }})
+{%- endmacro %}
+
+
+{% macro json_array_length_at(column, path) -%}
+    {{ return(adapter.dispatch('json_array_length_at')(column, path)) }}
+{%- endmacro %}
+
+{#- The length of the JSON array at a dotted path; null where no array is there. -#}
+{% macro duckdb__json_array_length_at(column, path) -%}
+    {%- set json_path = literal('$."' ~ path.split('.') | join('"."') ~ '"') -%}
+    case
+        when json_type({{ column }}, {{ json_path }}) = 'ARRAY'
+            then json_array_length({{ column }}, {{ json_path }})
+    end
+{%- endmacro %}
+
+
+{% macro json_elements(relation, column, keep) -%}
+    {{ return(adapter.dispatch('json_elements')(relation, column, keep)) }}
+{%- endmacro %}
+
+{#- One row per element of the JSON array in `column`, with its position from 0 (element_index) and its JSON text
+    (element), beside the columns to keep. A row whose column is null or no array has no elements. -#}
+{% macro duckdb__json_elements(relation, column, keep) -%}
+    select
+        {{ keep | join(', ') }},
+        unnest(range(cast(json_array_length({{ column }}) as bigint))) as element_index,
+        cast(unnest(from_json({{ column }}, '["JSON"]')) as varchar) as element
+    from {{ relation }}
+    where json_type({{ column }}) = 'ARRAY'
+{%- endmacro %}
+
+
+{% macro date_spine(start_date, end_date, part) -%}
+    {{ return(adapter.dispatch('date_spine')(start_date, end_date, part)) }}
+{%- endmacro %}
+
+{#- The dates from start to end, both included, by day or by month, as an expression that yields a row each. -#}
+{% macro duckdb__date_spine(start_date, end_date, part) -%}
+    cast(unnest(generate_series(cast({{ start_date }} as timestamp), cast({{ end_date }} as timestamp), interval '1' {{ part }})) as date)
+{%- endmacro %}

@@ -1,0 +1,29 @@
+{#- Run hook, first: counting options that can't be meant stop the run before it starts. -#}
+{% macro check_options() -%}
+    {%- if execute -%}
+        {%- set time_zone = var('reporting_timezone') -%}
+        {%- if not run_query("select count(*) from pg_timezone_names() where name = " ~ literal(time_zone)).columns[0].values()[0] -%}
+            {{ exceptions.raise_compiler_error("The var reporting_timezone is '" ~ time_zone ~ "', which is no IANA time zone such as Europe/Berlin.") }}
+        {%- endif -%}
+        {%- for name in ['count_test_jobs', 'unruled_app_is_eligible', 'unknown_app_is_eligible'] if var(name) not in [true, false] -%}
+            {{ exceptions.raise_compiler_error("The var " ~ name ~ " is '" ~ var(name) ~ "': it must be true or false.") }}
+        {%- endfor -%}
+        {%- if var('task_terms') not in ['T1', 'T2', 'T3'] -%}
+            {{ exceptions.raise_compiler_error("The var task_terms is '" ~ var('task_terms') ~ "': it must be T1, T2 or T3.") }}
+        {%- endif -%}
+        {%- if var('admin_account_ids') is string or var('admin_account_ids') is not iterable -%}
+            {{ exceptions.raise_compiler_error("The var admin_account_ids must be a list of account ids.") }}
+        {%- endif -%}
+        {%- for name, value in [('AS_OF_DATE', as_of_option()), ('rules_as_of', var('rules_as_of', none))] if value -%}
+            {%- if run_query("select try_cast(" ~ literal(value) ~ " as date) is null or not regexp_full_match(" ~ literal(value) ~ ", '\\d{4}-\\d{2}-\\d{2}')").columns[0].values()[0] -%}
+                {{ exceptions.raise_compiler_error(name ~ " is '" ~ value ~ "': it must be a date, YYYY-MM-DD.") }}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The date given as "as of", by var or environment; an empty text when none is. -#}
+{% macro as_of_option() -%}
+    {{ return(var('as_of_date', none) or env_var('AS_OF_DATE', '')) }}
+{%- endmacro %}

@@ -1,0 +1,61 @@
+{#- Publishing: the build works on its own database; what people open is replaced in one step, or not at all. -#}
+
+{% macro published_path() -%}
+    {{ return(env_var('WAREHOUSE_DIR', 'warehouse') ~ '/usage.duckdb') }}
+{%- endmacro %}
+
+
+{#- Run hook, last. Publishes when the whole project was built and every node succeeded, and says where it is. -#}
+{% macro publish(results) -%}
+    {%- if execute and flags.WHICH == 'build' -%}
+        {%- set failed = results | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list -%}
+        {%- if failed or invocation_args_dict.get('select') or invocation_args_dict.get('exclude') or invocation_args_dict.get('resource_types') -%}
+            {%- do log("Not published: " ~ (failed | length ~ " nodes failed or were skipped" if failed else "only a part of the project was built") ~ ". " ~ published_path() ~ " is as it was.", info=True) -%}
+        {%- else -%}
+            {#- views over files of this machine mean nothing to readers -#}
+            {%- do run_query("drop schema if exists extracts cascade") -%}
+            {%- do run_query("checkpoint") -%}
+            {%- set problem = run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ")").columns[0].values()[0] -%}
+            {%- if problem -%}
+                {{ exceptions.raise_compiler_error("Not published: " ~ problem) }}
+            {%- endif -%}
+            {%- do summarize() -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The newest month's totals, and what a person should look at. -#}
+{% macro summarize() -%}
+    {%- set months = run_query("select usage_month, count(*), sum(tasks), sum(business_actions), sum(api_calls), sum(pages_processed), sum(events_processed), sum(mcp_calls), sum(genie_actions), sum(go_seats), sum(workflow_app_seats) from marts.monthly_customer_usage where is_current_month group by usage_month") -%}
+    {%- set findings = run_query("select (select count(*) from audit.quarantined_rows), (select count(*) from audit.findings)").rows[0] -%}
+    {%- do log("", info=True) -%}
+    {%- do log("Published " ~ published_path(), info=True) -%}
+    {%- for month in months.rows -%}
+        {%- do log("Usage in " ~ month[0].strftime('%B %Y') ~ ", " ~ month[1] ~ " customers:", info=True) -%}
+        {%- for name in ['tasks', 'business actions', 'API calls', 'pages processed', 'events processed', 'MCP calls', 'genie actions', 'GO seats', 'workflow app seats'] -%}
+            {%- do log("  " ~ "{:>12,}".format(month[loop.index + 1] | int) ~ "  " ~ name, info=True) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- do log("  " ~ "{:>12,}".format(findings[0]) ~ "  rows in audit.quarantined_rows, " ~ "{:,}".format(findings[1]) ~ " in audit.findings", info=True) -%}
+{%- endmacro %}
+
+
+{#- Brings a schema that others keep in the published database into the build's own: the extracts of the var
+    extracts_schema. Being copied with every build, it is still there after the published file was replaced. -#}
+{% macro bring_schema(schema) -%}
+    {%- set pattern = published_path() | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]') -%}
+    {%- if run_query("select count(*) from glob(" ~ literal(pattern) ~ ")").columns[0].values()[0] -%}
+        {%- do run_query("attach " ~ literal(published_path()) ~ " as published (read_only)") -%}
+        {%- set tables = run_query("select table_name from duckdb_tables() where database_name = 'published' and schema_name = " ~ literal(schema)) -%}
+        {%- if tables.rows -%}
+            {%- do run_query("drop schema if exists " ~ adapter.quote(schema) ~ " cascade") -%}
+            {%- do run_query("create schema " ~ adapter.quote(schema)) -%}
+        {%- endif -%}
+        {%- for row in tables.rows -%}
+            {%- set table = adapter.quote(schema) ~ "." ~ adapter.quote(row[0]) -%}
+            {%- do run_query("create table " ~ table ~ " as select * from published." ~ table) -%}
+        {%- endfor -%}
+        {%- do run_query("detach published") -%}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,60 @@
+{#- Pieces of SQL that read the same on every engine. -#}
+
+{#- A text as an SQL literal, whatever is in it. -#}
+{% macro literal(value) -%}
+    {{ return("'" ~ (value | string).replace("'", "''") ~ "'") }}
+{%- endmacro %}
+
+
+{#- A rule row's half-open validity: in force from effective_from until, excluding, effective_to. -#}
+{% macro is_in_force(alias, on_date) -%}
+    {{ alias }}.effective_from <= {{ on_date }}
+    and ({{ alias }}.effective_to is null or {{ on_date }} < {{ alias }}.effective_to)
+{%- endmacro %}
+
+
+{#- The date whose rules decide a unit of work: its own, unless the var rules_as_of fixes one for all. -#}
+{% macro rule_date(own_date) -%}
+    {%- if var('rules_as_of', none) -%}
+    cast({{ literal(var('rules_as_of')) }} as date)
+    {%- else -%}
+    {{ own_date }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A calendar date as contracts and reports write it: '2026-01-31', or that day's midnight without an offset, is that
+    date in every time zone; a month, '2026-01', is its first day; any other time is the date it has in the reporting
+    time zone. -#}
+{% macro to_date(column) -%}
+    coalesce(
+        try_cast(
+            case
+                when {{ is_matching('cast(' ~ column ~ ' as varchar)', '[0-9]{4}-[0-9]{2}') }}
+                    then cast({{ column }} as varchar) || '-01'
+                when {{ is_matching('cast(' ~ column ~ ' as varchar)', '[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]00:00(:00([.]0+)?)?)?') }}
+                    then substr(cast({{ column }} as varchar), 1, 10)
+            end as date
+        ),
+        {{ local_date(to_utc(column)) }}
+    )
+{%- endmacro %}
+
+
+{#- Whether an account is one of the partner's own workspaces (G13). -#}
+{% macro is_admin_account(column) -%}
+    {%- set accounts = var('admin_account_ids') -%}
+    {%- if accounts -%}
+    {{ column }} in ({% for account in accounts %}{{ literal(account) }}{{ ', ' if not loop.last }}{% endfor %})
+    {%- else -%}
+    false
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The text by which two deliveries of a row that agree in everything else are put in order (G9). -#}
+{% macro row_text(columns) -%}
+    {%- for column in columns -%}
+    coalesce(cast({{ column }} as varchar), ''){{ " || '|' || " if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

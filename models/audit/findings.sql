@@ -1,0 +1,224 @@
+with
+
+jobs as (
+
+    select * from {{ ref('metered_jobs') }}
+
+),
+
+contexts as (
+
+    select * from {{ ref('job_billing_contexts') }}
+
+),
+
+steps as (
+
+    select * from {{ ref('metered_steps') }}
+
+),
+
+requests as (
+
+    select * from {{ ref('metered_requests') }}
+
+),
+
+default_applied as (
+
+    select
+        'default applied' as finding,
+        rule_id,
+        customer_id,
+        adapter_name as subject,
+        case when metric is null then 'not counted' else 'counted' end || ' by default' as detail,
+        cast(count(*) as bigint) as occurrences
+    from steps
+    where is_default_applied
+    group by customer_id, adapter_name, metric, rule_id
+
+),
+
+count_missing as (
+
+    select
+        'count missing' as finding,
+        rule_id,
+        customer_id,
+        job_id as subject,
+        'line ' || cast(line_index as varchar) || ' says no ' || metric as detail,
+        cast(1 as bigint) as occurrences
+    from steps
+    where is_count_missing
+
+),
+
+contradictory_delivery as (
+
+    select
+        'contradictory delivery' as finding,
+        'G9' as rule_id,
+        customer_id,
+        job_id as subject,
+        'deliveries with the same extracted_at differ' as detail,
+        cast(1 as bigint) as occurrences
+    from {{ ref('stg_jobs') }}
+    where is_contradictory
+
+),
+
+unsure_call as (
+
+    select
+        case
+            when is_in_cycle then 'call cycle'
+            when is_orphan then 'function without caller'
+            else 'mixed calls'
+        end as finding,
+        context_rule_id as rule_id,
+        customer_id,
+        job_id as subject,
+        'read as ' || billing_context as detail,
+        cast(1 as bigint) as occurrences
+    from contexts
+    where is_in_cycle or is_orphan or is_mixed_call
+
+),
+
+unknown_recipe_type as (
+
+    select
+        'unknown recipe type' as finding,
+        cast(null as varchar) as rule_id,
+        customer_id,
+        recipe_id as subject,
+        'read as ' || coalesce(recipe_type, 'its jobs say') as detail,
+        cast(1 as bigint) as occurrences
+    from {{ ref('recipe_types_listed') }}
+    where is_unknown_word
+
+),
+
+request_without_its_job as (
+
+    select
+        'request without its job' as finding,
+        rule_id,
+        customer_id,
+        request_id as subject,
+        'job ' || job_id || ' is in no extract' as detail,
+        cast(1 as bigint) as occurrences
+    from requests
+    where rule_id = 'R-JOB' and not is_job_known
+
+),
+
+jobs_with_steps as (
+
+    select distinct
+        customer_id,
+        job_id
+    from steps
+
+),
+
+-- Its usage is unknown: the platform leaves out the lines of a job whose file would grow too large.
+job_without_steps as (
+
+    select
+        'job without steps' as finding,
+        cast(null as varchar) as rule_id,
+        jobs.customer_id,
+        jobs.job_id as subject,
+        jobs.status
+        || coalesce(', the platform says ' || cast(jobs.action_count as varchar) || ' actions', '') as detail,
+        cast(1 as bigint) as occurrences
+    from jobs
+    left join jobs_with_steps
+        on
+            jobs.customer_id = jobs_with_steps.customer_id
+            and jobs.job_id = jobs_with_steps.job_id
+    where
+        jobs.is_finished
+        and not jobs.is_poll_error
+        and jobs_with_steps.job_id is null
+
+),
+
+unpriced_metric as (
+
+    select
+        'unpriced metric' as finding,
+        cast(null as varchar) as rule_id,
+        customer_id,
+        metric || coalesce(' ' || call_type, '') as subject,
+        'no ratio in force in ' || cast(usage_month as varchar) as detail,
+        unpriced_quantity as occurrences
+    from {{ ref('monthly_credits') }}
+    where is_unpriced
+
+),
+
+overlapping_terms as (
+
+    select
+        'overlapping subscriptions' as finding,
+        cast(null as varchar) as rule_id,
+        earlier.customer_id,
+        cast(later.effective_from as varchar) as subject,
+        'begins within the term from ' || cast(earlier.effective_from as varchar) as detail,
+        cast(1 as bigint) as occurrences
+    from {{ ref('stg_subscriptions') }} as earlier
+    inner join {{ ref('stg_subscriptions') }} as later
+        on
+            earlier.customer_id = later.customer_id
+            and earlier.effective_from < later.effective_from
+            and (earlier.effective_to is null or earlier.effective_to > later.effective_from)
+
+),
+
+overlapping_ratios as (
+
+    select
+        'overlapping credit ratios' as finding,
+        cast(null as varchar) as rule_id,
+        cast(null as varchar) as customer_id,
+        earlier.metric || coalesce(' ' || earlier.call_type, '') as subject,
+        'the ratio from ' || cast(later.effective_from as varchar) || ' begins within the one from '
+        || cast(earlier.effective_from as varchar) as detail,
+        cast(1 as bigint) as occurrences
+    from {{ ref('stg_credit_ratios') }} as earlier
+    inner join {{ ref('stg_credit_ratios') }} as later
+        on
+            earlier.metric = later.metric
+            and earlier.call_type is not distinct from later.call_type
+            and earlier.effective_from < later.effective_from
+            and (earlier.effective_to is null or earlier.effective_to > later.effective_from)
+
+),
+
+findings as (
+
+    select * from default_applied
+    union all
+    select * from count_missing
+    union all
+    select * from contradictory_delivery
+    union all
+    select * from unsure_call
+    union all
+    select * from unknown_recipe_type
+    union all
+    select * from request_without_its_job
+    union all
+    select * from job_without_steps
+    union all
+    select * from unpriced_metric
+    union all
+    select * from overlapping_terms
+    union all
+    select * from overlapping_ratios
+
+)
+
+select * from findings

@@ -1,0 +1,55 @@
+with
+
+customers as (
+
+    select * from {{ ref('stg_customers') }}
+    where is_latest
+
+),
+
+active_accounts as (
+
+    select
+        customer_id,
+        'job' as seen_as,
+        usage_date
+    from {{ ref('metered_jobs') }}
+
+    union all
+
+    select
+        customer_id,
+        'request' as seen_as,
+        usage_date
+    from {{ ref('metered_requests') }}
+
+    union all
+
+    select
+        customer_id,
+        'seat' as seen_as,
+        usage_date
+    from {{ ref('metered_seats') }}
+
+),
+
+unlisted_customers as (
+
+    select
+        active_accounts.customer_id,
+        min(active_accounts.usage_date) as first_usage_date,
+        max(active_accounts.usage_date) as last_usage_date,
+        count(*) filter (where active_accounts.seen_as = 'job') as jobs,
+        count(*) filter (where active_accounts.seen_as = 'request') as requests,
+        count(*) filter (where active_accounts.seen_as = 'seat') as seat_days
+
+    from active_accounts
+    left join customers on active_accounts.customer_id = customers.customer_id
+    where
+        customers.customer_id is null
+        and not {{ is_admin_account('active_accounts.customer_id') }}
+    group by active_accounts.customer_id
+
+)
+
+select * from unlisted_customers

@@ -1,0 +1,153 @@
+with
+
+steps as (
+
+    select * from {{ ref('metered_steps') }}
+
+),
+
+jobs as (
+
+    select * from {{ ref('metered_jobs') }}
+
+),
+
+requests as (
+
+    select * from {{ ref('metered_requests') }}
+
+),
+
+seats as (
+
+    select * from {{ ref('metered_seats') }}
+
+),
+
+metrics as (
+
+    select * from {{ ref('metrics') }}
+
+),
+
+-- One pass over the steps for both ways of measuring them.
+steps_rolled_up as (
+
+    select
+        customer_id,
+        usage_date,
+        environment_type,
+        recipe_id,
+        metric,
+        cast(sum(quantity) as bigint) as quantity,
+        cast(sum(tasks) as bigint) as tasks
+    from steps
+    where usage_date is not null
+    group by customer_id, usage_date, environment_type, recipe_id, metric
+
+),
+
+counted as (
+
+    select
+        customer_id,
+        usage_date,
+        environment_type,
+        recipe_id,
+        metric,
+        cast(null as varchar) as call_type,
+        quantity
+    from steps_rolled_up
+    where metric is not null
+
+    union all
+
+    select
+        customer_id,
+        usage_date,
+        environment_type,
+        recipe_id,
+        'tasks' as metric,
+        cast(null as varchar) as call_type,
+        tasks as quantity
+    from steps_rolled_up
+
+    union all
+
+    select
+        customer_id,
+        usage_date,
+        environment_type,
+        recipe_id,
+        metric,
+        call_type,
+        quantity
+    from jobs
+    where metric is not null
+
+    union all
+
+    select
+        customer_id,
+        usage_date,
+        cast(null as varchar) as environment_type,
+        recipe_id,
+        metric,
+        call_type,
+        quantity
+    from requests
+    where metric is not null
+
+    union all
+
+    select
+        customer_id,
+        usage_date,
+        cast(null as varchar) as environment_type,
+        recipe_id,
+        'tasks' as metric,
+        cast(null as varchar) as call_type,
+        tasks as quantity
+    from requests
+
+    union all
+
+    select
+        customer_id,
+        usage_date,
+        cast(null as varchar) as environment_type,
+        cast(null as varchar) as recipe_id,
+        metric,
+        cast(null as varchar) as call_type,
+        quantity
+    from seats
+
+),
+
+-- The partner's own workspaces are in no customer figure (G13).
+usage_by_capability as (
+
+    select
+        counted.customer_id,
+        counted.usage_date,
+        counted.environment_type,
+        counted.recipe_id,
+        metrics.capability,
+        counted.metric,
+        counted.call_type,
+        cast(sum(counted.quantity) as bigint) as quantity
+
+    from counted
+    inner join metrics
+        on
+            counted.metric = metrics.metric
+            and {{ is_in_force('metrics', rule_date('counted.usage_date')) }}
+    where not {{ is_admin_account('counted.customer_id') }}
+    group by
+        counted.customer_id, counted.usage_date, counted.environment_type, counted.recipe_id,
+        metrics.capability, counted.metric, counted.call_type
+    having sum(counted.quantity) > 0
+
+)
+
+select * from usage_by_capability

@@ -1,0 +1,75 @@
+with
+
+steps as (
+
+    select * from {{ ref('stg_steps') }}
+
+),
+
+jobs as (
+
+    select
+        customer_id,
+        job_id,
+        rule_date
+    from {{ ref('job_recipe_types') }}
+
+),
+
+call_operations as (
+
+    select * from {{ ref('call_operations') }}
+
+),
+
+control_keywords as (
+
+    select * from {{ ref('control_keywords') }}
+
+),
+
+-- A call says how it was made whether or not it succeeded; a skipped one was not made.
+calls as (
+
+    select
+        steps.customer_id,
+        steps.job_id,
+        steps.called_recipe_id,
+        call_operations.call_mode
+
+    from steps
+    inner join jobs
+        on
+            steps.customer_id = jobs.customer_id
+            and steps.job_id = jobs.job_id
+    inner join call_operations
+        on
+            steps.adapter_name = call_operations.adapter_name
+            and steps.adapter_operation = call_operations.adapter_operation
+            and {{ is_in_force('call_operations', 'jobs.rule_date') }}
+    left join control_keywords
+        on
+            lower(steps.keyword) = control_keywords.keyword
+            and {{ is_in_force('control_keywords', 'jobs.rule_date') }}
+    where
+        steps.called_recipe_id is not null
+        and steps.status is distinct from 'skipped'
+        and control_keywords.keyword is null
+
+),
+
+-- A caller with both kinds of calls to the same recipe is read as synchronous.
+function_calls as (
+
+    select
+        customer_id,
+        job_id as calling_job_id,
+        called_recipe_id,
+        case when bool_or(call_mode = 'sync') then 'sync' else 'async' end as call_mode,
+        count(distinct call_mode) > 1 as is_mixed
+    from calls
+    group by customer_id, job_id, called_recipe_id
+
+)
+
+select * from function_calls

@@ -1,0 +1,320 @@
+with recursive
+
+jobs as (
+
+    select
+        typed_jobs.customer_id,
+        typed_jobs.job_id,
+        typed_jobs.recipe_id,
+        typed_jobs.recipe_type,
+        typed_jobs.rule_date,
+        jobs.calling_job_id,
+        jobs.root_recipe_id
+    from {{ ref('job_recipe_types') }} as typed_jobs
+    inner join {{ ref('stg_jobs') }} as jobs
+        on
+            typed_jobs.customer_id = jobs.customer_id
+            and typed_jobs.job_id = jobs.job_id
+
+),
+
+requests as (
+
+    select * from {{ ref('stg_api_requests') }}
+
+),
+
+collections as (
+
+    select * from {{ ref('stg_api_collections') }}
+    where is_latest
+
+),
+
+function_calls as (
+
+    select * from {{ ref('function_calls') }}
+
+),
+
+recipe_types_listed as (
+
+    select * from {{ ref('recipe_types_listed') }}
+
+),
+
+contexts_by_type as (
+
+    select * from {{ ref('billing_contexts_by_recipe_type') }}
+
+),
+
+contexts_by_call as (
+
+    select * from {{ ref('billing_contexts_by_call') }}
+
+),
+
+mcp_jobs as (
+
+    select distinct
+        requests.customer_id,
+        requests.job_id
+    from requests
+    inner join collections
+        on
+            requests.customer_id = collections.customer_id
+            and requests.api_collection_id = collections.api_collection_id
+    where collections.is_mcp_server
+
+),
+
+-- Every recipe type but the function's has a context of its own; behind an MCP server another one.
+typed as (
+
+    select
+        jobs.*,
+        coalesce(via_mcp.billing_context, direct.billing_context) as own_context,
+        coalesce(via_mcp.rule_id, direct.rule_id) as own_rule_id,
+        coalesce(via_mcp.metric, direct.metric) as own_metric,
+        case when via_mcp.rule_id is null then direct.call_type end as call_type,
+        direct.billing_context is null as is_function
+
+    from jobs
+    left join contexts_by_type as direct
+        on
+            jobs.recipe_type = direct.recipe_type
+            and not direct.is_mcp
+            and {{ is_in_force('direct', 'jobs.rule_date') }}
+    left join mcp_jobs
+        on
+            jobs.customer_id = mcp_jobs.customer_id
+            and jobs.job_id = mcp_jobs.job_id
+    left join contexts_by_type as via_mcp
+        on
+            jobs.recipe_type = via_mcp.recipe_type
+            and via_mcp.is_mcp
+            and mcp_jobs.job_id is not null
+            and {{ is_in_force('via_mcp', 'jobs.rule_date') }}
+
+),
+
+-- A function's caller is the job it names, of the same account, if that job's steps show a call to it.
+functions as (
+
+    select
+        typed.customer_id,
+        typed.job_id,
+        typed.rule_date,
+        function_calls.calling_job_id,
+        function_calls.call_mode,
+        function_calls.is_mixed,
+        coalesce(by_root.orphan_function_context, 'workflow') as orphan_context
+
+    from typed
+    left join function_calls
+        on
+            typed.customer_id = function_calls.customer_id
+            and typed.calling_job_id = function_calls.calling_job_id
+            and typed.recipe_id = function_calls.called_recipe_id
+    left join recipe_types_listed as root_recipes
+        on
+            typed.customer_id = root_recipes.customer_id
+            and typed.root_recipe_id = root_recipes.recipe_id
+    left join contexts_by_type as by_root
+        on
+            root_recipes.recipe_type = by_root.recipe_type
+            and not by_root.is_mcp
+            and {{ is_in_force('by_root', 'typed.rule_date') }}
+    where typed.is_function
+
+),
+
+-- What is known without asking the caller: jobs that are no function, functions without a caller, and functions
+-- called asynchronously, which are a workflow whatever the caller.
+settled as (
+
+    select
+        customer_id,
+        job_id,
+        own_context as billing_context
+    from typed
+    where not is_function
+
+    union all
+
+    select
+        functions.customer_id,
+        functions.job_id,
+        case
+            when functions.calling_job_id is null then functions.orphan_context
+            else by_call.billing_context
+        end as billing_context
+    from functions
+    left join contexts_by_call as by_call
+        on
+            functions.call_mode = by_call.call_mode
+            and by_call.caller_context = 'workflow'
+            and {{ is_in_force('by_call', 'functions.rule_date') }}
+    where
+        functions.calling_job_id is null
+        or functions.call_mode = 'async'
+
+),
+
+synchronous as (
+
+    select
+        customer_id,
+        job_id,
+        calling_job_id,
+        rule_date
+    from functions
+    where call_mode = 'sync'
+
+),
+
+-- Down the synchronous calls, from callers whose context is settled. Each function has one caller, so a chain ends; a
+-- cycle of synchronous calls has no settled caller and is never entered.
+chain as (
+
+    select
+        synchronous.customer_id,
+        synchronous.job_id,
+        by_call.billing_context
+    from synchronous
+    inner join settled
+        on
+            synchronous.customer_id = settled.customer_id
+            and synchronous.calling_job_id = settled.job_id
+    inner join contexts_by_call as by_call
+        on
+            settled.billing_context = by_call.caller_context
+            and by_call.call_mode = 'sync'
+            and {{ is_in_force('by_call', 'synchronous.rule_date') }}
+
+    union all
+
+    select
+        synchronous.customer_id,
+        synchronous.job_id,
+        by_call.billing_context
+    from chain
+    inner join synchronous
+        on
+            chain.customer_id = synchronous.customer_id
+            and chain.job_id = synchronous.calling_job_id
+    inner join contexts_by_call as by_call
+        on
+            chain.billing_context = by_call.caller_context
+            and by_call.call_mode = 'sync'
+            and {{ is_in_force('by_call', 'synchronous.rule_date') }}
+
+),
+
+-- Down all calls, from jobs that no job callees. What this doesn't reach is in a cycle, or hangs on one.
+reached as (
+
+    select
+        callees.customer_id,
+        callees.job_id,
+        1 as call_depth
+    from functions as callees
+    left join functions as callers
+        on
+            callees.customer_id = callers.customer_id
+            and callees.calling_job_id = callers.job_id
+    where
+        callees.calling_job_id is not null
+        and callers.calling_job_id is null
+
+    union all
+
+    select
+        callees.customer_id,
+        callees.job_id,
+        reached.call_depth + 1 as call_depth
+    from reached
+    inner join functions as callees
+        on
+            reached.customer_id = callees.customer_id
+            and reached.job_id = callees.calling_job_id
+
+),
+
+-- What neither way settled is a cycle of synchronous calls, or hangs on one: orphans.
+resolved as (
+
+    select
+        typed.customer_id,
+        typed.job_id,
+        coalesce(settled.billing_context, chain.billing_context, functions.orphan_context) as billing_context,
+        settled.job_id is null and chain.job_id is null as is_unsettled,
+        coalesce(reached.call_depth, 0) as call_depth,
+        functions.calling_job_id is not null and reached.job_id is null as is_in_cycle
+
+    from typed
+    left join settled
+        on
+            typed.customer_id = settled.customer_id
+            and typed.job_id = settled.job_id
+    left join chain
+        on
+            typed.customer_id = chain.customer_id
+            and typed.job_id = chain.job_id
+    left join reached
+        on
+            typed.customer_id = reached.customer_id
+            and typed.job_id = reached.job_id
+    left join functions
+        on
+            typed.customer_id = functions.customer_id
+            and typed.job_id = functions.job_id
+
+),
+
+-- The rule is the one of the caller's context, which may itself have come down the chain.
+job_billing_contexts as (
+
+    select
+        typed.customer_id,
+        typed.job_id,
+        typed.recipe_type,
+        resolved.billing_context,
+        typed.own_metric,
+        typed.call_type,
+        functions.calling_job_id,
+        functions.call_mode,
+        callers.billing_context as caller_context,
+        cast(resolved.call_depth as bigint) as call_depth,
+        resolved.is_in_cycle,
+        case
+            when not typed.is_function then typed.own_rule_id
+            when functions.calling_job_id is null or resolved.is_unsettled then 'J-FN-ORPHAN'
+            else by_call.rule_id
+        end as context_rule_id,
+        typed.is_function and functions.calling_job_id is null as is_orphan,
+        coalesce(functions.is_mixed, false) as is_mixed_call
+
+    from typed
+    inner join resolved
+        on
+            typed.customer_id = resolved.customer_id
+            and typed.job_id = resolved.job_id
+    left join functions
+        on
+            typed.customer_id = functions.customer_id
+            and typed.job_id = functions.job_id
+    left join resolved as callers
+        on
+            functions.customer_id = callers.customer_id
+            and functions.calling_job_id = callers.job_id
+    left join contexts_by_call as by_call
+        on
+            callers.billing_context = by_call.caller_context
+            and functions.call_mode = by_call.call_mode
+            and {{ is_in_force('by_call', 'typed.rule_date') }}
+
+)
+
+select * from job_billing_contexts

@@ -1,0 +1,142 @@
+with
+
+jobs as (
+
+    select
+        customer_id,
+        job_id,
+        recipe_id,
+        {{ rule_date(local_date('coalesce(completed_at, started_at)')) }} as rule_date
+    from {{ ref('stg_jobs') }}
+
+),
+
+steps as (
+
+    select * from {{ ref('stg_steps') }}
+
+),
+
+listed as (
+
+    select * from {{ ref('recipe_types_listed') }}
+
+),
+
+recipe_types as (
+
+    select * from {{ ref('recipe_types') }}
+
+),
+
+proxy_operations as (
+
+    select * from {{ ref('proxy_operations') }}
+
+),
+
+control_keywords as (
+
+    select * from {{ ref('control_keywords') }}
+
+),
+
+triggers as (
+
+    select
+        customer_id,
+        job_id,
+        adapter_name as trigger_adapter,
+        adapter_operation as trigger_operation
+    from steps
+    where line_index = 0
+
+),
+
+-- The listing knows better; where it says nothing, the job's own first line does.
+read as (
+
+    select
+        jobs.customer_id,
+        jobs.job_id,
+        jobs.recipe_id,
+        jobs.rule_date,
+        coalesce(listed.recipe_type, recipe_types.recipe_type, 'workflow') as recipe_type,
+        case
+            when listed.recipe_type is not null then listed.read_from
+            when recipe_types.recipe_type is not null then 'job'
+            else 'default'
+        end as read_from
+
+    from jobs
+    left join listed
+        on
+            jobs.customer_id = listed.customer_id
+            and jobs.recipe_id = listed.recipe_id
+    left join triggers
+        on
+            jobs.customer_id = triggers.customer_id
+            and jobs.job_id = triggers.job_id
+            and listed.recipe_type is null
+    left join recipe_types
+        on
+            triggers.trigger_adapter = recipe_types.trigger_adapter
+            and coalesce(triggers.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
+            and {{ is_in_force('recipe_types', 'jobs.rule_date') }}
+
+),
+
+-- A proxy job that ran anything beside forwarding and answering has transformed; failed steps ran too.
+transformed as (
+
+    select distinct
+        read.customer_id,
+        read.job_id
+
+    from read
+    inner join steps
+        on
+            read.customer_id = steps.customer_id
+            and read.job_id = steps.job_id
+    left join control_keywords
+        on
+            lower(steps.keyword) = control_keywords.keyword
+            and {{ is_in_force('control_keywords', 'read.rule_date') }}
+    left join proxy_operations
+        on
+            steps.adapter_name = proxy_operations.adapter_name
+            and steps.adapter_operation = proxy_operations.adapter_operation
+            and {{ is_in_force('proxy_operations', 'read.rule_date') }}
+    where
+        read.recipe_type = 'api_proxy'
+        and read.read_from <> 'recipe_type'
+        and steps.line_index > 0
+        and steps.adapter_name is not null
+        and steps.status is distinct from 'skipped'
+        and control_keywords.keyword is null
+        and proxy_operations.adapter_name is null
+
+),
+
+job_recipe_types as (
+
+    select
+        read.customer_id,
+        read.job_id,
+        read.recipe_id,
+        read.read_from,
+        read.rule_date,
+        case
+            when transformed.job_id is not null then 'api_proxy_transformation'
+            else read.recipe_type
+        end as recipe_type
+
+    from read
+    left join transformed
+        on
+            read.customer_id = transformed.customer_id
+            and read.job_id = transformed.job_id
+
+)
+
+select * from job_recipe_types

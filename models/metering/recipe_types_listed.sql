@@ -1,0 +1,69 @@
+with
+
+recipes as (
+
+    select * from {{ ref('stg_recipes') }}
+    where is_latest
+
+),
+
+recipe_types as (
+
+    select * from {{ ref('recipe_types') }}
+
+),
+
+known_types as (
+
+    select recipe_type from {{ ref('billing_contexts_by_recipe_type') }}
+    union
+    select recipe_type from recipe_types
+
+),
+
+as_of as (
+
+    select * from {{ ref('as_of') }}
+
+),
+
+worded as (
+
+    select
+        recipes.*,
+        {{ rule_date('as_of.as_of_date') }} as rule_date,
+        replace(replace(lower(recipes.recipe_type), '-', '_'), ' ', '_') as type_word
+
+    from recipes
+    cross join as_of
+
+),
+
+-- What the listing says, else what its trigger says; a listing without both says nothing.
+recipe_types_listed as (
+
+    select
+        worded.customer_id,
+        worded.recipe_id,
+        coalesce(
+            known_types.recipe_type,
+            recipe_types.recipe_type,
+            case when worded.trigger_adapter is not null then 'workflow' end
+        ) as recipe_type,
+        case
+            when known_types.recipe_type is not null then 'recipe_type'
+            when worded.trigger_adapter is not null then 'trigger'
+        end as read_from,
+        worded.type_word is not null and known_types.recipe_type is null as is_unknown_word
+
+    from worded
+    left join known_types on worded.type_word in (known_types.recipe_type, known_types.recipe_type || '_recipe')
+    left join recipe_types
+        on
+            worded.trigger_adapter = recipe_types.trigger_adapter
+            and coalesce(worded.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
+            and {{ is_in_force('recipe_types', 'worded.rule_date') }}
+
+)
+
+select * from recipe_types_listed

@@ -1,0 +1,48 @@
+with
+
+extracted as (
+
+    select * from {{ extract('api_requests') }}
+
+),
+
+judged as (
+
+    select
+        extracted.*,
+        {{ quarantine_reason('api_requests') }} as quarantine_reason
+
+    from extracted
+
+),
+
+base_api_requests as (
+
+    select
+        -- ids
+        id as request_id,
+        account_id as customer_id,
+        api_collection_id,
+        recipe_id,
+        job_id,
+
+        -- what it is
+        lower(request_type) as request_type,
+        {{ to_whole_number('http_status') }} as http_status,
+        gateway_code,
+        internal_error,
+
+        -- times
+        {{ to_utc('requested_at') }} as requested_at,
+        {{ to_utc('extracted_at') }} as extracted_at,
+
+        -- where it comes from, and whether it can be used
+        file_name,
+        quarantine_reason,
+        case when quarantine_reason is not null then {{ row_content('api_requests') }} end as row_content
+
+    from judged
+
+)
+
+select * from base_api_requests

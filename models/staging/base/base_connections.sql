@@ -1,0 +1,45 @@
+with
+
+extracted as (
+
+    select * from {{ extract('connections') }}
+
+),
+
+judged as (
+
+    select
+        extracted.*,
+        {{ quarantine_reason('connections') }} as quarantine_reason
+
+    from extracted
+
+),
+
+base_connections as (
+
+    select
+        -- ids
+        id as connection_id,
+        user_id as customer_id,
+
+        -- what it is
+        name as connection_name,
+        provider as adapter_name,
+        lower(authorization_status) as authorization_status,
+
+        -- times
+        {{ to_utc('authorized_at') }} as authorized_at,
+        {{ to_utc('created_at') }} as created_at,
+        {{ to_utc('extracted_at') }} as extracted_at,
+
+        -- where it comes from, and whether it can be used
+        file_name,
+        quarantine_reason,
+        case when quarantine_reason is not null then {{ row_content('connections') }} end as row_content
+
+    from judged
+
+)
+
+select * from base_connections

@@ -1,0 +1,55 @@
+with
+
+extracted as (
+
+    select * from {{ extract('event_stream_requests') }}
+
+),
+
+status_words as (
+
+    select
+        word as status_word,
+        status as read_status
+    from {{ ref('status_words') }}
+
+),
+
+judged as (
+
+    select
+        extracted.*,
+        status_words.read_status,
+        {{ quarantine_reason('event_stream_requests') }} as quarantine_reason
+
+    from extracted
+    left join status_words on lower(extracted.status) = status_words.status_word
+
+),
+
+base_event_stream_requests as (
+
+    select
+        -- ids
+        id as request_id,
+        account_id as customer_id,
+
+        -- what it is
+        lower(endpoint) as endpoint,
+        {{ to_whole_number('message_count') }} as message_count,
+        read_status as status,
+
+        -- times
+        {{ to_utc('requested_at') }} as requested_at,
+        {{ to_utc('extracted_at') }} as extracted_at,
+
+        -- where it comes from, and whether it can be used
+        file_name,
+        quarantine_reason,
+        case when quarantine_reason is not null then {{ row_content('event_stream_requests') }} end as row_content
+
+    from judged
+
+)
+
+select * from base_event_stream_requests

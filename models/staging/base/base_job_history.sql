@@ -1,0 +1,148 @@
+with
+
+streamed as (
+
+    select * from {{ extract('job_history') }}
+
+),
+
+status_words as (
+
+    select
+        word as status_word,
+        status as read_status
+    from {{ ref('status_words') }}
+
+),
+
+-- A file is the job itself, or wraps it, or a list of them, in logEntries.
+unwrapped as (
+
+    select
+        file_name,
+        record,
+        case when json_valid(record) then coalesce({{ json_text('record', 'logEntries') }}, record) end as payload
+
+    from streamed
+
+),
+
+listed as (
+
+    {{ json_elements('unwrapped', 'payload', ['file_name']) }}
+
+),
+
+entries as (
+
+    select
+        file_name,
+        element as entry
+    from listed
+
+    union all
+
+    select
+        file_name,
+        coalesce(payload, record) as entry
+    from unwrapped
+    where payload is null or json_type(payload) is distinct from 'ARRAY'
+
+),
+
+-- The job's fields as text, named as the extract jobs names them.
+extracted as (
+
+    select
+        nullif({{ json_text('entry', 'id') }}, '') as id,
+        nullif({{ json_text('entry', 'environment_type') }}, '') as environment_type,
+        nullif({{ json_text('entry', 'recipe_id') }}, '') as recipe_id,
+        nullif({{ json_text('entry', 'status') }}, '') as status,
+        nullif({{ json_text('entry', 'is_repeat') }}, '') as is_repeat,
+        nullif({{ json_text('entry', 'repeat_count') }}, '') as repeat_count,
+        nullif({{ json_text('entry', 'master_job_id') }}, '') as master_job_id,
+        nullif({{ json_text('entry', 'calling_job_id') }}, '') as calling_job_id,
+        nullif({{ json_text('entry', 'calling_recipe_id') }}, '') as calling_recipe_id,
+        nullif({{ json_text('entry', 'root_job_id') }}, '') as root_job_id,
+        nullif({{ json_text('entry', 'root_recipe_id') }}, '') as root_recipe_id,
+        nullif({{ json_text('entry', 'is_test') }}, '') as is_test,
+        nullif({{ json_text('entry', 'is_poll_error') }}, '') as is_poll_error,
+        nullif({{ json_text('entry', 'started_at') }}, '') as started_at,
+        nullif({{ json_text('entry', 'completed_at') }}, '') as completed_at,
+        nullif({{ json_text('entry', 'action_count') }}, '') as action_count,
+        nullif({{ json_text('entry', 'error_type') }}, '') as error_type,
+        nullif({{ json_text('entry', 'error') }}, '') as error,
+        coalesce(
+            nullif({{ json_text('entry', 'account_id') }}, ''),
+            -- the path of a streamed file starts with the customer's account id
+            case when file_name like 'job_history/%/%' then split_part(file_name, '/', 2) end
+        ) as account_id,
+        coalesce(
+            nullif({{ json_text('entry', 'extracted_at') }}, ''),
+            nullif({{ json_text('entry', 'completed_at') }}, '')
+        ) as extracted_at,
+        {{ json_text('entry', 'lines') }} as lines,
+        entry,
+        file_name
+
+    from entries
+
+),
+
+judged as (
+
+    select
+        extracted.*,
+        status_words.read_status,
+        case
+            when not json_valid(extracted.entry) then 'unreadable record'
+            else {{ quarantine_reason('jobs') }}
+        end as quarantine_reason
+
+    from extracted
+    left join status_words on lower(extracted.status) = status_words.status_word
+
+),
+
+base_job_history as (
+
+    select
+        -- ids
+        id as job_id,
+        account_id as customer_id,
+        recipe_id,
+        master_job_id,
+        calling_job_id,
+        calling_recipe_id,
+        root_job_id,
+        root_recipe_id,
+
+        -- what it is
+        environment_type,
+        read_status as status,
+        coalesce(try_cast(is_repeat as boolean), false) as is_repeat,
+        {{ to_whole_number('repeat_count') }} as repeat_count,
+        coalesce(try_cast(is_test as boolean), false) as is_test,
+        coalesce(try_cast(is_poll_error as boolean), false) as is_poll_error,
+        {{ to_whole_number('action_count') }} as action_count,
+        error_type,
+        error,
+
+        -- times
+        {{ to_utc('started_at') }} as started_at,
+        {{ to_utc('completed_at') }} as completed_at,
+        {{ to_utc('extracted_at') }} as extracted_at,
+
+        -- the executed lines as a JSON array; null where they are missing or a text says that they were too large
+        case when json_valid(lines) and json_type(lines) = 'ARRAY' then lines end as lines,
+
+        -- where it comes from, and whether it can be used
+        file_name,
+        quarantine_reason,
+        case when quarantine_reason is not null then entry end as row_content
+
+    from judged
+
+)
+
+select * from base_job_history

@@ -1,0 +1,94 @@
+with
+
+base_job_history as (
+
+    select * from {{ ref('base_job_history') }}
+    where quarantine_reason is null
+
+),
+
+status_words as (
+
+    select
+        word as status_word,
+        status as read_status
+    from {{ ref('status_words') }}
+
+),
+
+listed as (
+
+    {{ json_elements('base_job_history', 'lines', ['customer_id', 'job_id', 'extracted_at', 'file_name']) }}
+
+),
+
+-- The line's fields, named as the extract steps names them.
+extracted as (
+
+    select
+        customer_id as account_id,
+        job_id,
+        element_index as line_index,
+        nullif({{ json_text('element', 'recipe_line_number') }}, '') as recipe_line_number,
+        nullif({{ json_text('element', 'adapter_name') }}, '') as adapter_name,
+        nullif({{ json_text('element', 'adapter_operation') }}, '') as adapter_operation,
+        nullif({{ json_text('element', 'keyword') }}, '') as keyword,
+        nullif({{ json_text('element', 'status') }}, '') as status,
+        nullif({{ json_text('element', 'error') }}, '') as error,
+        nullif({{ json_text('element', var('job_history_page_count_path')) }}, '') as page_count,
+        {{ json_array_length_at('element', var('job_history_messages_path')) }} as message_count,
+        nullif({{ json_text('element', var('job_history_called_recipe_path')) }}, '') as called_recipe_id,
+        nullif({{ json_text('element', 'line_stat.total') }}, '') as duration_seconds,
+        extracted_at,
+        element,
+        file_name
+
+    from listed
+
+),
+
+judged as (
+
+    select
+        extracted.*,
+        status_words.read_status,
+        {{ quarantine_reason('steps') }} as quarantine_reason
+
+    from extracted
+    left join status_words on lower(extracted.status) = status_words.status_word
+
+),
+
+base_job_history_lines as (
+
+    select
+        -- ids
+        account_id as customer_id,
+        job_id,
+        called_recipe_id,
+
+        -- what it is
+        {{ to_whole_number('line_index') }} as line_index,
+        {{ to_whole_number('recipe_line_number') }} as recipe_line_number,
+        adapter_name,
+        adapter_operation,
+        keyword,
+        read_status as status,
+        error,
+        {{ to_whole_number('page_count') }} as page_count,
+        {{ to_whole_number('message_count') }} as message_count,
+        try_cast(duration_seconds as decimal(18, 6)) as duration_seconds,
+
+        -- times
+        {{ to_utc('extracted_at') }} as extracted_at,
+
+        -- where it comes from, and whether it can be used
+        file_name,
+        quarantine_reason,
+        case when quarantine_reason is not null then element end as row_content
+
+    from judged
+
+)
+
+select * from base_job_history_lines

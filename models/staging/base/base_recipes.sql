@@ -1,0 +1,52 @@
+with
+
+extracted as (
+
+    select * from {{ extract('recipes') }}
+
+),
+
+judged as (
+
+    select
+        extracted.*,
+        {{ quarantine_reason('recipes') }} as quarantine_reason
+
+    from extracted
+
+),
+
+base_recipes as (
+
+    select
+        -- ids
+        id as recipe_id,
+        user_id as customer_id,
+        project_id,
+        parent_id as parent_recipe_id,
+
+        -- what it is
+        name as recipe_name,
+        recipe_type,
+        trigger_application as trigger_adapter,
+        trigger_operation,
+        coalesce(try_cast(running as boolean), false) as is_running,
+        project_name,
+        {{ to_whole_number('lifetime_task_count') }} as lifetime_task_count,
+
+        -- times
+        {{ to_utc('created_at') }} as created_at,
+        {{ to_utc('stopped_at') }} as stopped_at,
+        {{ to_utc('last_run_at') }} as last_run_at,
+        {{ to_utc('extracted_at') }} as extracted_at,
+
+        -- where it comes from, and whether it can be used
+        file_name,
+        quarantine_reason,
+        case when quarantine_reason is not null then {{ row_content('recipes') }} end as row_content
+
+    from judged
+
+)
+
+select * from base_recipes

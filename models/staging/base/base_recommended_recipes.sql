@@ -1,0 +1,40 @@
+with
+
+extracted as (
+
+    select * from {{ extract('recommended_recipes') }}
+
+),
+
+judged as (
+
+    select
+        extracted.*,
+        {{ quarantine_reason('recommended_recipes') }} as quarantine_reason
+
+    from extracted
+
+),
+
+base_recommended_recipes as (
+
+    select
+        -- ids
+        recipe_id,
+
+        -- what it is
+        name as recipe_name,
+
+        -- times
+        {{ to_date('recommended_from') }} as recommended_from,
+
+        -- where it comes from, and whether it can be used
+        file_name,
+        quarantine_reason,
+        case when quarantine_reason is not null then {{ row_content('recommended_recipes') }} end as row_content
+
+    from judged
+
+)
+
+select * from base_recommended_recipes

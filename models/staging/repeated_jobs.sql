@@ -1,0 +1,135 @@
+with
+
+readable_jobs as (
+
+    select
+        job_id,
+        customer_id,
+        recipe_id,
+        master_job_id,
+        calling_job_id,
+        calling_recipe_id,
+        root_job_id,
+        root_recipe_id,
+        environment_type,
+        status,
+        is_repeat,
+        repeat_count,
+        is_test,
+        is_poll_error,
+        action_count,
+        error_type,
+        error,
+        started_at,
+        completed_at,
+        extracted_at,
+        'jobs' as extract_name
+    from {{ ref('base_jobs') }}
+    where quarantine_reason is null
+
+    union all
+
+    select
+        job_id,
+        customer_id,
+        recipe_id,
+        master_job_id,
+        calling_job_id,
+        calling_recipe_id,
+        root_job_id,
+        root_recipe_id,
+        environment_type,
+        status,
+        is_repeat,
+        repeat_count,
+        is_test,
+        is_poll_error,
+        action_count,
+        error_type,
+        error,
+        started_at,
+        completed_at,
+        extracted_at,
+        'job_history' as extract_name
+    from {{ ref('base_job_history') }}
+    where quarantine_reason is null
+
+),
+
+repeated_keys as (
+
+    select {{ row_hash(['customer_id', 'job_id']) }} as job_hash
+    from readable_jobs
+    group by job_hash
+    having count(*) > 1
+
+),
+
+-- Only jobs that were delivered more than once (or share a hash with one) are put in order.
+candidates as (
+
+    select
+        readable_jobs.*,
+        {{ row_text([
+            'environment_type', 'recipe_id', 'status', 'is_repeat', 'repeat_count', 'master_job_id',
+            'calling_job_id', 'calling_recipe_id', 'root_job_id', 'root_recipe_id', 'is_test',
+            'is_poll_error', 'started_at', 'completed_at', 'action_count', 'error_type', 'error',
+        ]) }} as job_text
+
+    from readable_jobs
+    where {{ row_hash(['customer_id', 'job_id']) }} in (select repeated_keys.job_hash from repeated_keys)
+
+),
+
+-- The latest delivery wins, whole; of two at the same time the finished one, then the later completion, then the
+-- greater row as text (G9).
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by customer_id, job_id
+            order by extracted_at desc, completed_at desc nulls last, job_text desc
+        ) as delivery_rank,
+        count(*) over (partition by customer_id, job_id) as deliveries,
+        min(job_text) over (partition by customer_id, job_id, extracted_at) as least_text,
+        max(job_text) over (partition by customer_id, job_id, extracted_at) as greatest_text
+
+    from candidates
+
+),
+
+repeated_jobs as (
+
+    select
+        job_id,
+        customer_id,
+        recipe_id,
+        master_job_id,
+        calling_job_id,
+        calling_recipe_id,
+        root_job_id,
+        root_recipe_id,
+        environment_type,
+        status,
+        is_repeat,
+        repeat_count,
+        is_test,
+        is_poll_error,
+        action_count,
+        error_type,
+        error,
+        started_at,
+        completed_at,
+        extracted_at,
+        extract_name,
+        delivery_rank,
+        delivery_rank = 1 as is_latest,
+        least_text <> greatest_text as is_contradictory
+
+    from ranked
+    where deliveries > 1
+
+)
+
+select * from repeated_jobs

@@ -1,0 +1,131 @@
+with
+
+readable_jobs as (
+
+    select
+        job_id,
+        customer_id,
+        recipe_id,
+        master_job_id,
+        calling_job_id,
+        calling_recipe_id,
+        root_job_id,
+        root_recipe_id,
+        environment_type,
+        status,
+        is_repeat,
+        repeat_count,
+        is_test,
+        is_poll_error,
+        action_count,
+        error_type,
+        error,
+        started_at,
+        completed_at,
+        extracted_at
+    from {{ ref('base_jobs') }}
+    where quarantine_reason is null
+
+    union all
+
+    select
+        job_id,
+        customer_id,
+        recipe_id,
+        master_job_id,
+        calling_job_id,
+        calling_recipe_id,
+        root_job_id,
+        root_recipe_id,
+        environment_type,
+        status,
+        is_repeat,
+        repeat_count,
+        is_test,
+        is_poll_error,
+        action_count,
+        error_type,
+        error,
+        started_at,
+        completed_at,
+        extracted_at
+    from {{ ref('base_job_history') }}
+    where quarantine_reason is null
+
+),
+
+repeated_jobs as (
+
+    select * from {{ ref('repeated_jobs') }}
+
+),
+
+delivered_once as (
+
+    select readable_jobs.*
+    from readable_jobs
+    left join repeated_jobs
+        on
+            readable_jobs.customer_id = repeated_jobs.customer_id
+            and readable_jobs.job_id = repeated_jobs.job_id
+            and repeated_jobs.is_latest
+    where repeated_jobs.job_id is null
+
+),
+
+stg_jobs as (
+
+    select
+        job_id,
+        customer_id,
+        recipe_id,
+        master_job_id,
+        calling_job_id,
+        calling_recipe_id,
+        root_job_id,
+        root_recipe_id,
+        environment_type,
+        status,
+        is_repeat,
+        repeat_count,
+        is_test,
+        is_poll_error,
+        action_count,
+        error_type,
+        error,
+        started_at,
+        completed_at,
+        extracted_at,
+        false as is_contradictory
+    from delivered_once
+
+    union all
+
+    select
+        job_id,
+        customer_id,
+        recipe_id,
+        master_job_id,
+        calling_job_id,
+        calling_recipe_id,
+        root_job_id,
+        root_recipe_id,
+        environment_type,
+        status,
+        is_repeat,
+        repeat_count,
+        is_test,
+        is_poll_error,
+        action_count,
+        error_type,
+        error,
+        started_at,
+        completed_at,
+        extracted_at,
+        is_contradictory
+    from repeated_jobs
+    where is_latest
+
+)
+
+select * from stg_jobs

@@ -1,0 +1,190 @@
+"""The file operations of a run that SQL cannot do, as functions that SQL can call.
+
+dbt-duckdb loads this module through ``plugins:`` in the profile and registers on the build's connection:
+
+``list_extracts(folder, contract) -> JSON``
+    What lies under ``EXTRACTS_DIR``: for each extract its format, files and columns, and what is wrong with it.
+``publish_warehouse(built, published) -> text``
+    Replaces the published database by a copy of the built one, in one atomic step.
+
+Both return what went wrong instead of raising, so that the calling macro words the message.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt_common.exceptions import DbtRuntimeError
+
+# Ending of a file name -> format. One format per folder; a format may come plain and gzipped.
+FORMATS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".json": "json",
+    ".json.gz": "json",
+}
+
+# Copying in a child process: closing a descriptor of the live database file in this process would drop its locks.
+COPY_FILE = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
+
+
+class Plugin(BasePlugin):
+    """Registers the functions, and creates the warehouse folder before DuckDB opens its file there."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        folder = Path(self.creds.path).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be used: a file is in its place.") from error
+        except OSError as error:
+            raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error.strerror}.") from error
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        for function in (list_extracts, publish_warehouse):
+            conn.create_function(function.__name__, function, ["VARCHAR", "VARCHAR"], "VARCHAR", side_effects=True)
+
+
+def list_extracts(folder: str, contract: str) -> str:
+    """List the files of each extract under ``folder``.
+
+    ``contract`` is JSON: extract name -> ``{"required": bool, "columns": [required column names]}``. The answer is
+    JSON: ``{"problem": text or null, "ignored": [paths], "extracts": {name: {"format": ..., "patterns": [glob
+    patterns for DuckDB]}}}``. The first problem found is reported: the folder is missing, is a file or is empty; a
+    required folder is missing or empty; formats are mixed; a file can't be parsed; a file lacks a required column.
+    """
+    try:
+        return json.dumps(_list_extracts(folder, json.loads(contract)))
+    except _Problem as problem:
+        return json.dumps({"problem": str(problem)})
+
+
+class _Problem(Exception):
+    """Something in the extracts that the run can't go on with; the message is for the person who runs it."""
+
+
+def _list_extracts(folder: str, contract: dict[str, Any]) -> dict[str, Any]:
+    root = Path(folder)
+    if not root.exists():
+        raise _Problem(f"EXTRACTS_DIR={folder} does not exist.")
+    if not root.is_dir():
+        raise _Problem(f"EXTRACTS_DIR={folder} is a file, not a folder with one sub-folder per extract.")
+    if not any(root.iterdir()):
+        raise _Problem(f"EXTRACTS_DIR={folder} is empty: it needs one sub-folder per extract.")
+
+    extracts: dict[str, Any] = {}
+    ignored: list[str] = []
+    for name in contract:
+        files: dict[str, list[Path]] = {}
+        for path in sorted((root / name).rglob("*")):
+            if path.is_file():
+                ending = next((e for e in FORMATS if path.name.endswith(e)), None)
+                if ending is None:
+                    ignored.append(str(path))
+                else:
+                    files.setdefault(ending, []).append(path)
+        formats = sorted({FORMATS[ending] for ending in files})
+        if len(formats) > 1:
+            examples = " and ".join(str(paths[0]) for paths in files.values())
+            raise _Problem(f"The folder {root / name} mixes formats, one is allowed: {examples}.")
+        if formats:
+            extracts[name] = {
+                "format": formats[0],
+                "patterns": [f"{_escape_glob(root / name)}/**/*{ending}" for ending in sorted(files)],
+                "files": [path for paths in files.values() for path in paths],
+            }
+
+    _require_folders(root, contract, extracts)
+    for name, found in extracts.items():
+        required = contract[name]["columns"]
+        for path in found.pop("files"):
+            _check_columns(path, found["format"], required)
+    return {"problem": None, "ignored": ignored, "extracts": extracts}
+
+
+def _require_folders(root: Path, contract: dict[str, Any], extracts: dict[str, Any]) -> None:
+    for name, terms in contract.items():
+        streamed = name in ("jobs", "steps") and "job_history" in extracts
+        if terms["required"] and name not in extracts and not streamed:
+            state = "has no file to read" if (root / name).is_dir() else "is missing"
+            instead = " (job_history may stand in for it)" if name in ("jobs", "steps") else ""
+            raise _Problem(f"The required folder {root / name} {state}{instead}.")
+
+
+def _check_columns(path: Path, file_format: str, required: list[str]) -> None:
+    """Raise a problem when ``path`` can't be parsed or lacks a required column."""
+    if not required:
+        return
+    try:
+        columns = {"csv": _csv_columns, "parquet": _parquet_columns, "json": _json_columns}[file_format](path, required)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, duckdb.Error) as error:
+        raise _Problem(f"The file {path} can't be parsed: {error}") from error
+    # None: a JSON file without rows has no columns to miss.
+    missing = [] if columns is None else [name for name in required if name not in columns]
+    if missing:
+        raise _Problem(f"The file {path} lacks the required column {', '.join(missing)}.")
+
+
+def _csv_columns(path: Path, _: list[str]) -> set[str]:
+    open_binary = gzip.open if path.name.endswith(".gz") else open
+    with open_binary(path, "rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
+        return {name.strip().lower() for name in next(csv.reader(text), [])}
+
+
+def _parquet_columns(path: Path, _: list[str]) -> set[str]:
+    with duckdb.connect() as connection:
+        rows = connection.execute("select name from parquet_schema(?)", [_escape_glob(path)])
+        return {name.lower() for (name,) in rows.fetchall()}
+
+
+def _json_columns(path: Path, required: list[str]) -> set[str] | None:
+    """The keys that occur in any row, or None without rows. Reads on only until every required key was seen."""
+    with duckdb.connect() as connection:
+        for limit in ("limit 100", ""):
+            keys = connection.execute(
+                "select distinct unnest(json_keys(json)) from ("
+                "select json from read_json_objects(?, format = 'newline_delimited', "
+                f"maximum_object_size = 67108864) {limit})",
+                [_escape_glob(path)],
+            ).fetchall()
+            columns = {key for (key,) in keys}
+            if columns.issuperset(required):
+                break
+    return columns or None
+
+
+def _escape_glob(path: Path) -> str:
+    """The path as a pattern that matches only itself."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+
+
+def publish_warehouse(built: str, published: str) -> str | None:
+    """Replace the file ``published`` by a copy of ``built``; returns what went wrong, or an empty text.
+
+    Readers that hold the old file open keep reading it; whoever connects afterwards sees the new one. ``built``
+    must have been checkpointed, so that nothing of it is in a write-ahead log.
+    """
+    scratch = f"{published}.new"
+    try:
+        subprocess.run(
+            [sys.executable, "-c", COPY_FILE, built, scratch],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        Path(scratch).replace(published)
+    except subprocess.CalledProcessError as error:
+        return f"copying {built} failed: {error.stderr.strip().splitlines()[-1]}"
+    except OSError as error:
+        return f"replacing {published} failed: {error.strerror}"
+    return ""
