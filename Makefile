@@ -46,7 +46,7 @@ sample: $(VENV)/run.stamp
 	$(BIN)/python scripts/make_sample_extracts.py
 
 # Pins the dependencies of pyproject.toml anew.
-COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras
+COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-strip-extras
 requirements: $(VENV)/dev.stamp
 	$(COMPILE) --output-file=requirements.txt pyproject.toml
 	$(COMPILE) --extra=dev --allow-unsafe --output-file=requirements-dev.txt pyproject.toml

@@ -7,7 +7,8 @@
 {#- A text by ISO 8601, or a typed time, as a TIMESTAMP in UTC; without an offset it is UTC (the session's time zone).
     null when it can't be read, or when it lies outside 1900 to 2199: a typo, or a mark such as infinity. -#}
 {% macro duckdb__to_utc(column) -%}
-    {%- set read = "timezone('UTC', try_cast(" ~ column ~ " as timestamptz))" -%}
+    {%- set to_the_minute = "regexp_replace(cast(" ~ column ~ " as varchar), '^([0-9-]{10}[T ][0-9]{2}:[0-9]{2})(Z|[+-].*)$', '\\1:00\\2')" -%}
+    {%- set read = "timezone('UTC', coalesce(try_cast(" ~ column ~ " as timestamptz), try_cast(" ~ to_the_minute ~ " as timestamptz)))" -%}
     case when year({{ read }}) between 1900 and 2199 then {{ read }} end
 {%- endmacro %}
 

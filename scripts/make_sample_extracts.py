@@ -83,7 +83,7 @@ NEW = 1010
 UNUSED = 1011
 OLD = 1012
 UNLISTED = 1099  # has usage; no listing knows it
-ADMIN = "sample-admin"  # the partner's own workspace; no platform account has such an id
+ADMIN = 999000001  # the partner's own workspace; no platform account has such an id
 
 DELETED_ON = {DELETED: "2026-09-17"}  # between two listings
 
@@ -833,7 +833,7 @@ def everyday_usage() -> None:
 
     # An account that no listing knows (line 0 says what ran), and the partner's own workspace.
     routine(UNLISTED * 1000 + 1, [NEW_ORDER, POST_MESSAGE], (0, 0, 1, 1, 1, 1, 1))
-    admin = recipe(9000001, "Onboard a customer", NEW_ORDER)
+    admin = recipe(ADMIN * 1000 + 1, "Onboard a customer", NEW_ORDER)
     routine(admin, [NEW_ORDER, CREATE_ISSUE, POST_MESSAGE], (1, 1, 1, 1, 1, 1, 1))
 
 

@@ -28,12 +28,31 @@ delivered as (
 
 ),
 
+quarantined_parts as (
+
+    {% for extract in plain.keys() | list + of_jobs %}
+        select
+            '{{ extract }}' as extract_name,
+            count(*) as rows_quarantined
+        from {{ ref('base_' ~ extract) }}
+        where quarantine_reason is not null
+
+        union all
+    {% endfor %}
+    select
+        'steps' as extract_name,
+        count(*) as rows_quarantined
+    from {{ ref('quarantined_rows') }}
+    where reason = 'step without job'
+
+),
+
 quarantined as (
 
     select
         extract_name,
-        count(*) as rows_quarantined
-    from {{ ref('quarantined_rows') }}
+        sum(rows_quarantined) as rows_quarantined
+    from quarantined_parts
     group by extract_name
 
 ),

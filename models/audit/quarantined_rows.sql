@@ -11,6 +11,7 @@ steps_without_job as (
 
     select
         steps.*,
+        steps.customer_id as account_id,
         'steps' as extract_name
     from {{ ref('base_steps') }} as steps
     left join {{ ref('stg_jobs') }} as jobs
@@ -26,7 +27,7 @@ steps_without_job as (
 quarantined_rows as (
     {% for extract in extracts %}
         select
-            '{{ extract }}' as extract_name,
+            '{{ extract | replace('_lines', '') }}' as extract_name,
             file_name,
             quarantine_reason as reason,
             row_content
@@ -40,7 +41,7 @@ quarantined_rows as (
         file_name,
         'step without job' as reason,
         {{ row_as_json([
-            'customer_id', 'job_id', 'line_index', 'recipe_line_number', 'adapter_name', 'adapter_operation', 'keyword',
+            'account_id', 'job_id', 'line_index', 'recipe_line_number', 'adapter_name', 'adapter_operation', 'keyword',
             'status', 'error', 'page_count', 'message_count', 'called_recipe_id', 'duration_seconds', 'extracted_at',
         ]) }} as row_content
     from steps_without_job

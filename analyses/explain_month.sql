@@ -1,0 +1,118 @@
+-- What makes up a customer's month? Each metric by the rule that decided, with what did not count and why.
+-- `make explain CUSTOMER=… MONTH=…` prints it; by hand:
+--     dbt compile --select explain_month --vars '{explain_customer_id: "1008", explain_month: "2026-08"}'
+{% set customer_id = literal(var('explain_customer_id', '1008')) %}
+{% set month = "cast(" ~ literal(var('explain_month', '2026-08') ~ '-01') ~ " as date)" %}
+
+with
+
+rules as (
+
+    select * from {{ ref('decision_rules') }}
+
+),
+
+decisions as (
+
+    select
+        'steps' as units,
+        customer_id,
+        usage_date,
+        metric,
+        quantity,
+        rule_id
+    from {{ ref('metered_steps') }}
+
+    union all
+
+    select
+        'jobs' as units,
+        customer_id,
+        usage_date,
+        metric,
+        quantity,
+        rule_id
+    from {{ ref('metered_jobs') }}
+
+    union all
+
+    select
+        'requests' as units,
+        customer_id,
+        usage_date,
+        metric,
+        quantity,
+        rule_id
+    from {{ ref('metered_requests') }}
+
+    union all
+
+    select
+        'days of seats' as units,
+        customer_id,
+        usage_date,
+        metric,
+        quantity,
+        rule_id
+    from {{ ref('metered_seats') }}
+
+    union all
+
+    select
+        'steps, as tasks' as units,
+        customer_id,
+        usage_date,
+        'tasks' as metric,
+        tasks as quantity,
+        task_rule_id as rule_id
+    from {{ ref('metered_steps') }}
+
+    union all
+
+    select
+        'requests, as tasks' as units,
+        customer_id,
+        usage_date,
+        'tasks' as metric,
+        tasks as quantity,
+        task_rule_id as rule_id
+    from {{ ref('metered_requests') }}
+    where task_rule_id is not null
+
+),
+
+explain_month as (
+
+    select
+        decisions.units,
+        decisions.metric,
+        decisions.rule_id,
+        rules.rule,
+        min(rules.decision_order) as decision_order,
+        count(*) as decided,
+        case
+            when rules.basis = 'D' then coalesce(rules.source || ', ', '') || 'our decision'
+            else rules.source
+        end as published_in,
+        -- seats are a level: their month is the peak
+        cast(
+            case
+                when decisions.units = 'days of seats' then max(decisions.quantity)
+                else sum(decisions.quantity)
+            end as bigint
+        ) as quantity
+
+    from decisions
+    inner join rules on decisions.rule_id = rules.rule_id
+    where
+        decisions.customer_id = {{ customer_id }}
+        and decisions.usage_date >= {{ month }}
+        and decisions.usage_date < {{ month }} + interval '1' month
+    group by decisions.units, decisions.metric, decisions.rule_id, rules.rule, published_in
+
+)
+
+select * from explain_month
+order by
+    units in ('steps, as tasks', 'requests, as tasks') asc, metric asc nulls last, units asc,
+    decision_order asc, rule_id asc

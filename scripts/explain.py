@@ -1,0 +1,195 @@
+"""Prints why usage counted: line by line for a job and what it called, or rule by rule for a customer's month.
+
+    make explain JOB=j-example-14
+    make explain CUSTOMER=1008 MONTH=2026-08
+
+The questions are the dbt analyses explain_job and explain_month; this runs them on the published warehouse, read-only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections import Counter
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.cli.main import dbtRunner
+
+PROJECT = Path(__file__).resolve().parent.parent
+UNITS = {
+    "business_actions": ("business action", "business actions"),
+    "api_calls": ("API call", "API calls"),
+    "pages_processed": ("page", "pages"),
+    "events_processed": ("event", "events"),
+    "mcp_calls": ("MCP call", "MCP calls"),
+    "genie_actions": ("genie action", "genie actions"),
+    "go_seats": ("GO seat", "GO seats"),
+    "workflow_app_seats": ("workflow app seat", "workflow app seats"),
+    "tasks": ("task", "tasks"),
+}
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Parse the command line, run the analysis and print what it says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--job", help="id of a job")
+    parser.add_argument("--customer", help="account id of a customer")
+    parser.add_argument("--month", help="calendar month, YYYY-MM")
+    asked = parser.parse_args()
+    if asked.job:
+        explain_job(asked.job, asked.customer)
+    elif asked.customer and asked.month:
+        if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", asked.month):
+            sys.exit(f"MONTH={asked.month} is no month: write it as 2026-08.")
+        explain_month(asked.customer, asked.month)
+    else:
+        sys.exit("Say what to explain: make explain JOB=j-…, or make explain CUSTOMER=… MONTH=2026-08.")
+
+
+def explain_job(job_id: str, customer_id: str | None) -> None:
+    """Print every line of a job and of the jobs below it, and the sum."""
+    rows = ask("explain_job", {"explain_job_id": job_id, "explain_customer_id": customer_id or ""})
+    customers = sorted({row["customer_id"] for row in rows})
+    if not rows:
+        of_customer = f" of customer {customer_id}" if customer_id else ""
+        sys.exit(f"No job {job_id}{of_customer} in the warehouse. Is it in audit.quarantined_rows?")
+    if len(customers) > 1:
+        sys.exit(f"Several customers have a job {job_id}: add CUSTOMER=, one of {', '.join(customers)}.")
+
+    jobs = [list(lines) for _, lines in groupby(rows, key=lambda row: row["job_id"])]
+    for lines in jobs:
+        print_job(lines)
+    if len(jobs) > 1:
+        print(f"All {len(jobs)} jobs together: {total(rows)}")
+
+
+def print_job(lines: list[Row]) -> None:
+    """Print one job: what it is, a table of its lines, and its sum."""
+    job = lines[0]
+    print(f"Job {job['job_id']} of customer {job['customer_id']}: {job['status']}", end="")
+    print(f", completed {job['completed_at']:%Y-%m-%d %H:%M:%S} UTC" if job["completed_at"] else ", not finished")
+    print(f"  recipe {job['recipe_id']} {job['recipe_name'] or '(not listed)'}")
+    called = f", called by {job['calling_job_id']} ({job['call_mode']})" if job["calling_job_id"] else ""
+    print(f"  billed as {job['billing_context']} by {job['context_rule_id']}{called}")
+    print_table(
+        ("line", "step", "kind", "counts as", "tasks", "rule", "because", "source"),
+        [
+            (
+                "" if line["line_index"] is None else line["line_index"],
+                line["unit"],
+                line["unit_kind"],
+                amount(line["metric"], line["quantity"]),
+                line["tasks"] or "-",
+                line["rule_id"],
+                line["rule"],
+                line["published_in"],
+            )
+            for line in lines
+        ],
+    )
+    print(f"  Sum: {total(lines)}\n")
+
+
+def explain_month(customer_id: str, month: str) -> None:
+    """Print what a customer's month is made of, rule by rule, and the mart's totals."""
+    rows = ask("explain_month", {"explain_customer_id": customer_id, "explain_month": month})
+    with open_warehouse() as warehouse:
+        found = warehouse.execute(
+            "select * from marts.monthly_customer_usage where customer_id = ? and usage_month = cast(? as date)",
+            [customer_id, f"{month}-01"],
+        )
+        names = [column[0] for column in found.description]
+        totals = found.fetchone()
+    if totals is None and not rows:
+        sys.exit(f"Customer {customer_id} has no {month} in the warehouse: no usage, and not a customer then.")
+
+    usage = dict(zip(names, totals, strict=True)) if totals else {}
+    partial = ", so far" if usage.get("is_current_month") else ""
+    print(f"Customer {customer_id} {usage.get('customer_name') or '(not listed)'}, {month}{partial}")
+    print_table(
+        ("units", "decided", "count as", "rule", "because", "source"),
+        [
+            (
+                row["units"],
+                f"{row['decided']:,}",
+                amount(row["metric"], row["quantity"]),
+                row["rule_id"],
+                row["rule"],
+                row["published_in"],
+            )
+            for row in rows
+        ],
+    )
+    if usage:
+        print(f"  The month in marts.monthly_customer_usage: {total_of(Counter({m: usage[m] for m in UNITS}))}")
+    else:
+        print("  In no customer figure: an admin workspace, or a month after the as-of date.")
+
+
+def ask(analysis: str, variables: dict[str, str]) -> list[Row]:
+    """Compile an analysis with its variables and return its rows from the published warehouse."""
+    os.chdir(PROJECT)
+    compiled = dbtRunner().invoke(
+        [
+            "compile",
+            *("--select", analysis, "--vars", json.dumps(variables)),
+            *("--log-level", "none", "--no-introspect", "--no-populate-cache"),
+        ]
+    )
+    if not compiled.success:
+        sys.exit(f"The analysis {analysis} could not be compiled: {compiled.exception or compiled.result}")
+    sql = compiled.result.results[0].node.compiled_code
+    with open_warehouse() as warehouse:
+        found = warehouse.execute(sql)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def open_warehouse() -> duckdb.DuckDBPyConnection:
+    """The published warehouse, read-only; a sentence on standard error where there is none."""
+    path = Path(os.environ.get("WAREHOUSE_DIR") or "warehouse") / "usage.duckdb"
+    if not path.exists():
+        sys.exit(f"There is no warehouse at {path}: make build writes it.")
+    return duckdb.connect(str(path), read_only=True)
+
+
+def amount(metric: str | None, quantity: int) -> str:
+    """An amount of a metric in words: '3 pages', or '-' where nothing counts."""
+    if metric is None:
+        return "-"
+    return f"{quantity:,} {UNITS[metric][quantity != 1]}"
+
+
+def total(rows: list[Row]) -> str:
+    """The sum of decision rows in words, tasks last."""
+    sums: Counter[str] = Counter()
+    for row in rows:
+        if row["metric"]:
+            sums[row["metric"]] += row["quantity"]
+        sums["tasks"] += row["tasks"]
+    return total_of(sums)
+
+
+def total_of(sums: Counter[str]) -> str:
+    """Amounts by metric in words: '2 business actions, 3 tasks'."""
+    return ", ".join(amount(metric, sums[metric]) for metric in UNITS if sums[metric]) or "nothing"
+
+
+def print_table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """Print rows in columns as wide as their widest value."""
+    cells = [head, *[tuple(str(value) for value in row) for row in rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    for row in cells:
+        print("  " + "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+-- Each macro of macros/engine.sql and macros/sql.sql against literal values: what must be alike on every engine.
+with
+
+compared as (
+
+    select
+        'to_utc converts an offset' as claim,
+        cast({{ to_utc("'2026-08-01T10:00:00.5+02:00'") }} as varchar) as found,
+        '2026-08-01 08:00:00.5' as expected
+
+    union all
+
+    select
+        'to_utc reads a time without an offset as UTC' as claim,
+        cast({{ to_utc("'2026-08-01 10:00:00'") }} as varchar) as found,
+        '2026-08-01 10:00:00' as expected
+
+    union all
+
+    select
+        'to_utc reads a time without seconds' as claim,
+        cast({{ to_utc("'2026-08-01T10:00-07:00'") }} as varchar) as found,
+        '2026-08-01 17:00:00' as expected
+
+    union all
+
+    select
+        'to_utc can not read a day that does not exist' as claim,
+        cast({{ to_utc("'2026-02-30T10:00:00Z'") }} as varchar) as found,
+        cast(null as varchar) as expected
+
+    union all
+
+    select
+        'to_utc can not read infinity' as claim,
+        cast({{ to_utc("'infinity'") }} as varchar) as found,
+        cast(null as varchar) as expected
+
+    union all
+
+    select
+        'to_whole_number reads 3.0 as 3' as claim,
+        cast({{ to_whole_number("'3.0'") }} as varchar) as found,
+        '3' as expected
+
+    union all
+
+    select
+        'to_whole_number does not round' as claim,
+        cast({{ to_whole_number("'2.5'") }} as varchar) as found,
+        cast(null as varchar) as expected
+
+    union all
+
+    select
+        'to_whole_number can not read a word' as claim,
+        cast({{ to_whole_number("'many'") }} as varchar) as found,
+        cast(null as varchar) as expected
+
+    union all
+
+    select
+        'to_date keeps a date as it is' as claim,
+        cast({{ to_date("'2026-08-01'") }} as varchar) as found,
+        '2026-08-01' as expected
+
+    union all
+
+    select
+        'to_date keeps a midnight without offset' as claim,
+        cast({{ to_date("'2026-08-01 00:00:00'") }} as varchar) as found,
+        '2026-08-01' as expected
+
+    union all
+
+    select
+        'to_date reads a month as its first day' as claim,
+        cast({{ to_date("'2026-08'") }} as varchar) as found,
+        '2026-08-01' as expected
+
+    union all
+
+    select
+        'is_matching matches the whole text' as claim,
+        cast({{ is_matching("'a_connector_1_2x'", '.+_connector_[0-9]+_[0-9]+') }} as varchar) as found,
+        'false' as expected
+
+    union all
+
+    select
+        'json_text finds a nested value' as claim,
+        {{ json_text("'{\"output\": {\"page_count\": 7}}'", 'output.page_count') }} as found,
+        '7' as expected
+
+    union all
+
+    select
+        'json_text finds nothing where nothing is' as claim,
+        {{ json_text("'{\"output\": 1}'", 'output.page_count') }} as found,
+        cast(null as varchar) as expected
+
+    union all
+
+    select
+        'json_array_length_at counts elements' as claim,
+        cast({{ json_array_length_at("'{\"input\": {\"sent\": [1, 2, 3]}}'", 'input.sent') }} as varchar) as found,
+        '3' as expected
+
+    union all
+
+    select
+        'json_array_length_at knows no length of a text' as claim,
+        cast({{ json_array_length_at("'{\"input\": {\"sent\": \"many\"}}'", 'input.sent') }} as varchar) as found,
+        cast(null as varchar) as expected
+
+    union all
+
+    select
+        'row_text joins values and keeps the place of a null' as claim,
+        {{ row_text(["'a'", 'null', '1']) }} as found,
+        'a||1' as expected
+
+)
+
+select *
+from compared
+where found is distinct from expected

@@ -1,0 +1,9 @@
+-- A rule that decides nothing in the sample world is one that no test would miss.
+{{ config(enabled=is_sample()) }}
+
+select
+    rule_id,
+    rule,
+    decisions
+from {{ ref('rule_coverage') }}
+where decisions = 0

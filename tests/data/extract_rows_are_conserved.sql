@@ -1,0 +1,37 @@
+-- Rows in = rows used + repeated + quarantined, for every extract; and what the quarantine holds is what is counted.
+with
+
+counts as (
+
+    select * from {{ ref('extract_row_counts') }}
+
+),
+
+quarantined as (
+
+    select count(*) as rows_held from {{ ref('quarantined_rows') }}
+
+),
+
+totals as (
+
+    select sum(rows_quarantined) as rows_counted from counts
+
+)
+
+select
+    extract_name,
+    rows_read,
+    rows_used + rows_repeated + rows_quarantined as rows_accounted_for
+from counts
+where rows_read is distinct from rows_used + rows_repeated + rows_quarantined
+
+union all
+
+select
+    'quarantined_rows' as extract_name,
+    quarantined.rows_held as rows_read,
+    totals.rows_counted as rows_accounted_for
+from quarantined
+cross join totals
+where quarantined.rows_held is distinct from totals.rows_counted

@@ -1,0 +1,109 @@
+"""Compares a warehouse with what the reference makes of the same world, row by row and without tolerance."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+
+from . import reference
+
+# relation -> the columns that identify a row in a report
+RELATIONS = {
+    "metering.metered_steps": ("account_id", "job_id", "line_index"),
+    "metering.metered_jobs": ("customer_id", "job_id"),
+    "metering.metered_requests": ("customer_id", "request_id"),
+    "marts.usage_by_capability": ("customer_id", "usage_date", "environment_type", "recipe_id", "metric", "call_type"),
+    "marts.monthly_customer_usage": ("customer_id", "usage_month"),
+}
+FLAGS = ("function without caller", "mixed calls", "call cycle", "count missing", "request without its job")
+
+
+@dataclass
+class Comparison:
+    """How many rows were compared, and a readable line for each difference."""
+
+    rows: Counter = field(default_factory=Counter)
+    differences: list = field(default_factory=list)
+
+    @property
+    def decisions(self):
+        """How many decision rows were compared."""
+        return sum(n for relation, n in self.rows.items() if relation.startswith("metering."))
+
+    def report(self, limit=20):
+        """The first differences as text."""
+        return "\n".join([f"{len(self.differences)} differences", *self.differences[:limit]])
+
+
+def compare(connection, world, options):
+    """Compare every decision, figure, quarantined row and flag of the warehouse with the reference's."""
+    result = reference.compute(world, options)
+    comparison = Comparison()
+    for relation, key in RELATIONS.items():
+        expected = getattr(result, relation.split(".")[1])
+        comparison.rows[relation] = len(expected)
+        compare_rows(connection, relation, key, expected, world, comparison)
+    compare_quarantine(connection, result, comparison)
+    compare_flags(connection, result, comparison)
+    return comparison
+
+
+def compare_rows(connection, relation, key, expected, world, comparison):
+    """Add a difference for each row that only one side has; rows are compared as multisets, nulls as equal."""
+    columns = list(expected[0])
+    quoted = ", ".join(f'"{column}"' for column in columns)
+    found = Counter(connection.execute(f"select {quoted} from {relation}").fetchall())
+    wanted = Counter(tuple(row[column] for column in columns) for row in expected)
+
+    def by_key(rows):
+        return {tuple(row[columns.index(c)] for c in key): row for row in rows}
+
+    missing, unexpected = by_key(wanted - found), by_key(found - wanted)
+    for identity in sorted(missing.keys() | unexpected.keys(), key=str):
+        ours, theirs = missing.get(identity), unexpected.get(identity)
+        name = f"{relation} {dict(zip(key, identity, strict=True))}"
+        if ours and theirs:
+            changed = {c: (a, b) for c, a, b in zip(columns, ours, theirs, strict=True) if a != b}
+            comparison.differences.append(f"{name}: (expected, found) {changed}")
+        else:
+            what = "is missing" if ours else "is unexpected"
+            comparison.differences.append(f"{name}: {what}: {dict(zip(columns, ours or theirs, strict=True))}")
+        if "job_id" in key:
+            comparison.differences[-1] += "".join(input_of_job(world, *identity[:2]))
+
+
+def input_of_job(world, account, job_id):
+    """The input rows of one job, as lines of a report."""
+    for extract, column in (("jobs", "id"), ("job_history", "id"), ("steps", "job_id"), ("api_requests", "job_id")):
+        for row in world.get(extract, []):
+            if row.get("account_id") == account and row.get(column) == job_id:
+                yield f"\n    {extract}: {json.dumps({k: v for k, v in row.items() if v is not None})}"
+
+
+def compare_quarantine(connection, result, comparison):
+    """As many rows of each extract must stand in the quarantine."""
+    wanted = Counter(row["extract"] for row in result.quarantined)
+    found = dict(
+        connection.execute("select extract_name, count(*) from audit.quarantined_rows group by extract_name").fetchall()
+    )
+    comparison.rows["audit.quarantined_rows"] = wanted.total()
+    for extract in sorted(wanted.keys() | found.keys()):
+        if wanted[extract] != found.get(extract, 0):
+            comparison.differences.append(
+                f"audit.quarantined_rows of {extract}: {wanted[extract]} expected, {found.get(extract, 0)} found"
+            )
+
+
+def compare_flags(connection, result, comparison):
+    """What the rules call flagged must stand in the findings, about the same jobs and requests."""
+    wanted = set(result.flags)
+    found = set(
+        connection.execute(
+            "select distinct finding, customer_id, subject from audit.findings where list_contains(?, finding)",
+            [list(FLAGS)],
+        ).fetchall()
+    )
+    comparison.rows["audit.findings"] = len(wanted)
+    comparison.differences += [f"audit.findings lacks {flag}" for flag in sorted(wanted - found)]
+    comparison.differences += [f"audit.findings has an unexpected {flag}" for flag in sorted(found - wanted)]

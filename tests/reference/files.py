@@ -1,0 +1,258 @@
+"""Writes a world as a folder of extracts, in every shape that the contract of the extracts allows.
+
+``write_world`` and ``write_job_history`` return the world as delivered, which the reference reads the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import random
+from collections import defaultdict
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from . import reference
+
+FORMATS = ("csv", "csv.gz", "json", "json.gz", "parquet")
+SUB_FOLDERS = (".", "2024/05", "late/deliveries of the week", "x")
+PARQUET_TYPES = {
+    "time": "TIMESTAMPTZ",
+    "day": "DATE",
+    "int": "BIGINT",
+    "count": "BIGINT",
+    "soft_count": "INTEGER",
+    "number": "DECIMAL(18,6)",
+    "bool": "BOOLEAN",
+}
+
+
+def is_readable(extract, row):
+    """Whether the row is a good row of the extract."""
+    try:
+        reference.read_row(extract, row, ZoneInfo("UTC"))
+    except reference.Unreadable:
+        return False
+    return True
+
+
+def drop_bad_rows(world):
+    """The world without its bad rows, so that its Parquet columns can be typed; steps without a job stay."""
+    return {
+        extract: [row for row in rows if extract not in reference.EXTRACTS or is_readable(extract, row)]
+        for extract, rows in world.items()
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------- one file
+
+
+def write_text(path, text):
+    """Write the text as UTF-8, gzipped where the file's name says so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode()
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def as_csv(rows, columns):
+    """The rows as CSV with a header; None is an empty field."""
+
+    def field(value):
+        return "" if value is None else str(value).lower() if isinstance(value, bool) else value
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([field(row.get(column)) for column in columns] for row in rows)
+    return out.getvalue()
+
+
+def as_json_lines(rows, columns, drop_null=lambda column: False):
+    """The rows as newline-delimited JSON; where ``drop_null(column)`` is true, a null is left out."""
+    return "".join(
+        json.dumps({c: row.get(c) for c in columns if row.get(c) is not None or not drop_null(c)}, ensure_ascii=False)
+        + "\n"
+        for row in rows
+    )
+
+
+def parquet_type(extract, column, rows):
+    """The contract's type of the column where each of its values is readable, else text."""
+    kind = next((k for c, k in reference.EXTRACTS[extract].items() if c.rstrip("?") == column), "text")
+    values = (row.get(column) for row in rows)
+    try:
+        for value in values:
+            if value not in (None, ""):
+                reference.read_value(value, "count" if kind == "soft_count" else kind, ZoneInfo("UTC"))
+    except reference.Unreadable:
+        return "VARCHAR"
+    return PARQUET_TYPES.get(kind, "VARCHAR")
+
+
+def literal(path):
+    """The path as an SQL literal."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def write_parquet(path, rows, types):
+    """Write the rows as Parquet; ``types`` is {column: DuckDB type}."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(".scratch")
+    with scratch.open("w", encoding="utf-8") as file:
+        for row in rows:
+            written = {column: None if row.get(column) is None else str(row[column]) for column in types}
+            file.write(json.dumps(written) + "\n")
+    texts = ", ".join(f"'{column}': 'VARCHAR'" for column in types)
+    casts = ", ".join(
+        column if type_ == "VARCHAR" else f"cast(nullif({column}, '') as {type_}) as {column}"
+        for column, type_ in types.items()
+    )
+    with duckdb.connect() as db:
+        db.execute("set timezone = 'UTC'; set threads = 1")
+        lines = f"read_json({literal(scratch)}, format = 'newline_delimited', columns = {{{texts}}})"
+        db.execute(f"copy (select {casts} from {lines}) to {literal(path)} (format parquet)")
+    scratch.unlink()
+
+
+# ---------------------------------------------------------------------------------------------------------- whole worlds
+
+
+def write_world(world, folder, fmt="csv", split=3, seed=0, ragged=True, overlap=0.05, typed=True):
+    """Write <folder>/<extract>/** and return the world as delivered.
+
+    Rows are shuffled over ``split`` files in sub-folders, ``overlap`` is the share of rows that the next file repeats.
+    ``ragged``: columns come in another order in each file, and optional ones without a value are absent. ``typed``:
+    Parquet columns carry the contract's type where every value is readable; otherwise all are text.
+    """
+    rng = random.Random(f"write-{seed}")
+    delivered = {}
+    for extract in sorted(set(world) & set(reference.EXTRACTS)):
+        rows = list(world[extract])
+        rng.shuffle(rows)
+        files = [rows[i :: min(split, len(rows))] for i in range(min(split, len(rows)))]
+        if len(files) > 1:
+            for part, previous in zip(files, [files[-1][:200], *(part[:200] for part in files)], strict=False):
+                part += [dict(row) for row in previous if rng.random() < overlap]
+        delivered[extract] = [row for part in files for row in part]
+
+        required = {column for column in reference.EXTRACTS[extract] if not column.endswith("?")}
+        known = [column.rstrip("?") for column in reference.EXTRACTS[extract]]
+        extra = sorted({column for row in rows for column in row} - set(known))
+        types = {c: parquet_type(extract, c, rows) if typed else "VARCHAR" for c in known + extra}
+        for number, part in enumerate(files):
+            columns = list(types)
+            if ragged:
+                columns = [c for c in columns if c in required or any(r.get(c) not in (None, "") for r in part)]
+                rng.shuffle(columns)
+            path = Path(folder, extract, SUB_FOLDERS[number % len(SUB_FOLDERS)], f"part-{number}.{fmt}")
+            if fmt.startswith("csv"):
+                write_text(path, as_csv(part, columns))
+            elif fmt.startswith("json"):
+                write_text(path, as_json_lines(part, columns, lambda c: c not in required and rng.random() < 0.5))
+            else:
+                write_parquet(path, part, {column: types[column] for column in columns})
+    return delivered
+
+
+def nested_job(job, steps):
+    """The job and its steps, ordered by line_index, as one streamed job."""
+    lines = []
+    for step in steps:
+        line = {
+            "recipe_line_number": step["recipe_line_number"],
+            "adapter_name": step.get("adapter_name"),
+            "adapter_operation": step.get("adapter_operation"),
+            "input": {},
+            "output": {},
+            "error": step.get("error"),
+            "line_stat": {"total": step.get("duration_seconds")},
+        }
+        if step.get("message_count") is not None:
+            line["input"]["messages"] = [{"n": n} for n in range(step["message_count"])]
+        if step.get("called_recipe_id") is not None:
+            line["input"]["flow_id"] = step["called_recipe_id"]
+        if step.get("page_count") is not None:
+            line["output"]["page_count"] = step["page_count"]
+        lines.append(line)
+    return {**job, "lines": lines}
+
+
+def can_be_nested(jobs, steps):
+    """Whether the nested form can say all that these rows of one delivery say."""
+    return (
+        len({json.dumps(job, sort_keys=True) for job in jobs}) == 1
+        and is_readable("jobs", jobs[0])
+        and all(is_readable("steps", step) for step in steps)
+        and all(step.get("status") is None and step.get("keyword") is None for step in steps)
+        and all(isinstance(step.get("message_count"), int | None) for step in steps)
+    )
+
+
+def nest(world, seed=0):
+    """(nested jobs, the world with what can't be nested as flat rows).
+
+    Here and there a null is left out, a line lacks its input, and where extracted_at is the completion it is absent.
+    """
+    rng = random.Random(f"nest-{seed}")
+
+    def instant(row):
+        try:
+            return reference.read_time(row["extracted_at"])
+        except reference.Unreadable:
+            return None
+
+    steps_of, jobs_of = defaultdict(list), defaultdict(list)
+    for row in world["steps"]:
+        steps_of[row["account_id"], row["job_id"], instant(row)].append(row)
+    for row in world["jobs"]:
+        jobs_of[row["account_id"], row["id"], instant(row)].append(row)
+
+    nested, flat_jobs = [], []
+    for key, jobs in jobs_of.items():
+        steps = steps_of.get(key, [])
+        lines = []
+        nestable = can_be_nested(jobs, steps)
+        if nestable:
+            typed = {reference.row_as_text(reference.read_row("steps", s, ZoneInfo("UTC"))): s for s in steps}
+            lines = sorted(typed.values(), key=lambda step: int(step["line_index"]))
+            nestable = [int(step["line_index"]) for step in lines] == list(range(len(lines)))
+        if not nestable or rng.random() < 0.05:
+            flat_jobs += jobs
+            continue
+        steps_of.pop(key, None)
+        for job in jobs:
+            entry = nested_job({k: v for k, v in job.items() if v is not None or rng.random() < 0.5}, lines)
+            if job["extracted_at"] == job["completed_at"] and rng.random() < 0.7:
+                del entry["extracted_at"]
+            for line in entry["lines"]:
+                if not line["input"] and rng.random() < 0.3:
+                    del line["input"]
+            if not lines:
+                entry["lines"] = rng.choice([None, [], "Job data exceeds the size limit."])
+                if entry["lines"] is None and rng.random() < 0.5:
+                    del entry["lines"]
+            nested.append(entry)
+    rest = {**world, "jobs": flat_jobs, "steps": [step for steps in steps_of.values() for step in steps]}
+    return nested, rest
+
+
+def write_nested_jobs(nested, folder, seed=0, ending="json"):
+    """Write <folder>/job_history/<account id>/<date>/**: plain, pretty-printed, wrapped alone or as a list."""
+    rng = random.Random(f"history-{seed}")
+    for number, job in enumerate(nested):
+        content = rng.choice([job, job, {"logEntries": job}, {"logEntries": [job]}])
+        text = json.dumps(content, indent=rng.choice([None, 2]), ensure_ascii=False)
+        day = reference.read_time(job.get("completed_at") or job["started_at"]).date()
+        path = Path(folder, "job_history", job["account_id"], str(day), f"{number}.{ending}")
+        write_text(path, text + "\n")
+
+
+def write_job_history(world, folder, seed=0, ending="json"):
+    """Write what can be nested as streamed job files, the rest as JSON beside it; returns the world as delivered."""
+    nested, rest = nest(world, seed)
+    write_nested_jobs(nested, folder, seed, ending)
+    return {**write_world(rest, folder, "json", seed=seed), "job_history": nested}

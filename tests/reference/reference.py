@@ -1,0 +1,1005 @@
+"""Reference implementation of the counting rules over extracts, to compare the models' decisions with.
+
+Plain Python that shares no SQL and no constant with the models. Rule ids (G9, S-PAGES, J-FN-ORPHAN ...) stand where
+the rule is applied. Where a rule admits two readings the one taken is marked [A<n>] and explained in README.md.
+
+    result = compute(world, Options())
+
+``world``: extract name -> list of dicts with the contract's columns. Values are str, int, float, bool or None, times
+ISO texts; ``job_history`` holds the nested jobs as dicts. Nothing in it is changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+# The platform's connectors with their published rulings: adapter_name, app_name, family, base_adapter_name,
+# business_action_eligible (true, false or empty: unruled), basis, deprecated.
+APPS_CSV = Path(__file__).with_name("apps.csv")
+
+
+# -------------------------------------------------------------------------------------------------- options and result
+
+
+@dataclass
+class Options:
+    """The counting options, by the names of the dbt vars and with their defaults."""
+
+    reporting_timezone: str = "UTC"
+    count_test_jobs: bool = True
+    admin_account_ids: tuple = ()
+    unruled_app_is_eligible: bool = False
+    unknown_app_is_eligible: bool = True
+    task_terms: str = "T3"  # T1: a trigger is 1 task, a call 0. T2 counts as T3 does.
+    as_of_date: str | None = None  # 'YYYY-MM-DD'
+
+
+@dataclass
+class Result:
+    """The decision rows and figures as dicts by column name; ``flags`` are (what, customer, job)."""
+
+    metered_steps: list = field(default_factory=list)
+    metered_jobs: list = field(default_factory=list)
+    metered_requests: list = field(default_factory=list)
+    usage_by_capability: list = field(default_factory=list)
+    monthly_customer_usage: list = field(default_factory=list)
+    quarantined: list = field(default_factory=list)
+    flags: list = field(default_factory=list)
+    as_of: date | None = None
+
+
+# ----------------------------------------------------------------------------------- contract, section 2: the extracts
+
+# column:type, '?' = may be absent or null. Types: id, text, time, day, int, count, number, bool, status, one of (a|b).
+EXTRACTS = {
+    name: dict(c.rsplit(":", 1) for c in columns.split())
+    for name, columns in {
+        "customers": "id:id external_id?:text name:text plan_id?:text in_trial?:bool subscription_expired?:bool "
+        "created_at:time extracted_at:time",
+        "recipes": "id:id user_id:id name:text recipe_type?:text trigger_application:text trigger_operation?:text "
+        "running:bool created_at:time stopped_at?:time last_run_at?:time project_id?:text project_name?:text "
+        "parent_id?:text lifetime_task_count?:int extracted_at:time",
+        "connections": "id:id user_id:id name?:text provider:text authorization_status?:success|failed|exception "
+        "authorized_at?:time created_at:time extracted_at:time",
+        "jobs": "id:id account_id:id environment_type?:text recipe_id:id status:status is_repeat?:bool "
+        "repeat_count?:int master_job_id?:text calling_job_id?:text calling_recipe_id?:text root_job_id?:text "
+        "root_recipe_id?:text is_test?:bool is_poll_error?:bool started_at:time completed_at?:time action_count?:int error_type?:text "
+        "error?:text extracted_at:time",
+        "steps": "account_id:id job_id:id line_index:count recipe_line_number:int adapter_name?:text "
+        "adapter_operation?:text keyword?:text status?:status error?:text page_count?:soft_count "
+        "message_count?:soft_count called_recipe_id?:text duration_seconds?:number extracted_at:time",
+        "api_requests": "id:id account_id:id requested_at:time request_type:managed|proxy|proxy_transformation "
+        "api_collection_id?:text recipe_id?:text job_id?:text http_status?:int gateway_code?:text "
+        "internal_error?:bool extracted_at:time",
+        "api_collections": "id:id account_id:id name?:text is_mcp_server:bool extracted_at:time",
+        "event_stream_requests": "id:id account_id:id requested_at:time "
+        "endpoint:publish|batch_publish|consume|batch_consume message_count:count status:status "
+        "extracted_at:time",
+        "genie_prompts": "id:id account_id:id genie_id?:text conversation_id?:text sender_type?:text sent_at:time "
+        "status?:status extracted_at:time",
+        "seats": "id:id account_id:id product:workato_go|workflow_apps app_id?:text seats:count effective_from:day "
+        "effective_to?:day",
+        "subscriptions": "account_id:id recipe_metric:business_actions|tasks included_credits?:number "
+        "task_limit?:number billing_cycle_day?:int effective_from:day effective_to?:day",
+        "credit_ratios": "metric:text call_type?:text credits_per_unit:number effective_from:day effective_to?:day",
+        "recommended_recipes": "recipe_id:id name:text recommended_from?:day",
+        "vendor_usage": "account_id:id usage_month:day tasks?:int jobs_succeeded?:int jobs_failed?:int "
+        "extracted_at:time",
+    }.items()
+}
+
+STATUS_WORDS = {
+    "succeeded": "succeeded",
+    "completed": "succeeded",
+    "success": "succeeded",
+    "failed": "failed",
+    "error": "failed",
+    "canceled": "canceled",
+    "cancelled": "canceled",
+    "pending": "pending",
+    "processing": "pending",
+    "skipped": "skipped",
+}
+
+
+class Unreadable(Exception):
+    """The row is a bad row; the message is its reason."""
+
+
+def read_time(text):
+    """An instant in UTC; without offset it is UTC."""
+    try:
+        moment = datetime.fromisoformat(str(text).strip())
+    except ValueError:
+        raise Unreadable("unreadable time") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
+
+
+def read_day(text, zone):
+    """A date as written; a full time is its date in the reporting time zone. [A22]"""
+    text = str(text).strip()
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise Unreadable("unreadable time") from None
+    if re.fullmatch(r"\d{4}-\d{2}", text):
+        return read_day(text + "-01", zone)
+    return read_time(text).astimezone(zone).date()
+
+
+def read_int(value):
+    if isinstance(value, bool) or not re.fullmatch(r"\s*[+-]?\d+(\.0*)?\s*", str(value)):
+        raise Unreadable("unreadable number")
+    return int(Decimal(str(value).strip()))
+
+
+def read_count(value):
+    number = read_int(value)
+    if number < 0:
+        raise Unreadable("unreadable number")
+    return number
+
+
+def read_number(value):
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise Unreadable("unreadable number") from None
+    if isinstance(value, bool) or not number.is_finite():
+        raise Unreadable("unreadable number")
+    return number
+
+
+def read_bool(value):
+    word = str(value).strip().lower()
+    if word in ("true", "t", "1", "yes"):
+        return True
+    if word in ("false", "f", "0", "no"):
+        return False
+    raise Unreadable("unreadable boolean")
+
+
+def read_value(value, kind, zone):
+    if kind in ("id", "text"):
+        return str(value)
+    if kind == "time":
+        return read_time(value)
+    if kind == "day":
+        return read_day(value, zone)
+    if kind == "int":
+        return read_int(value)
+    if kind == "count":
+        return read_count(value)
+    if kind == "soft_count":  # "without a readable count keeps its rule ... with quantity 0"  [A2]
+        try:
+            return read_count(value)
+        except Unreadable:
+            return None
+    if kind == "number":
+        return read_number(value)
+    if kind == "bool":
+        return read_bool(value)
+    if kind == "status":
+        word = str(value).strip().lower()
+        if word not in STATUS_WORDS:
+            raise Unreadable("unknown status word")
+        return STATUS_WORDS[word]
+    if value not in kind.split("|"):
+        raise Unreadable("unknown word")  # [A3]
+    return value
+
+
+def read_row(extract, raw, zone):
+    """The row typed, every contract column present; an empty text is null. Raises Unreadable for a bad row."""
+    row = {}
+    for column, kind in EXTRACTS[extract].items():
+        is_optional = column.endswith("?")
+        column = column.rstrip("?")
+        value = raw.get(column)
+        if value is None or value == "":
+            if not is_optional and kind != "text":  # a required text such as a name may be empty [A1]
+                raise Unreadable("missing id" if kind == "id" else f"missing {column}")
+            row[column] = None
+        else:
+            row[column] = read_value(value, kind, zone)
+    return row
+
+
+def row_as_text(row):
+    """ "The greater row as text" (G9): the columns in the contract's order. [A5]"""
+    return "\x1f".join("" if v is None else str(v) for v in row.values())
+
+
+# --------------------------------------------------------------------------------------------------------- job_history
+
+
+def as_object(value):
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def unwrap_history(entry):
+    """Plain, or wrapped in `logEntries` (an object, a list, or either as text)."""
+    if "logEntries" not in entry:
+        return [entry]
+    inside = entry["logEntries"]
+    if isinstance(inside, str):
+        inside = json.loads(inside)
+    return inside if isinstance(inside, list) else [inside]
+
+
+def flatten_history(entry):
+    """One nested job -> (raw job row, raw step rows)."""
+    job = {k: v for k, v in entry.items() if k != "lines"}
+    if job.get("extracted_at") in (None, ""):
+        job["extracted_at"] = job.get("completed_at")
+    lines = entry.get("lines")
+    if isinstance(lines, str):
+        try:
+            lines = json.loads(lines)  # a text that says the size limit was passed is no JSON
+        except ValueError:
+            lines = None
+    if not isinstance(lines, list):
+        lines = []
+    steps = []
+    for position, line in enumerate(lines):
+        messages = as_object(line.get("input")).get("messages")
+        error = line.get("error")
+        steps.append(
+            {
+                "account_id": job.get("account_id"),
+                "job_id": job.get("id"),
+                "line_index": position,
+                "recipe_line_number": line.get("recipe_line_number"),
+                "adapter_name": line.get("adapter_name"),
+                "adapter_operation": line.get("adapter_operation"),
+                "keyword": line.get("keyword"),
+                "status": line.get("status"),
+                "error": error if error is None or isinstance(error, str) else json.dumps(error),
+                "page_count": as_object(line.get("output")).get("page_count"),
+                "message_count": len(messages) if isinstance(messages, list) else None,
+                "called_recipe_id": as_object(line.get("input")).get("flow_id"),
+                "duration_seconds": as_object(line.get("line_stat")).get("total"),
+                "extracted_at": job.get("extracted_at"),
+            }
+        )
+    return job, steps
+
+
+# ------------------------------------------------------------------------------------------------ reading the extracts
+
+def read_extracts(world, zone, result):
+    """Typed good rows per extract, every bad row in quarantine. Repeated rows are still repeated here."""
+    rows = {name: [] for name in EXTRACTS}
+
+    def take(extract, source, raw):
+        try:
+            row = read_row(extract, raw, zone)
+            if extract == "steps" and (row["account_id"], row["job_id"]) not in known_jobs:
+                raise Unreadable("step without job")
+        except Unreadable as reason:
+            result.quarantined.append({"extract": source, "reason": str(reason), "row": raw})
+            return False
+        rows[extract].append(row)
+        return True
+
+    for extract in EXTRACTS:
+        if extract != "steps":
+            for raw in world.get(extract, []):
+                take(extract, extract, raw)
+    nested = [flatten_history(plain) for entry in world.get("job_history", []) for plain in unwrap_history(entry)]
+    readable = [steps for job, steps in nested if take("jobs", "job_history", job)]  # a bad job keeps its lines [A27]
+
+    known_jobs = {(job["account_id"], job["id"]) for job in rows["jobs"]}
+    for raw in world.get("steps", []):
+        take("steps", "steps", raw)
+    for steps in readable:
+        for raw in steps:
+            take("steps", "job_history_lines", raw)
+    return rows
+
+
+def distinct(rows):
+    """Files may overlap and repeat: the same row twice is one row."""
+    return list({row_as_text(row): row for row in rows}.values())
+
+
+def latest(rows, key):
+    """One row per key: the one extracted last (then the greater row as text)."""
+    best = {}
+    for row in rows:
+        k = key(row)
+        if k not in best or (row["extracted_at"], row_as_text(row)) > (best[k]["extracted_at"], row_as_text(best[k])):
+            best[k] = row
+    return best
+
+
+# ------------------------------------------------------------------------------------------------------ jobs and steps
+
+
+def is_finished(job):
+    """G10. A job still running has no completion time. [A4]"""
+    return job["completed_at"] is not None
+
+
+DAWN = datetime.min.replace(tzinfo=UTC)
+
+
+def latest_delivery_of(deliveries):
+    """G9: the latest; of two with one extracted_at the finished, then the later completed, then the greater text."""
+    return max(
+        deliveries,
+        key=lambda job: (job["extracted_at"], is_finished(job), job["completed_at"] or DAWN, row_as_text(job)),
+    )
+
+
+def steps_of_delivery(job, deliveries, steps):
+    """The steps of the latest delivery by position: its own win over those whose extracted_at no delivery has."""
+    delivered_at = {delivery["extracted_at"] for delivery in deliveries}
+    own = [s for s in steps if s["extracted_at"] == job["extracted_at"]]
+    homeless = [s for s in steps if s["extracted_at"] not in delivered_at]
+    by_position = {}
+    for group in (homeless, own):  # own last: own steps win
+        for step in sorted(group, key=lambda s: (s["extracted_at"], row_as_text(s))):
+            by_position[step["line_index"]] = step
+    return [by_position[i] for i in sorted(by_position)]
+
+
+CONTROL_KEYWORDS = {"if", "elsif", "else", "foreach", "repeat", "while_condition", "try", "catch", "stop"}
+
+
+def step_kind(step):
+    """Section 3. Empty adapter or control keyword: control. Line 0: trigger."""
+    if step["adapter_name"] is None or step["keyword"] in CONTROL_KEYWORDS:
+        return "control"
+    return "trigger" if step["line_index"] == 0 else "action"
+
+
+def step_succeeded(step):
+    """Its status says so or, where the row has no status, its error is empty."""
+    if step["status"] is not None:
+        return step["status"] == "succeeded"
+    return step["error"] is None
+
+
+# -------------------------------------------------------------------------------------- section 4: the billing context
+
+TRIGGERS = {
+    ("workato_api_platform", "receive_request"): "api_recipe",
+    ("workato_api_proxy", "receive_request"): "api_proxy",
+    ("workato_recipe_function", "execute"): "recipe_function",
+    ("workato_service", "receive_request"): "recipe_function",
+    ("workato_genie", "start_workflow"): "skill",
+}
+TRIGGER_ADAPTERS = {adapter: kind for (adapter, _), kind in TRIGGERS.items()}
+
+
+def type_of_trigger(adapter, operation):
+    if operation is None:
+        return TRIGGER_ADAPTERS.get(adapter, "workflow")  # without an operation the adapter alone decides
+    return TRIGGERS.get((adapter, operation), "workflow")
+
+
+AGENT_TYPES = ("skill", "knowledge_base")
+RECIPE_TYPES = (
+    "workflow",
+    "workflow_app",
+    "api_recipe",
+    "api_proxy",
+    "api_proxy_transformation",
+    "recipe_function",
+    *AGENT_TYPES,
+)
+API_TYPES = ("api_recipe", "api_proxy", "api_proxy_transformation")
+
+
+def listed_type(recipe):
+    """The type as far as the recipe extract knows it; None when it does not. [A8]"""
+    if recipe is None:
+        return None
+    if recipe["recipe_type"] in RECIPE_TYPES:
+        return recipe["recipe_type"]
+    if recipe["trigger_application"] is not None:
+        return type_of_trigger(recipe["trigger_application"], recipe["trigger_operation"])
+    return None
+
+
+def ran_a_transforming_step(steps):
+    """A step other than forward_request and return_response: any but the trigger, control and skipped ones."""
+    for step in steps:
+        if step["line_index"] == 0 or step_kind(step) == "control" or step["status"] == "skipped":
+            continue
+        if (step["adapter_name"], step["adapter_operation"]) not in (
+            ("workato_api_proxy", "forward_request"),
+            ("workato_api_proxy", "return_response"),
+        ):
+            return True
+    return False
+
+
+def recipe_type_of(recipe, steps):
+    kind = listed_type(recipe)
+    if kind is None:
+        line_0 = next((s for s in steps if s["line_index"] == 0), None)
+        kind = type_of_trigger(line_0["adapter_name"], line_0["adapter_operation"]) if line_0 else "workflow"
+    extract_says = recipe is not None and recipe["recipe_type"] in RECIPE_TYPES
+    if kind == "api_proxy" and not extract_says and ran_a_transforming_step(steps):  # [A7]
+        return "api_proxy_transformation"
+    return kind
+
+
+SYNCHRONOUS_CALLS = {("workato_recipe_function", "call_recipe"), ("workato_service", "call_service")}
+ASYNCHRONOUS_CALLS = {("workato_recipe_function", "call_recipe_async"), ("workato_service", "call_service_async")}
+
+
+def how_called(caller_steps, recipe_id):
+    """'sync', 'async', 'both' or None, from the caller's steps that name the recipe. A skipped call is no evidence."""
+    calls = [
+        (s["adapter_name"], s["adapter_operation"])
+        for s in caller_steps
+        if s["called_recipe_id"] == recipe_id and s["status"] != "skipped"
+    ]
+    sync = any(c in SYNCHRONOUS_CALLS for c in calls)
+    asynchronous = any(c in ASYNCHRONOUS_CALLS for c in calls)
+    return "both" if sync and asynchronous else "sync" if sync else "async" if asynchronous else None
+
+
+def context_of_type(kind, is_mcp):
+    """The context of everything that is not a function: (context, rule)."""
+    if kind in API_TYPES:
+        return ("mcp", "J-MCP") if is_mcp else ("api", "J-API")
+    if kind in AGENT_TYPES:
+        return "agent", "J-AGENT"
+    return "workflow", "J-WORKFLOW"
+
+
+def orphan_context(root_type):
+    """J-FN-ORPHAN: the root recipe's type if that is known, else workflow. [A9]"""
+    if root_type is None or root_type == "recipe_function":
+        return "workflow"
+    context, _ = context_of_type(root_type, is_mcp=False)
+    return "continuation" if context == "api" else "workflow"  # as if that root had called it synchronously
+
+
+def called_context(caller_context, call):
+    """The context of a function whose caller shows the call. Where several rules say the same, the first. [A11]"""
+    if caller_context == "workflow":
+        return "workflow", "J-FN-WORKFLOW"
+    if call in ("sync", "both") and caller_context in ("api", "mcp"):
+        return "continuation", "J-FN-SYNC-API"
+    if call == "async":
+        return "workflow", "J-FN-ASYNC"
+    if caller_context == "agent":
+        return "workflow", "J-FN-AGENT"
+    assert caller_context == "continuation"
+    return "continuation", "J-FN-NESTED"
+
+
+def billing_contexts(jobs, steps_by_job, types, mcp_jobs, recipes, result):
+    """(account, job id) -> (context, rule): callers before what they call; cycles and what hangs below are orphans."""
+
+    def root_type(job):  # [A10]
+        if job["root_recipe_id"] is None:
+            return None
+        return listed_type(recipes.get((job["account_id"], job["root_recipe_id"])))
+
+    decided, waiting = {}, {}  # waiting: caller key -> [(function key, how called)]
+    for key, job in jobs.items():
+        if types[key] != "recipe_function":
+            decided[key] = context_of_type(types[key], key in mcp_jobs)
+            continue
+        caller_key = (job["account_id"], job["calling_job_id"])  # one of another account is no caller
+        call = how_called(steps_by_job[caller_key], job["recipe_id"]) if caller_key in jobs else None
+        if call is None:
+            decided[key] = orphan_context(root_type(job)), "J-FN-ORPHAN"
+            result.flags.append(("function without caller", *key))
+        else:
+            waiting.setdefault(caller_key, []).append((key, call))
+            if call == "both":
+                result.flags.append(("mixed calls", *key))
+
+    def walk_down(frontier):
+        while frontier:
+            caller_key = frontier.pop()
+            for key, call in waiting.pop(caller_key, []):
+                decided[key] = called_context(decided[caller_key][0], call)
+                frontier.append(key)
+
+    walk_down(list(decided))
+    # Only cycles, and what hangs below them, are left. Called asynchronously, a function is a workflow whatever the
+    # caller (J-FN-ASYNC); the rest are cycles of synchronous calls: orphans. [A11b]
+    left = [(caller_key, key, call) for caller_key, group in waiting.items() for key, call in group]
+    for _, key, _ in left:
+        result.flags.append(("call cycle", *key))
+    asynchronous = [(caller_key, key) for caller_key, key, call in left if call == "async"]
+    for caller_key, key in asynchronous:
+        waiting[caller_key].remove((key, "async"))
+        decided[key] = "workflow", "J-FN-ASYNC"
+    walk_down([key for _, key in asynchronous])
+    for group in waiting.values():
+        for key, _ in group:
+            decided[key] = orphan_context(root_type(jobs[key])), "J-FN-ORPHAN"
+    for caller_key, key in asynchronous:
+        decided[key] = called_context(decided[caller_key][0], "async")
+    return decided
+
+
+CALL_TYPES = {"api_recipe": "managed", "api_proxy": "proxy", "api_proxy_transformation": "proxy_transformation"}
+
+
+def is_no_execution(job, options):
+    """G11: poll errors never count; test jobs when the option says so."""
+    return bool(job["is_poll_error"]) or (bool(job["is_test"]) and not options.count_test_jobs)
+
+
+def job_usage(job, kind, context, options):
+    """J-API, J-MCP: (metric, call_type, quantity); metric null when not counted. [A12, A13]"""
+    if context not in ("api", "mcp") or kind not in API_TYPES:
+        return None, None, 0
+    if not is_finished(job) or is_no_execution(job, options) or job["status"] != "succeeded":
+        return None, None, 0
+    return ("mcp_calls", None, 1) if context == "mcp" else ("api_calls", CALL_TYPES[kind], 1)
+
+
+# ------------------------------------------------------------------------------------------------- section 3: one step
+
+CUSTOM_CONNECTOR = re.compile(r".+_connector_\d+_\d+")
+
+
+class Apps:
+    """Eligibility by app, from apps.csv."""
+
+    def __init__(self, path):
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            self.apps = {row["adapter_name"]: row for row in csv.DictReader(file)}
+
+    def of(self, adapter):
+        """(app, ruling); ruling: eligible, ineligible, unruled, unknown. None for a control step without adapter."""
+        if adapter is None:
+            return None, None
+        if adapter in self.apps:
+            row = self.apps[adapter]
+            ruling = {"true": "eligible", "false": "ineligible", "": "unruled"}[row["business_action_eligible"]]
+            return row["base_adapter_name"], ruling
+        if CUSTOM_CONNECTOR.fullmatch(adapter):
+            return adapter, "eligible"
+        if adapter.endswith("_secondary"):  # a second connection of the same app folds onto it [A14]
+            return self.of(adapter.removesuffix("_secondary"))
+        return adapter, "unknown"
+
+
+def decide_step(step, job, context, ruling, options):
+    """(rule_id, metric, quantity, is_default_applied): the first rule that applies decides."""
+    kind = step_kind(step)
+    operation = (step["adapter_name"], step["adapter_operation"])
+    if not is_finished(job):
+        return "S-PENDING", None, 0, False
+    if is_no_execution(job, options):
+        return "S-TEST", None, 0, False
+    if kind == "control":
+        return "S-CONTROL", None, 0, False
+    if step["status"] == "skipped":
+        return "S-SKIPPED", None, 0, False
+    if not step_succeeded(step):
+        return "S-FAILED", None, 0, False
+    if operation in (("workato_idp", "process_document"), ("workato_idp", "classify_document")):
+        return "S-PAGES", "pages_processed", step["page_count"] or 0, False
+    if operation == ("workato_pub_sub", "publish_to_topic"):
+        return "S-EVENT", "events_processed", 1, False
+    if operation == ("workato_pub_sub", "publish_to_topic_batch"):
+        return "S-EVENT-BATCH", "events_processed", step["message_count"] or 0, False
+    if step["adapter_name"] == "workato_pub_sub":
+        return "S-CONSUMED", None, 0, False
+    if context == "api":
+        return "S-API", None, 0, False
+    if context == "mcp":
+        return "S-MCP", None, 0, False
+    if context == "agent":
+        return "S-AGENT", None, 0, False
+    if context == "continuation":
+        return "S-CONTINUES", None, 0, False
+    if ruling == "ineligible":
+        return "S-INELIGIBLE", None, 0, False
+    if ruling == "unruled":
+        return (
+            ("S-UNRULED", "business_actions", 1, True)
+            if options.unruled_app_is_eligible
+            else ("S-UNRULED", None, 0, True)
+        )
+    if ruling == "unknown":
+        return (
+            ("S-UNKNOWN", "business_actions", 1, True)
+            if options.unknown_app_is_eligible
+            else ("S-UNKNOWN", None, 0, True)
+        )
+    return "S-ACTION", "business_actions", 1, False
+
+
+TASKS_START = date(2020, 10, 1)
+
+
+def step_tasks(step, rule_id, usage_date, options):
+    kind = step_kind(step)
+    if rule_id in ("S-PENDING", "S-TEST"):  # T-ACTION, last sentence
+        return 0
+    if kind == "control":  # T-CONTROL
+        return 0
+    if not step_succeeded(step):
+        return 0
+    if usage_date < TASKS_START:  # T-START [A15]
+        return 0
+    if kind == "trigger":  # T-TRIGGER
+        return 1 if options.task_terms == "T1" else 0
+    if (step["adapter_name"], step["adapter_operation"]) in SYNCHRONOUS_CALLS | ASYNCHRONOUS_CALLS:  # T-CALL
+        return 0 if options.task_terms == "T1" else 1
+    return 1  # T-ACTION
+
+
+# -------------------------------------------------------------------------------------- section 5: work that is no job
+
+
+def decide_request(request, is_mcp_collection):
+    """(rule_id, metric, call_type, quantity, tasks but for T-START) of an API request."""
+    if request["job_id"] is not None:
+        return "R-JOB", None, None, 0, 0
+    let_through = request["gateway_code"] is None  # "set when the gateway refused" [A16]
+    counts = let_through and not request["internal_error"]
+    rule = "R-MCP" if is_mcp_collection else "R-PROXY"
+    if not counts:
+        return rule, None, None, 0, 0
+    tasks = 1 if request["request_type"] in ("proxy", "proxy_transformation") else 0  # T-PROXY
+    if is_mcp_collection:
+        return rule, "mcp_calls", None, 1, tasks
+    return rule, "api_calls", request["request_type"], 1, tasks
+
+
+def decide_publish(request):
+    if request["status"] != "succeeded":
+        return "R-PUBLISH", None, 0
+    if request["endpoint"] == "publish":
+        return "R-PUBLISH", "events_processed", 1
+    if request["endpoint"] == "batch_publish":
+        return "R-PUBLISH", "events_processed", request["message_count"]
+    return "R-PUBLISH", None, 0
+
+
+def decide_prompt(prompt):
+    if prompt["status"] in (None, "succeeded"):
+        return "R-PROMPT", "genie_actions", 1
+    return "R-PROMPT", None, 0
+
+
+CAPABILITIES = {
+    "business_actions": "workflows",
+    "api_calls": "api_platform",
+    "pages_processed": "idp",
+    "events_processed": "event_streams",
+    "mcp_calls": "mcp",
+    "genie_actions": "agent_studio",
+    "go_seats": "workato_go",
+    "workflow_app_seats": "workflow_apps",
+    "tasks": "tasks",
+}
+SEAT_METRICS = {"workato_go": "go_seats", "workflow_apps": "workflow_app_seats"}
+
+
+# ------------------------------------------------------------------------------------------------------------- compute
+
+
+def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
+    """Decide every unit of the world and add it up; ``apps_csv`` has the columns of APPS_CSV."""
+    options = options or Options()
+    zone = ZoneInfo(options.reporting_timezone)
+    apps = Apps(apps_csv)
+    result = Result()
+    rows = read_extracts(world, zone, result)
+
+    def local_date(moment):  # G12
+        return moment.astimezone(zone).date()
+
+    # "As of" is the newest extract, never the clock, unless given. Bad rows say nothing. [A17]
+    extracted = [r["extracted_at"] for name in EXTRACTS for r in rows[name] if "extracted_at" in r]
+    if options.as_of_date:
+        result.as_of = date.fromisoformat(str(options.as_of_date))
+    elif extracted:
+        result.as_of = local_date(max(extracted))
+
+    # ---- G9: one job per customer and job id, whole, with its own steps
+    deliveries, all_steps = defaultdict(list), defaultdict(list)
+    for job in distinct(rows["jobs"]):
+        deliveries[job["account_id"], job["id"]].append(job)
+    for step in distinct(rows["steps"]):
+        all_steps[step["account_id"], step["job_id"]].append(step)
+    jobs = {key: latest_delivery_of(deliveries[key]) for key in sorted(deliveries)}
+    steps_by_job = {key: steps_of_delivery(job, deliveries[key], all_steps[key]) for key, job in jobs.items()}
+
+    # ---- section 4
+    recipes = latest(rows["recipes"], lambda r: (r["user_id"], r["id"]))
+    types = {
+        key: recipe_type_of(recipes.get((key[0], job["recipe_id"])), steps_by_job[key]) for key, job in jobs.items()
+    }
+
+    collections = latest(rows["api_collections"], lambda r: (r["account_id"], r["id"]))
+
+    def is_mcp_collection(account, collection):
+        row = collections.get((account, collection))  # [A6]
+        return row is not None and row["is_mcp_server"]
+
+    requests = latest(rows["api_requests"], lambda r: (r["account_id"], r["id"]))
+    mcp_jobs = {
+        (r["account_id"], r["job_id"])
+        for r in requests.values()
+        if r["job_id"] is not None and is_mcp_collection(r["account_id"], r["api_collection_id"])
+    }
+
+    contexts = billing_contexts(jobs, steps_by_job, types, mcp_jobs, recipes, result)
+
+    usage = Counter()  # (customer, date, environment, recipe, metric, call_type) -> quantity
+
+    def use(customer, day, environment, recipe, metric, call_type, quantity):
+        if quantity:
+            usage[customer, day, environment, recipe, metric, call_type] += quantity
+
+    for key, job in jobs.items():
+        account, job_id = key
+        context, context_rule = contexts[key]
+        usage_date = local_date(job["completed_at"]) if is_finished(job) else None  # [A18]
+        metric, call_type, quantity = job_usage(job, types[key], context, options)
+        result.metered_jobs.append(
+            {
+                "customer_id": account,
+                "job_id": job_id,
+                "recipe_id": job["recipe_id"],
+                "recipe_type": types[key],
+                "billing_context": context,
+                "context_rule_id": context_rule,
+                "metric": metric,
+                "call_type": call_type,
+                "quantity": quantity,
+                "status": job["status"],
+                "is_repeat": bool(job["is_repeat"]),
+                "is_test": bool(job["is_test"]),
+                "usage_date": usage_date,
+            }
+        )
+        use(account, usage_date, job["environment_type"], job["recipe_id"], metric, call_type, quantity)
+
+        for step in steps_by_job[key]:
+            app, ruling = apps.of(step["adapter_name"])
+            rule_id, metric, quantity, is_default = decide_step(step, job, context, ruling, options)
+            tasks = step_tasks(step, rule_id, usage_date, options)
+            if (rule_id == "S-PAGES" and step["page_count"] is None) or (
+                rule_id == "S-EVENT-BATCH" and step["message_count"] is None
+            ):
+                result.flags.append(("count missing", account, job_id))
+            result.metered_steps.append(
+                {
+                    "account_id": account,
+                    "job_id": job_id,
+                    "line_index": step["line_index"],
+                    "recipe_id": job["recipe_id"],
+                    "usage_date": usage_date,
+                    "adapter_name": step["adapter_name"],
+                    "app": app,
+                    "operation": step["adapter_operation"],
+                    "step_kind": step_kind(step),
+                    "billing_context": context,
+                    "metric": metric,
+                    "quantity": quantity,
+                    "tasks": tasks,
+                    "rule_id": rule_id,
+                    "is_default_applied": is_default,
+                }
+            )
+            use(account, usage_date, job["environment_type"], job["recipe_id"], metric, None, quantity)
+            use(account, usage_date, job["environment_type"], job["recipe_id"], "tasks", None, tasks)
+
+    # ---- section 5
+    def metered_request(kind, row, usage_date, rule_id, metric, call_type, quantity, tasks=0):
+        if rule_id != "R-JOB" and usage_date < TASKS_START:  # T-START
+            tasks = 0
+        result.metered_requests.append(
+            {
+                "extract_name": kind,
+                "customer_id": row["account_id"],
+                "request_id": row["id"],
+                "metric": metric,
+                "call_type": call_type,
+                "quantity": quantity,
+                "tasks": tasks,
+                "rule_id": rule_id,
+                "usage_date": usage_date,
+            }
+        )
+        recipe_id = row.get("recipe_id")
+        use(row["account_id"], usage_date, None, recipe_id, metric, call_type, quantity)
+        use(row["account_id"], usage_date, None, recipe_id, "tasks", None, tasks)
+
+    for _, r in sorted(requests.items()):
+        decision = decide_request(r, is_mcp_collection(r["account_id"], r["api_collection_id"]))
+        usage_date = local_date(r["requested_at"])
+        if r["job_id"] is not None:
+            job = jobs.get((r["account_id"], r["job_id"]))
+            if job is None:
+                result.flags.append(("request without its job", r["account_id"], r["id"]))
+            else:  # [A18]
+                usage_date = local_date(job["completed_at"]) if is_finished(job) else None
+        metered_request("api_requests", r, usage_date, *decision)
+    for _, r in sorted(latest(rows["event_stream_requests"], lambda r: (r["account_id"], r["id"])).items()):
+        rule_id, metric, quantity = decide_publish(r)
+        metered_request("event_stream_requests", r, local_date(r["requested_at"]), rule_id, metric, None, quantity)
+    for _, r in sorted(latest(rows["genie_prompts"], lambda r: (r["account_id"], r["id"])).items()):
+        rule_id, metric, quantity = decide_prompt(r)
+        metered_request("genie_prompts", r, local_date(r["sent_at"]), rule_id, metric, None, quantity)
+
+    # R-GO, R-APPSEAT: in force on the day, overlapping orders add up, until effective_to or the as-of date
+    if result.as_of is not None:
+        for order in distinct(rows["seats"]):
+            day = order["effective_from"]
+            while day <= result.as_of and (order["effective_to"] is None or day < order["effective_to"]):
+                use(order["account_id"], day, None, None, SEAT_METRICS[order["product"]], None, order["seats"])
+                day += timedelta(days=1)
+
+    # ---- usage_by_capability; G13: the partner's own workspaces are in no customer figure
+    admins = {str(a) for a in options.admin_account_ids}
+    for (customer, day, environment, recipe, metric, call_type), quantity in usage.items():
+        if customer not in admins:
+            result.usage_by_capability.append(
+                {
+                    "customer_id": customer,
+                    "usage_date": day,
+                    "environment_type": environment,
+                    "recipe_id": recipe,
+                    "capability": CAPABILITIES[metric],
+                    "metric": metric,
+                    "call_type": call_type,
+                    "quantity": quantity,
+                }
+            )
+
+    if result.as_of is not None:
+        monthly(result, rows, jobs, local_date, admins, options)
+    return result
+
+
+# -------------------------------------------------------------------------------------------------- months and credits
+
+
+def in_force(rows, day):
+    """Of the dated rows the one in force on the day; of several the one that began last. [A19]"""
+    current = [r for r in rows if r["effective_from"] <= day and (r["effective_to"] is None or day < r["effective_to"])]
+    return max(current, key=lambda r: (r["effective_from"], row_as_text(r)), default=None)
+
+
+def month_of(day):
+    return day.replace(day=1)
+
+
+def next_month(month):
+    return (month + timedelta(days=31)).replace(day=1)
+
+
+def monthly(result, rows, jobs, local_date, admins, options):
+    customers = latest(rows["customers"], lambda r: r["id"])
+    subscriptions = defaultdict(list)
+    for row in distinct(rows["subscriptions"]):
+        subscriptions[row["account_id"]].append(row)
+    ratios = defaultdict(list)
+    for row in distinct(rows["credit_ratios"]):
+        ratios[row["metric"], row["call_type"]].append(row)
+
+    def ratio_of(metric, call_type, day):
+        row = in_force(ratios[metric, call_type], day)
+        if row is None and call_type is not None:
+            row = in_force(ratios[metric, None], day)  # a ratio for every call type [A20]
+        return None if row is None else row["credits_per_unit"]
+
+    def is_billed(customer, metric, day):
+        term = in_force(subscriptions[customer], day)
+        bills_tasks = term is not None and term["recipe_metric"] == "tasks"
+        return bills_tasks == (metric == "tasks")
+
+    seats_on = Counter()  # (customer, metric, day) -> seats
+    sums = Counter()  # (customer, month, column) -> quantity
+    credits = defaultdict(Decimal)
+    unpriced = set()
+    first = {}  # customer -> first day of its spine
+
+    def begins(customer, day):
+        first[customer] = min(day, first.get(customer, day))
+
+    def bill(customer, metric, call_type, day, quantity):
+        if not is_billed(customer, metric, day):
+            return
+        ratio = ratio_of(metric, call_type, day)
+        if ratio is None:
+            unpriced.add((customer, month_of(day)))
+        else:
+            credits[customer, month_of(day)] += quantity * ratio
+
+    for row in result.usage_by_capability:
+        customer, day, metric, call_type = row["customer_id"], row["usage_date"], row["metric"], row["call_type"]
+        begins(customer, day)
+        if metric in SEAT_METRICS.values():
+            seats_on[customer, metric, day] += row["quantity"]
+            continue
+        sums[customer, month_of(day), metric] += row["quantity"]
+        if metric == "api_calls":  # proxy_api_calls holds both proxy types [A23]
+            sums[customer, month_of(day), "managed_api_calls" if call_type == "managed" else "proxy_api_calls"] += row[
+                "quantity"
+            ]
+        bill(customer, metric, call_type, day, row["quantity"])
+
+    # Seats are a level: the month's peak, priced on the first day of the peak
+    peaks = {}
+    for (customer, metric, day), quantity in sorted(seats_on.items()):
+        best = peaks.get((customer, metric, month_of(day)))
+        if best is None or quantity > best[0]:
+            peaks[customer, metric, month_of(day)] = (quantity, day)
+    for (customer, metric, month), (quantity, day) in peaks.items():
+        sums[customer, month, metric] = quantity
+        bill(customer, metric, None, day, quantity)
+
+    for (account, _), job in jobs.items():
+        if account in admins or not is_finished(job) or is_no_execution(job, options):
+            continue
+        if job["status"] in ("succeeded", "failed"):
+            day = local_date(job["completed_at"])
+            sums[account, month_of(day), "jobs_" + job["status"]] += 1
+            begins(account, day)  # [A21]
+
+    for customer, row in customers.items():
+        if customer not in admins:
+            begins(customer, local_date(row["created_at"]))
+
+    current = month_of(result.as_of)
+    for customer in sorted(first):
+        row = customers.get(customer, {})
+        month = month_of(first[customer])
+        while month <= current:
+            result.monthly_customer_usage.append(
+                {
+                    "usage_month": month,
+                    "customer_id": customer,
+                    "external_id": row.get("external_id"),
+                    "customer_name": row.get("name"),
+                    "plan_id": row.get("plan_id"),
+                    **{
+                        c: sums[customer, month, c]
+                        for c in (
+                            "tasks",
+                            "business_actions",
+                            "api_calls",
+                            "managed_api_calls",
+                            "proxy_api_calls",
+                            "pages_processed",
+                            "events_processed",
+                            "mcp_calls",
+                            "genie_actions",
+                            "go_seats",
+                            "workflow_app_seats",
+                        )
+                    },
+                    "credits": credits.get((customer, month), None if (customer, month) in unpriced else Decimal(0)),
+                    "is_fully_priced": (customer, month) not in unpriced,
+                    "jobs_succeeded": sums[customer, month, "jobs_succeeded"],
+                    "jobs_failed": sums[customer, month, "jobs_failed"],
+                    "is_current_month": month == current,
+                }
+            )
+            month = next_month(month)

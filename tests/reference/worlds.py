@@ -1,0 +1,989 @@
+"""Random worlds for the counting rules.
+
+``random_world(seed)`` is the same world in every run: odd deliveries, call chains and cycles, bad rows, edges of months
+and of the rules. ``merge_worlds`` makes many worlds one: account, recipe and request ids get a prefix, job ids stay
+shared on purpose.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta, timezone
+
+LISTINGS = [
+    datetime(2024, 3, 1, 0, 30, tzinfo=UTC),
+    datetime(2024, 4, 30, 22, 0, tzinfo=UTC),
+    datetime(2024, 6, 1, 5, 0, tzinfo=UTC),
+]  # the same for all seeds: worlds can be merged
+END = LISTINGS[-1]  # the newest extract; before midnight in the Americas
+ADMIN = "adm"
+EDGES = [
+    datetime(2020, 10, 1, tzinfo=UTC),
+    datetime(2024, 3, 1, tzinfo=UTC),
+    datetime(2024, 4, 1, tzinfo=UTC),
+    datetime(2024, 5, 1, tzinfo=UTC),
+    datetime(2024, 6, 1, tzinfo=UTC),
+]
+
+ELIGIBLE = [
+    ("salesforce", "create_object"),
+    ("slack", "post_message_to_channel"),
+    ("rest", "make_request_v2"),
+    ("csv_parser", "parse_csv"),
+    ("js_eval", "invoke"),
+    ("workato_rpa", "run"),
+    ("zendesk_secondary", "search"),
+    ("sms_secondary", "send"),
+    ("coda", "add_row"),
+    ("connector_4me", "create_request"),
+    ("file_connector", "read"),
+    ("salesforce", "search_records_batch"),
+    ("workato_smart_list", "query"),
+    ("salesforce", None),
+]
+INELIGIBLE = [
+    ("logger", "log_message"),
+    ("lookup_table", "get_entry"),
+    ("workato_variable", "declare_variable"),
+    ("pgp", "encrypt"),
+    ("workato_db_table", "add_record"),
+    ("workato_files", "store_file"),
+    ("workato_app", "start"),
+    ("workato_idp", "list_models"),
+    ("workato_service", "send_reply"),
+    ("workato_service", "wait_for_async_jobs"),
+    ("workato_recipe_function", "return_result"),
+    ("workato_api_platform", "call_api"),
+]
+UNRULED = [
+    ("slack_bot", "post"),
+    ("byollm", "ask"),
+    ("pdf_tools", "merge"),
+    ("workato_list", "create_list"),
+    ("workato_genie", "assign_task_to_genie"),
+    ("mcp", "call_tool"),
+]
+UNKNOWN = [("brand_new_app", "create"), ("foo_connector_12", "run"), ("workato_new_thing", "go")]
+CUSTOM = [("acme_crm_connector_12345_1612345678", "upsert"), ("a_connector_b_connector_7_1700000000", "sync")]
+DUBIOUS_ADAPTERS = [
+    ("asana_secondary", "get"),
+    ("logger_secondary", "log"),
+    ("brand_new_app_secondary", "create"),
+    ("acme_crm_connector_12345_1612345678_secondary", "upsert"),
+    ("workato_idp_secondary", "process_document"),
+    ("Salesforce", "create_object"),
+]
+EVENTS = [
+    ("workato_pub_sub", "publish_to_topic"),
+    ("workato_pub_sub", "publish_to_topic_batch"),
+    ("workato_pub_sub", "consume_messages"),
+    ("workato_idp", "process_document"),
+    ("workato_idp", "classify_document"),
+]
+WORKFLOW_TRIGGERS = [
+    ("salesforce", "new_object"),
+    ("clock", "scheduled_event"),
+    ("workato_webhooks", "new_event"),
+    ("workato_pub_sub", "subscribe_to_topic"),
+    ("brand_new_app", "new_thing"),
+    ("acme_crm_connector_12345_1612345678", "new_row"),
+    ("workato_workflow_task", "new_requests_realtime"),
+    ("workato_genie", "new_message"),
+    ("workato_api_platform", "other_trigger"),
+    ("slack_secondary", "new_event"),
+]
+TRIGGERS = {
+    "api_recipe": [("workato_api_platform", "receive_request")],
+    "api_proxy": [("workato_api_proxy", "receive_request")],
+    "recipe_function": [("workato_recipe_function", "execute"), ("workato_service", "receive_request")],
+    "skill": [("workato_genie", "start_workflow")],
+}
+CALLS = {
+    "sync": [("workato_recipe_function", "call_recipe"), ("workato_service", "call_service")],
+    "async": [("workato_recipe_function", "call_recipe_async"), ("workato_service", "call_service_async")],
+}
+KEYWORDS = ["if", "elsif", "else", "foreach", "repeat", "while_condition", "try", "catch", "stop"]
+SUCCEEDED, FAILED = ["succeeded", "completed", "success"], ["failed", "error"]
+CANCELED, PENDING = ["canceled", "cancelled"], ["pending", "processing"]
+TRUE_ZONES = [
+    timedelta(0),
+    timedelta(hours=2),
+    timedelta(hours=-7),
+    timedelta(hours=5, minutes=30),
+    timedelta(hours=14),
+    timedelta(hours=-11),
+]
+
+
+class Builder:
+    def __init__(self, seed, size):
+        self.rng = random.Random(f"world-{seed}")
+        self.size = size
+        self.world = defaultdict(list)
+        self.counter = 0
+        self.jobs_of = defaultdict(list)  # account -> job ids
+        self.recipes = defaultdict(list)  # account -> recipe dicts
+        self.next_job = defaultdict(int)
+
+    # ------------------------------------------------------------------------------------------------ small things
+    def chance(self, p):
+        return self.rng.random() < p
+
+    def pick(self, options):
+        return self.rng.choice(options)
+
+    def number(self, prefix):
+        self.counter += 1
+        return f"{prefix}-{self.counter}"
+
+    def time(self, moment):
+        """ISO text of an instant with one of many offsets, or none (= UTC)."""
+        if moment is None:
+            return None
+        if self.chance(0.15):
+            return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+        if self.chance(0.3):
+            return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+        return moment.astimezone(timezone(self.pick(TRUE_ZONES))).isoformat()
+
+    def moment(self, last=END - timedelta(hours=1)):
+        """Somewhere in the window, often near a month's edge, sometimes around the start of tasks."""
+        if self.chance(0.06):
+            moment = EDGES[0] + timedelta(minutes=self.rng.randint(-1500, 1500))
+        elif self.chance(0.35):
+            moment = self.pick(EDGES[1:]) + timedelta(minutes=self.rng.randint(-900, 900))
+        else:
+            moment = datetime(2024, 2, 1, tzinfo=UTC) + timedelta(minutes=self.rng.randint(0, 120 * 1440))
+        if self.chance(0.1):
+            moment += timedelta(microseconds=self.rng.choice([1000, 999999, 123456]))
+        return min(moment, last)
+
+    # ------------------------------------------------------------------------------------------ customers, recipes
+    def customers(self):
+        self.accounts = [f"c{i}" for i in range(1, self.rng.randint(2, 4) + 1)]
+        for account in self.accounts + ([ADMIN] if self.chance(0.5) else []):
+            created = self.pick(
+                [
+                    datetime(2023, 12, 31, 23, 30, tzinfo=UTC),
+                    datetime(2024, 1, 15, tzinfo=UTC),
+                    datetime(2024, 4, 1, 3, tzinfo=UTC),
+                    datetime(2024, 5, 10, tzinfo=UTC),
+                ]
+            )
+            created_text = self.time(created)
+            gone_after = self.pick([3, 3, 3, 3, 2, 1])
+            for i, listing in enumerate(LISTINGS[:gone_after]):
+                if listing < created or (i == 0 and gone_after > 1 and self.chance(0.1)):
+                    continue
+                self.world["customers"].append(
+                    {
+                        "id": account,
+                        "external_id": self.pick([None, f"x-{account}"]),
+                        "name": f"Customer {account}" + (" renamed" if i == 2 and self.chance(0.3) else ""),
+                        "plan_id": self.pick([None, "p1", "p2"]),
+                        "in_trial": self.pick([None, True, False]),
+                        "subscription_expired": self.pick([None, True, False]),
+                        "created_at": created_text,
+                        "extracted_at": self.time(listing),
+                    }
+                )
+        if self.chance(0.5):
+            self.accounts.append("u1")  # in no customer listing
+        self.accounts.append(ADMIN)  # listed or not
+
+    def make_recipes(self, account):
+        kinds = ["workflow"] * 4 + ["api_recipe"] * 2 + ["api_proxy"] * 2 + ["recipe_function"] * 4 + ["skill"] * 2
+        if self.dubious:
+            kinds += ["knowledge_base", "workflow_app"]
+        for n, kind in enumerate(kinds):
+            trigger = self.pick(TRIGGERS.get(kind, WORKFLOW_TRIGGERS))
+            recipe = {
+                "id": f"{account}-r{n}",
+                "kind": kind,
+                "trigger": trigger,
+                "listed": self.pick(["typed", "trigger", "trigger", "adapter", "unlisted", "unlisted"]),
+            }
+            if kind in ("knowledge_base", "workflow_app"):
+                recipe["listed"] = "typed"
+            self.recipes[account].append(recipe)
+            if recipe["listed"] == "unlisted":
+                continue
+            adapter, operation = trigger
+            typed = None
+            if recipe["listed"] == "typed":
+                typed = kind
+                if kind == "api_proxy" and self.chance(0.5):
+                    typed = "api_proxy_transformation"
+                if kind == "workflow" and self.chance(0.15):  # the extract knows better than the trigger
+                    adapter, operation = "workato_api_platform", "receive_request"
+                if kind == "api_recipe" and self.chance(0.15):
+                    adapter, operation = "salesforce", "new_object"
+            elif recipe["listed"] == "adapter":
+                operation = None
+            listings = self.pick([LISTINGS, LISTINGS, LISTINGS[:1], LISTINGS[1:], LISTINGS[:2]])
+            created = self.moment(listings[0] - timedelta(minutes=1))
+            for i, listing in enumerate(listings):
+                row_type, row_operation = typed, operation
+                if i < len(listings) - 1 and self.chance(0.1):
+                    row_type = self.pick(["workflow", "api_recipe", "skill"])  # an older listing said something else
+                self.world["recipes"].append(
+                    {
+                        "id": recipe["id"],
+                        "user_id": account,
+                        "name": f"Recipe {n}",
+                        "recipe_type": row_type,
+                        "trigger_application": adapter,
+                        "trigger_operation": row_operation,
+                        "running": self.chance(0.6),
+                        "created_at": self.time(created),
+                        "stopped_at": self.time(self.moment()) if self.chance(0.3) else None,
+                        "last_run_at": None,
+                        "project_id": None,
+                        "project_name": None,
+                        "parent_id": "rec-1" if self.chance(0.1) else None,
+                        "lifetime_task_count": self.pick([None, 5]),
+                        "extracted_at": self.time(listing),
+                    }
+                )
+
+    def connections(self, account):
+        for _ in range(self.rng.randint(1, 4)):
+            id = self.number("con")
+            status = self.pick(["success", "success", "failed", "exception", None])
+            provider = self.pick(ELIGIBLE + UNKNOWN + CUSTOM)[0]
+            created = self.moment(LISTINGS[0] - timedelta(minutes=1))
+            for listing in self.pick([LISTINGS, LISTINGS[:2], LISTINGS[1:]]):
+                self.world["connections"].append(
+                    {
+                        "id": id,
+                        "user_id": account,
+                        "name": None,
+                        "provider": provider,
+                        "authorization_status": status,
+                        "authorized_at": self.time(created + timedelta(minutes=5)) if status == "success" else None,
+                        "created_at": self.time(created),
+                        "extracted_at": self.time(listing),
+                    }
+                )
+
+    # ------------------------------------------------------------------------------------------------------- steps
+    def action(self, kind):
+        pools = [(ELIGIBLE, 8), (INELIGIBLE, 3), (UNRULED, 2), (UNKNOWN, 2), (CUSTOM, 2), (EVENTS, 4)]
+        if self.dubious:
+            pools.append((DUBIOUS_ADAPTERS, 2))
+        if kind == "api_proxy":
+            # mostly a plain proxy: forward and return, failed, skipped and control steps among them
+            pools = [
+                ([("workato_api_proxy", "forward_request"), ("workato_api_proxy", "return_response")], 12),
+                (ELIGIBLE, 1),
+                (EVENTS, 1),
+                (INELIGIBLE, 1),
+            ]
+            if self.dubious:
+                pools.append(([("workato_api_platform", "return_response")], 1))
+        pool = self.rng.choices([p for p, _ in pools], [w for _, w in pools])[0]
+        return self.pick(pool)
+
+    def step(self, recipe_line, adapter, operation, style, outcome="succeeded"):
+        """One step. style: bare (neither status nor keyword), status or mixed; outcome: a canonical status word."""
+        step = {
+            "recipe_line_number": recipe_line,
+            "adapter_name": adapter,
+            "adapter_operation": operation,
+            "keyword": None,
+            "status": None,
+            "error": None,
+            "page_count": None,
+            "message_count": None,
+            "called_recipe_id": None,
+            "duration_seconds": self.pick([None, 0.25, 1]),
+        }
+        if style == "bare" or (style == "mixed" and self.chance(0.5) and outcome in ("succeeded", "failed")):
+            step["error"] = "boom" if outcome != "succeeded" else self.pick([None, None, ""])
+        else:
+            words = {"succeeded": SUCCEEDED, "failed": FAILED, "canceled": CANCELED, "pending": PENDING}
+            step["status"] = self.pick(words.get(outcome, [outcome]))
+            step["error"] = (
+                self.pick(["boom", None]) if outcome == "failed" else "404 by design" if self.chance(0.05) else None
+            )
+        if adapter == "workato_idp" and not self.chance(0.15):
+            step["page_count"] = self.rng.randint(0, 9)
+        elif adapter == "workato_idp" and self.chance(0.5):
+            step["page_count"] = self.pick(["many", -2, "3.0", 2.5])
+        if operation == "publish_to_topic_batch" and not self.chance(0.15):
+            step["message_count"] = self.rng.randint(0, 12)
+        elif operation == "publish_to_topic_batch" and self.chance(0.5):
+            step["message_count"] = self.pick(["n/a", -1])
+        if self.chance(0.03):
+            step["page_count"] = 7  # a count on a step that is no such operation
+        if style != "bare" and self.chance(0.02):
+            step["keyword"] = "action"  # a keyword that is no control keyword
+        return step
+
+    def make_steps(self, recipe, style, calls, fails):
+        """calls: list of (how, function recipe, skipped)."""
+        kind = recipe["kind"]
+        adapter, operation = recipe["trigger"]
+        line_zero_status = "succeeded" if not self.chance(0.03) else "failed"
+        steps = [self.step(0, adapter, operation, style, line_zero_status)]
+        if self.chance(0.02):
+            steps[0]["adapter_name"], steps[0]["adapter_operation"] = None, None
+        if recipe["listed"] == "unlisted" and self.chance(0.3):
+            steps[0]["adapter_operation"] = None  # the adapter alone decides
+        body = [("action", *self.action(kind)) for _ in range(self.rng.choice([0, 1, 2, 3, 4, 6]))]
+        body += [("call", how, function, skipped) for how, function, skipped in calls]
+        if self.chance(0.4):
+            body.append(("control",))
+        self.rng.shuffle(body)
+        for line, item in enumerate(body, start=1):
+            outcome = "skipped" if style != "bare" and self.chance(0.08) else "succeeded"
+            if style != "bare" and self.chance(0.03):
+                outcome = self.pick(["canceled", "pending", "failed"])
+            elif self.chance(0.04):
+                outcome = "failed"  # handled by the recipe; the job goes on
+            if item[0] == "control":
+                if style == "bare" or self.chance(0.5):
+                    step = self.step(line, self.pick([None, ""]), None, style)
+                    step["keyword"] = None if style == "bare" else self.pick(KEYWORDS)
+                else:
+                    step = self.step(
+                        line,
+                        self.pick(["salesforce", "workato_idp", "logger"]),
+                        self.pick(["create_object", "process_document", None]),
+                        style,
+                    )
+                    step["keyword"] = self.pick(KEYWORDS)
+                steps.append(step)
+                for _ in range(self.rng.choice([0, 0, 2, 3])):  # a loop: the same lines again
+                    inner = self.action(kind)
+                    steps.append(self.step(line + 1, *inner, style))
+                    line_again = self.step(line, None, None, style)
+                    steps.append(line_again)
+            elif item[0] == "call":
+                _, how, function, skipped = item
+                style_here = "status" if skipped and style == "bare" else style
+                step = self.step(
+                    line,
+                    *self.pick(CALLS[how]),
+                    style_here,
+                    "skipped" if skipped else ("failed" if self.chance(0.1) else "succeeded"),
+                )
+                step["called_recipe_id"] = function["id"]
+                steps.append(step)
+            else:
+                steps.append(self.step(line, *item[1:], style, outcome))
+        if fails and len(steps) > 1:
+            steps = steps[: self.rng.randint(1, len(steps))]
+            last = self.step(
+                steps[-1]["recipe_line_number"],
+                steps[-1]["adapter_name"],
+                steps[-1]["adapter_operation"],
+                style,
+                "failed",
+            )
+            last["called_recipe_id"] = steps[-1]["called_recipe_id"]
+            if len(steps) > 1:
+                steps[-1] = last
+        for i, step in enumerate(steps):
+            step["line_index"] = i
+        if self.chance(0.01):
+            del steps[0]  # line 0 never arrived
+        return steps
+
+    # -------------------------------------------------------------------------------------------------------- jobs
+    def job_id(self, account):
+        self.next_job[account] += 1
+        return f"j-{self.next_job[account]}"  # unique within the account only
+
+    def job(self, account, recipe, caller=None, depth=0, job_id=None, extra_calls=()):
+        job_id = job_id or self.job_id(account)
+        functions = [r for r in self.recipes[account] if r["kind"] == "recipe_function"]
+        calls = list(extra_calls)
+        for _ in range(
+            self.rng.choices(
+                [0, 1, 2],
+                [4, 4, 2]
+                if recipe["kind"] in ("api_recipe", "skill")
+                else [6, 3, 1]
+                if recipe["kind"] != "api_proxy"
+                else [8, 1, 0],
+            )[0]
+            if depth < 5
+            else 0
+        ):
+            function = self.pick(functions)
+            calls.append((self.pick(["sync", "sync", "async"]), function, self.chance(0.08)))
+            if self.chance(0.1):
+                calls.append((self.pick(["sync", "async"]), function, self.chance(0.3)))  # both kinds, perhaps
+        style = self.pick(["bare", "bare", "status", "mixed"])
+        if any(skipped for *_, skipped in calls):
+            style = "status"
+        status = self.rng.choices(["succeeded", "failed", "canceled", "pending"], [12, 3, 1, 1])[0]
+        completed = self.moment()
+        words = {"succeeded": SUCCEEDED, "failed": FAILED, "canceled": CANCELED, "pending": PENDING}
+        steps = self.make_steps(recipe, style, calls, status == "failed" or (status == "canceled" and self.chance(0.5)))
+        row = {
+            "id": job_id,
+            "account_id": account,
+            "environment_type": self.pick([None, "dev", "prod", "prod"]),
+            "recipe_id": recipe["id"],
+            "status": self.pick(words[status]),
+            "is_repeat": self.chance(0.1),
+            "repeat_count": self.pick([None, 1]),
+            "master_job_id": self.pick([None, "j-1"]) if self.chance(0.1) else None,
+            "calling_job_id": None,
+            "calling_recipe_id": None,
+            "root_job_id": None,
+            "root_recipe_id": None,
+            "is_test": True if self.chance(0.08) else self.pick([None, False]),
+            "is_poll_error": True if self.chance(0.03) else self.pick([None, False]),
+            "started_at": self.time(completed - timedelta(minutes=self.rng.randint(0, 90))),
+            "completed_at": self.time(completed) if status != "pending" else None,
+            "action_count": len(steps) - 1,
+            "error_type": None,
+            "error": "it broke" if status == "failed" else None,
+            "extracted_at": None,
+        }
+        if caller:
+            row["calling_job_id"], row["calling_recipe_id"] = caller
+            row["root_recipe_id"] = self.known_recipe(account) if self.chance(0.3) else None
+        elif recipe["kind"] == "recipe_function" and self.chance(0.7):
+            row["root_recipe_id"] = self.known_recipe(account)  # an orphan with a root
+        self.deliver(account, row, steps, completed, style)
+        if self.chance(0.05) and status in ("failed", "succeeded"):  # a rerun is a job of its own
+            again = dict(row, id=self.job_id(account), is_repeat=True, master_job_id=job_id)
+            self.deliver(account, again, steps, completed, style)
+
+        if depth < 5:
+            for _, function, _ in calls:
+                if self.chance(0.75):
+                    self.job(account, function, (job_id, recipe["id"]), depth + 1)
+            if self.chance(0.08):  # says it was called, but the caller shows no call to it
+                self.job(account, self.pick(functions), (job_id, recipe["id"]), depth + 2)
+        return job_id
+
+    def known_recipe(self, account):
+        """A recipe the extract lists, or one nobody knows."""
+        listed = [r["id"] for r in self.recipes[account] if r["listed"] != "unlisted"]
+        if self.dubious:
+            listed = [r["id"] for r in self.recipes[account]]
+        return self.pick([*listed, f"{account}-nowhere", None])
+
+    def deliver(self, account, row, steps, completed, style):
+        """The deliveries of one job: one, or a pending one first, a repetition, a correction, homeless steps ..."""
+        at = min(completed + timedelta(minutes=self.rng.randint(1, 3000)), END - timedelta(minutes=30))
+        later = min(at + timedelta(minutes=self.rng.randint(1, 2000)), END)
+        if later <= at:
+            later = at + timedelta(seconds=1)
+
+        def put(row, steps, moment):
+            self.world["jobs"].append(dict(row, extracted_at=self.time(moment)))
+            for step in steps:
+                self.world["steps"].append(
+                    dict(step, account_id=account, job_id=row["id"], extracted_at=self.time(moment))
+                )
+
+        pending = dict(row, status=self.pick(PENDING), completed_at=None, error=None)
+        changed = [dict(s) for s in steps if not self.chance(0.2)]
+        for step in changed:
+            if self.chance(0.3):
+                step["adapter_name"], step["adapter_operation"] = (
+                    self.pick(ELIGIBLE + INELIGIBLE) if step["adapter_name"] else (None, None)
+                )
+                step["called_recipe_id"] = None
+        corrected = dict(
+            row,
+            status=self.pick(SUCCEEDED + FAILED),
+            environment_type="prod",
+            completed_at=self.time(min(completed + timedelta(minutes=self.rng.randint(0, 20)), END)),
+        )
+        case = self.rng.choices(
+            [
+                "once",
+                "stamped",
+                "pending first",
+                "again",
+                "corrected",
+                "same stamp",
+                "later completion",
+                "pending last",
+                "no steps",
+                "homeless",
+                "colliding",
+                "homeless only",
+            ],
+            [60, 6, 8, 6, 6, 3, 2, 1, 1, 3, 3, 1],
+        )[0]
+        if case == "stamped" and row["completed_at"]:  # extracted_at = completed_at: a streamed file may leave it out
+            self.world["jobs"].append(dict(row, extracted_at=row["completed_at"]))
+            for step in steps:
+                self.world["steps"].append(
+                    dict(step, account_id=account, job_id=row["id"], extracted_at=row["completed_at"])
+                )
+        elif case == "pending first":
+            put(pending, steps[: self.rng.randint(0, len(steps))], at)
+            put(row, steps, later)
+        elif case == "again":
+            put(row, steps, at)
+            put(row, steps, later)
+        elif case == "corrected":
+            put(row, steps, at)
+            put(corrected, changed, later)
+        elif case == "same stamp":
+            self.world["jobs"].append(dict(pending, extracted_at=self.time(at)))
+            put(row, steps, at)
+        elif case == "later completion" and row["completed_at"]:
+            earlier = dict(row, completed_at=self.time(completed - timedelta(days=40)), status=self.pick(FAILED))
+            self.world["jobs"].append(dict(earlier, extracted_at=self.time(at)))
+            put(row, steps, at)
+        elif case == "pending last":
+            put(row, steps, at)
+            put(pending, steps, later)
+        elif case == "no steps":
+            put(row, steps, at)
+            put(corrected, [], later)
+        elif case == "homeless":  # some steps carry a time of their own
+            own = [s for s in steps if self.chance(0.5)]
+            put(row, own, at)
+            for step in steps:
+                if step not in own:
+                    self.world["steps"].append(
+                        dict(
+                            step, account_id=account, job_id=row["id"], extracted_at=self.time(at - timedelta(hours=1))
+                        )
+                    )
+        elif case == "colliding":  # homeless steps at taken positions, and at new ones
+            put(row, steps, at)
+            for step in changed:
+                self.world["steps"].append(
+                    dict(step, account_id=account, job_id=row["id"], extracted_at=self.time(at - timedelta(minutes=7)))
+                )
+            extra = self.step(90, *self.pick(ELIGIBLE), style)
+            self.world["steps"].append(
+                dict(
+                    extra,
+                    line_index=len(steps) + 3,
+                    account_id=account,
+                    job_id=row["id"],
+                    extracted_at=self.time(min(at + timedelta(minutes=3), END)),
+                )
+            )
+        elif case == "homeless only":  # two homeless times: the later one at each position
+            self.world["jobs"].append(dict(row, extracted_at=self.time(at)))
+            for hours, some in ((3, steps), (2, changed)):
+                for step in some:
+                    self.world["steps"].append(
+                        dict(
+                            step,
+                            account_id=account,
+                            job_id=row["id"],
+                            extracted_at=self.time(at - timedelta(hours=hours)),
+                        )
+                    )
+        else:
+            put(row, steps, at)
+
+    def oddities_of_calls(self):
+        """Missing callers, callers in another account, cycles."""
+        for account in self.accounts:
+            functions = [r for r in self.recipes[account] if r["kind"] == "recipe_function"]
+            if self.chance(0.4):
+                self.job(account, self.pick(functions), ("j-missing", None), 3)
+            other = self.pick(self.accounts)
+            if other != account and self.chance(0.5):
+                function, their = self.pick(functions), self.pick(self.recipes[other])
+                alien = f"j-only-{other}-{self.number('x')}"  # a caller only another account has
+                self.job(other, their, job_id=alien, depth=6, extra_calls=[("sync", function, False)])
+                self.job(account, function, (alien, their["id"]), 4)
+            if self.chance(0.5):  # a cycle of one to three, and a chain below it
+                ring = [self.job_id(account) for _ in range(self.rng.randint(1, 3))]
+                kinds = [self.pick(functions) for _ in ring]
+                for i, id in enumerate(ring):
+                    called = [(self.pick(["sync", "async"]), kinds[(i + 1) % len(ring)], False)]
+                    below = self.pick(functions)
+                    called.append((self.pick(["sync", "async"]), below, False))
+                    self.job(
+                        account, kinds[i], (ring[i - 1], kinds[i - 1]["id"]), depth=5, job_id=id, extra_calls=called
+                    )
+                    if self.chance(0.6):
+                        self.job(account, below, (id, kinds[i]["id"]), depth=self.pick([2, 4]))
+
+    # --------------------------------------------------------------------------------------------- work that is no job
+    def collections(self, account):
+        self.collection_ids = getattr(self, "collection_ids", defaultdict(list))
+        for _ in range(3):
+            id = self.number("col")
+            self.collection_ids[account].append(id)
+            listings = self.pick(
+                [LISTINGS, LISTINGS, LISTINGS[1:], LISTINGS[:1], LISTINGS[:2]]
+            )
+            mcp = self.chance(0.5)
+            for i, listing in enumerate(listings):
+                self.world["api_collections"].append(
+                    {
+                        "id": id,
+                        "account_id": account,
+                        "name": None,
+                        "is_mcp_server": mcp if i == len(listings) - 1 or self.chance(0.7) else not mcp,
+                        "extracted_at": self.time(listing),
+                    }
+                )
+
+    def requests(self, account, job_ids):
+        for _ in range(self.size // 3 + 1):
+            requested = self.moment()
+            code = self.pick([401, 403, 429])
+            refused, broken = self.chance(0.15), self.chance(0.1)
+            row = {
+                "id": self.number("req"),
+                "account_id": account,
+                "requested_at": self.time(requested),
+                "request_type": self.pick(["managed", "proxy", "proxy", "proxy_transformation"]),
+                "api_collection_id": self.pick(self.collection_ids[account] + [None, "col-unknown"]),
+                "recipe_id": self.pick([None, self.pick(self.recipes[account])["id"]]),
+                "job_id": None,
+                "http_status": code if refused else self.pick([None, 200, 200, 404, 500 if broken else 422]),
+                "gateway_code": str(code) if refused else None,
+                "internal_error": True if broken else self.pick([None, False]),
+                "extracted_at": self.time(min(requested + timedelta(hours=2), END)),
+            }
+            if self.chance(0.1):
+                row["http_status"], row["gateway_code"] = code, None
+            self.world["api_requests"].append(row)
+            if self.chance(0.1):  # delivered again with other content
+                self.world["api_requests"].append(
+                    dict(
+                        row,
+                        internal_error=not row["internal_error"],
+                        request_type="managed",
+                        extracted_at=self.time(END - timedelta(minutes=1)),
+                    )
+                )
+        for job_id, kind in job_ids:
+            if self.chance(0.75 if kind.startswith("api") else 0.05):
+                requested = self.moment()
+                self.world["api_requests"].append(
+                    {
+                        "id": self.number("req"),
+                        "account_id": account,
+                        "requested_at": self.time(requested),
+                        "request_type": self.pick(["managed", "proxy"]),
+                        "api_collection_id": self.pick(self.collection_ids[account] + [None]),
+                        "recipe_id": None,
+                        "job_id": job_id,
+                        "http_status": self.pick([200, 500, 404]),
+                        "gateway_code": None,
+                        "internal_error": self.pick([None, True]),
+                        "extracted_at": self.time(min(requested + timedelta(hours=2), END)),
+                    }
+                )
+        if self.chance(0.5):  # its job is in no extract; or only in another account
+            requested = self.moment()
+            self.world["api_requests"].append(
+                {
+                    "id": self.number("req"),
+                    "account_id": account,
+                    "requested_at": self.time(requested),
+                    "request_type": "proxy",
+                    "api_collection_id": self.pick(self.collection_ids[account]),
+                    "recipe_id": None,
+                    "job_id": self.pick(["j-missing", "j-999"]),
+                    "http_status": 200,
+                    "gateway_code": None,
+                    "internal_error": None,
+                    "extracted_at": self.time(END - timedelta(hours=1)),
+                }
+            )
+
+    def events_and_prompts(self, account):
+        for _ in range(self.size // 6 + 1):
+            at = self.moment()
+            row = {
+                "id": self.number("es"),
+                "account_id": account,
+                "requested_at": self.time(at),
+                "endpoint": self.pick(["publish", "batch_publish", "consume", "batch_consume"]),
+                "message_count": self.rng.randint(0, 120),
+                "status": self.pick(SUCCEEDED * 3 + FAILED + PENDING[:1] + CANCELED[:1]),
+                "extracted_at": self.time(min(at + timedelta(hours=1), END)),
+            }
+            self.world["event_stream_requests"].append(row)
+            if self.chance(0.1):
+                self.world["event_stream_requests"].append(
+                    dict(
+                        row,
+                        status=self.pick(SUCCEEDED + FAILED),
+                        message_count=3,
+                        extracted_at=self.time(END - timedelta(minutes=1)),
+                    )
+                )
+        for _ in range(self.size // 6 + 1):
+            at = self.moment()
+            row = {
+                "id": self.number("gp"),
+                "account_id": account,
+                "genie_id": self.pick([None, "g1"]),
+                "conversation_id": None,
+                "sender_type": self.pick(["user", "genie", "app_event", None]),
+                "sent_at": self.time(at),
+                "status": self.pick([*SUCCEEDED, None, None, *FAILED, *CANCELED]),
+                "extracted_at": self.time(min(at + timedelta(hours=1), END)),
+            }
+            self.world["genie_prompts"].append(row)
+            if self.chance(0.1):
+                self.world["genie_prompts"].append(
+                    dict(row, status=self.pick([None, "failed"]), extracted_at=self.time(END - timedelta(minutes=1)))
+                )
+
+    def seats_and_terms(self, account):
+        days = [
+            "2023-11-15",
+            "2024-01-01",
+            "2024-02-29",
+            "2024-03-01",
+            "2024-03-17",
+            "2024-04-30",
+            "2024-05-01",
+            "2024-05-20",
+            "2024-06-01",
+            "2024-07-01",
+        ]
+        for _ in range(self.rng.randint(0, 3)):
+            start, end = sorted(self.rng.sample(days, 2))
+            self.world["seats"].append(
+                {
+                    "id": self.number("seat"),
+                    "account_id": account,
+                    "product": self.pick(["workato_go", "workflow_apps"]),
+                    "app_id": None,
+                    "seats": self.rng.randint(1, 9),
+                    "effective_from": start,
+                    "effective_to": self.pick([None, end, end]),
+                }
+            )
+        if self.chance(0.6):
+            metric = self.pick(["business_actions", "tasks"])
+            split = self.pick(["2024-03-10", "2024-04-01", None])
+            common = {
+                "account_id": account,
+                "included_credits": self.pick([None, 1000]),
+                "task_limit": self.pick([None, 500]),
+                "billing_cycle_day": self.pick([None, 1]),
+            }
+            self.world["subscriptions"].append(
+                dict(common, recipe_metric=metric, effective_from="2019-01-01", effective_to=split)
+            )
+            if split and self.chance(0.7):
+                self.world["subscriptions"].append(
+                    dict(
+                        common,
+                        recipe_metric=self.pick(["business_actions", "tasks"]),
+                        effective_from=split,
+                        effective_to=None,
+                    )
+                )
+
+    def globals(self):
+        """The same for all seeds: ratios that change, begin late, end, or are missing."""
+        rows = [
+            ("business_actions", None, "1", "2019-01-01", "2024-04-01"),
+            ("business_actions", None, "1.25", "2024-04-01", None),
+            ("api_calls", "managed", "0.5", "2019-01-01", None),
+            ("api_calls", "proxy", "0.125", "2024-03-01", None),
+            ("pages_processed", None, "3", "2019-01-01", "2024-05-01"),
+            ("events_processed", None, "0.01", "2019-01-01", None),
+            ("mcp_calls", None, "0.75", "2024-03-15", None),
+            ("go_seats", None, "10", "2019-01-01", "2024-04-15"),
+            ("go_seats", None, "12.5", "2024-04-15", None),
+            ("workflow_app_seats", None, "2", "2024-03-01", None),
+            ("tasks", None, "0.2", "2019-01-01", "2024-05-15"),
+            ("genie_actions", None, "4", "2019-01-01", None),
+        ]
+        if self.dubious:
+            rows.append(("api_calls", None, "0.3", "2019-01-01", None))
+        for metric, call_type, credits, start, end in rows:
+            self.world["credit_ratios"].append(
+                {
+                    "metric": metric,
+                    "call_type": call_type,
+                    "credits_per_unit": credits,
+                    "effective_from": start,
+                    "effective_to": end,
+                }
+            )
+        self.world["recommended_recipes"].append(
+            {"recipe_id": "rec-1", "name": "A recommended recipe", "recommended_from": None}
+        )
+        self.world["vendor_usage"].append(
+            {
+                "account_id": "c1",
+                "usage_month": "2024-05-01",
+                "tasks": 12,
+                "jobs_succeeded": 3,
+                "jobs_failed": None,
+                "extracted_at": self.time(LISTINGS[0]),
+            }
+        )
+
+    # ---------------------------------------------------------------------------------------------------- bad rows
+    def bad_rows(self):
+        w, bad_times = self.world, ["yesterday", "2024-13-45T00:00:00Z", "not a time", None]
+        for extract, time_column in [
+            ("customers", "created_at"),
+            ("recipes", "extracted_at"),
+            ("connections", "created_at"),
+            ("api_requests", "requested_at"),
+            ("api_collections", "extracted_at"),
+            ("event_stream_requests", "requested_at"),
+            ("genie_prompts", "sent_at"),
+        ]:
+            if not w[extract]:
+                continue
+            for _ in range(self.rng.randint(0, 2)):
+                row = dict(self.pick(w[extract]))
+                row["id"] = self.number("bad")
+                if self.chance(0.4):
+                    row["id"] = self.pick([None, ""])
+                else:
+                    row[time_column] = self.pick(bad_times)
+                w[extract].append(row)
+        if w["seats"] and self.chance(0.5):
+            w["seats"].append(
+                dict(
+                    self.pick(w["seats"]),
+                    id="bad-seat",
+                    **self.pick([{"seats": "lots"}, {"effective_from": "soon"}, {"account_id": None}]),
+                )
+            )
+        if w["subscriptions"] and self.chance(0.3):
+            w["subscriptions"].append(dict(self.pick(w["subscriptions"]), effective_from="someday"))
+        if w["event_stream_requests"] and self.chance(0.5):
+            w["event_stream_requests"].append(
+                dict(
+                    self.pick(w["event_stream_requests"]),
+                    id=self.number("bad"),
+                    **self.pick([{"status": "exploded"}, {"message_count": "a few"}]),
+                )
+            )
+        if w["genie_prompts"] and self.chance(0.3):
+            w["genie_prompts"].append(dict(self.pick(w["genie_prompts"]), id=self.number("bad"), status="exploded"))
+        good_jobs = list(w["jobs"])
+        for _ in range(max(1, self.size // 12)):
+            job = dict(self.pick(good_jobs))
+            steps = [dict(s) for s in w["steps"] if (s["account_id"], s["job_id"]) == (job["account_id"], job["id"])]
+            defect = self.pick(
+                [
+                    {"status": "exploded"},
+                    {"status": None},
+                    {"completed_at": "whenever"},
+                    {"started_at": None},
+                    {"extracted_at": "2024-02-30T00:00:00Z"},
+                    {"id": None},
+                    {"account_id": None},
+                    {"recipe_id": ""},
+                    {"repeat_count": "twice"},
+                ]
+            )
+            bad = dict(job, extracted_at=self.time(END - timedelta(minutes=self.rng.randint(1, 9))))
+            bad.update(defect)
+            if self.chance(0.5):  # a bad delivery of a good job
+                w["jobs"].append(bad)
+            else:  # a job whose only delivery is bad; its steps have no job, nor has what calls it a caller
+                id = f"j-bad-{self.number('x')}"
+                w["jobs"].append(dict(bad, **({} if "id" in defect else {"id": id})))
+                for step in steps:
+                    w["steps"].append(dict(step, job_id=id))
+                function = next((s["called_recipe_id"] for s in steps if s["called_recipe_id"]), None)
+                recipe = next((r for r in self.recipes[job["account_id"]] if r["id"] == function), None)
+                if recipe and job["account_id"]:
+                    self.job(job["account_id"], recipe, (id, job["recipe_id"]), 5)
+        good_steps = list(w["steps"])
+        for _ in range(max(1, self.size // 8)):
+            step = dict(self.pick(good_steps))
+            step.update(
+                self.pick(
+                    [
+                        {"job_id": "j-nowhere"},
+                        {"job_id": None},
+                        {"account_id": None},
+                        {"line_index": None},
+                        {"line_index": "first"},
+                        {"recipe_line_number": "x"},
+                        {"status": "exploded"},
+                        {"extracted_at": "never"},
+                        {"account_id": "nobody"},
+                        {"duration_seconds": "long"},
+                    ]
+                )
+            )
+            w["steps"].append(step)
+
+    def build(self):
+        self.customers()
+        for account in self.accounts:
+            self.make_recipes(account)
+            if account != "u1":
+                self.connections(account)
+            self.collections(account)
+        for _ in range(self.size):
+            account = self.pick(self.accounts + self.accounts[:2] * 2)
+            kind = self.rng.choices(
+                ["workflow", "api_recipe", "api_proxy", "skill", "recipe_function", None], [5, 5, 3, 3, 1, 1]
+            )[0]
+            self.job(account, self.pick([r for r in self.recipes[account] if kind in (None, r["kind"])]))
+        self.oddities_of_calls()
+        kinds = {(a, r["id"]): r["kind"] for a in self.accounts for r in self.recipes[a]}
+        for account in self.accounts:
+            ids = sorted(
+                {(j["id"], kinds[account, j["recipe_id"]]) for j in self.world["jobs"] if j["account_id"] == account}
+            )
+            self.requests(account, ids)
+            self.events_and_prompts(account)
+            self.seats_and_terms(account)
+        self.globals()
+        self.bad_rows()
+        for extract, rows in self.world.items():  # the same row delivered twice
+            if extract in ("credit_ratios", "recommended_recipes"):
+                continue
+            rows += [dict(row) for row in rows if self.chance(0.04)]
+            if self.chance(0.5):
+                self.rng.shuffle(rows)
+        return {name: rows for name, rows in self.world.items() if rows}
+
+
+def random_world(seed, size=20):
+    """A world of two to five accounts and about twice ``size`` jobs, as {extract: rows}."""
+    return Builder(seed, size).build()
+
+
+# ------------------------------------------------------------------------------------------------------- merging
+
+PREFIXED = {
+    "account_id",
+    "user_id",
+    "recipe_id",
+    "calling_recipe_id",
+    "root_recipe_id",
+    "called_recipe_id",
+    "parent_id",
+    "api_collection_id",
+}
+
+
+def merge_worlds(worlds):
+    """{prefix: world} -> (one world, admin account ids). Job ids stay shared; ratios are those of the first world."""
+    merged, admins = defaultdict(list), []
+    for n, (prefix, world) in enumerate(worlds.items()):
+        admins.append(f"{prefix}{ADMIN}")
+        for extract, rows in world.items():
+            if extract == "credit_ratios" and n > 0:
+                continue
+            columns = PREFIXED | (set() if extract == "jobs" else {"id"})
+            for row in rows:
+                merged[extract].append(
+                    {k: f"{prefix}{v}" if k in columns and v not in (None, "") else v for k, v in row.items()}
+                )
+    return dict(merged), admins
+
+
