@@ -90,17 +90,17 @@ explain_month as (
         rules.rule,
         min(rules.decision_order) as decision_order,
         count(*) as decided,
-        case
-            when rules.basis = 'D' then coalesce(rules.source || ', ', '') || 'our decision'
-            else rules.source
-        end as published_in,
         -- seats are a level: their month is the peak
         cast(
             case
                 when decisions.units = 'days of seats' then max(decisions.quantity)
                 else sum(decisions.quantity)
             end as bigint
-        ) as quantity
+        ) as quantity,
+        case
+            when rules.basis = 'D' then coalesce(rules.source || ', ', '') || 'our decision'
+            else rules.source
+        end as published_in
 
     from decisions
     inner join rules on decisions.rule_id = rules.rule_id

@@ -5,11 +5,15 @@
 {%- endmacro %}
 
 {#- A text by ISO 8601, or a typed time, as a TIMESTAMP in UTC; without an offset it is UTC (the session's time zone).
-    null when it can't be read, or when it lies outside 1900 to 2199: a typo, or a mark such as infinity. -#}
+    null when it can't be read, or when it lies outside 1900 to 2199: a typo, or a mark such as infinity. Over
+    microseconds, since a conversion through a time zone costs thirty times as much. -#}
 {% macro duckdb__to_utc(column) -%}
-    {%- set to_the_minute = "regexp_replace(cast(" ~ column ~ " as varchar), '^([0-9-]{10}[T ][0-9]{2}:[0-9]{2})(Z|[+-].*)$', '\\1:00\\2')" -%}
-    {%- set read = "timezone('UTC', coalesce(try_cast(" ~ column ~ " as timestamptz), try_cast(" ~ to_the_minute ~ " as timestamptz)))" -%}
-    case when year({{ read }}) between 1900 and 2199 then {{ read }} end
+    {%- set with_seconds = "regexp_replace(cast(" ~ column ~ " as varchar), '^([0-9-]{10}[T ][0-9]{2}:[0-9]{2})(Z|[+-].*)$', '\\1:00\\2')" -%}
+    {%- set instant = "coalesce(try_cast(" ~ column ~ " as timestamptz), try_cast(" ~ with_seconds ~ " as timestamptz))" -%}
+    case
+        when {{ instant }} >= timestamptz '1900-01-01 00:00:00+00' and {{ instant }} < timestamptz '2200-01-01 00:00:00+00'
+            then make_timestamp(epoch_us({{ instant }}))
+    end
 {%- endmacro %}
 
 
@@ -36,8 +40,8 @@
     writes a whole number in a column with gaps. -#}
 {% macro duckdb__to_whole_number(column) -%}
     case
-        when try_cast({{ column }} as decimal(38, 9)) = floor(try_cast({{ column }} as decimal(38, 9)))
-            then try_cast(try_cast({{ column }} as decimal(38, 9)) as bigint)
+        when try_cast({{ column }} as double) = floor(try_cast({{ column }} as double))
+            then try_cast({{ column }} as bigint)
     end
 {%- endmacro %}
 

@@ -25,8 +25,8 @@
 
 
 {#- Why a row of the extract can't be used, or null: the first column, in the contract's order, that is missing,
-    unreadable, or a word that the contract doesn't know. A status word is known when
-    the model's join to the status words gave it a read_status. -#}
+    unreadable, or a word that the contract doesn't know. The model has each value as the contract's type in a column
+    read_<name>, null where it can't be read. -#}
 {% macro quarantine_reason(name) -%}
     case
     {%- if execute %}
@@ -35,31 +35,19 @@
     {%- if terms.required and not terms.may_be_empty %}
         when {{ column.name }} is null then 'missing {{ column.name }}'
     {%- endif %}
-    {%- set typed = cast_to_contract(column) %}
     {%- if terms.is_status %}
-        when {{ column.name }} is not null and read_status is null then 'unknown {{ column.name }}'
+        when {{ column.name }} is not null and read_{{ column.name }} is null then 'unknown {{ column.name }}'
     {%- elif terms.accepted_values %}
-        when {{ typed }} not in ('{{ terms.accepted_values | join("', '") }}') then 'unknown {{ column.name }}'
+        when read_{{ column.name }} not in ('{{ terms.accepted_values | join("', '") }}') then 'unknown {{ column.name }}'
     {%- elif column.data_type != 'string' and not terms.may_be_unreadable %}
-        when {{ column.name }} is not null and ({{ typed }}) is null then 'unreadable {{ column.name }}'
+        when {{ column.name }} is not null and read_{{ column.name }} is null then 'unreadable {{ column.name }}'
     {%- endif %}
     {%- if terms.is_count %}
-        when ({{ typed }}) < 0 then 'negative {{ column.name }}'
+        when read_{{ column.name }} < 0 then 'negative {{ column.name }}'
     {%- endif %}
     {%- endfor %}
     {%- endif %}
     end
-{%- endmacro %}
-
-
-{#- A delivered column as the contract's type; null when it can't be read. -#}
-{% macro cast_to_contract(column) -%}
-    {%- if column.data_type == 'timestamp' -%} {{ to_utc(column.name) }}
-    {%- elif column.data_type == 'date' -%} {{ to_date(column.name) }}
-    {%- elif column.data_type == 'bigint' -%} {{ to_whole_number(column.name) }}
-    {%- elif column.data_type == 'string' -%} lower({{ column.name }})
-    {%- else -%} try_cast({{ column.name }} as {{ column.data_type }})
-    {%- endif -%}
 {%- endmacro %}
 
 

@@ -6,10 +6,11 @@
 {%- endmacro %}
 
 
-{#- A rule row's half-open validity: in force from effective_from until, excluding, effective_to. -#}
+{#- A rule row's half-open validity: in force from effective_from until, excluding, effective_to. Two plain comparisons,
+    so that an outer join on it stays a hash join; with an `or` it becomes a nested loop. -#}
 {% macro is_in_force(alias, on_date) -%}
     {{ alias }}.effective_from <= {{ on_date }}
-    and ({{ alias }}.effective_to is null or {{ on_date }} < {{ alias }}.effective_to)
+    and {{ on_date }} < coalesce({{ alias }}.effective_to, cast('9999-12-31' as date))
 {%- endmacro %}
 
 

@@ -92,9 +92,8 @@ typed as (
             and jobs.job_id = mcp_jobs.job_id
     left join contexts_by_type as via_mcp
         on
-            jobs.recipe_type = via_mcp.recipe_type
+            case when mcp_jobs.job_id is not null then jobs.recipe_type end = via_mcp.recipe_type
             and via_mcp.is_mcp
-            and mcp_jobs.job_id is not null
             and {{ is_in_force('via_mcp', 'jobs.rule_date') }}
 
 ),

@@ -13,7 +13,15 @@ jobs as (
 
 steps as (
 
-    select * from {{ ref('stg_steps') }}
+    select
+        customer_id,
+        job_id,
+        line_index,
+        adapter_name,
+        adapter_operation,
+        keyword,
+        status
+    from {{ ref('stg_steps') }}
 
 ),
 
@@ -41,48 +49,83 @@ control_keywords as (
 
 ),
 
-triggers as (
-
-    select
-        customer_id,
-        job_id,
-        adapter_name as trigger_adapter,
-        adapter_operation as trigger_operation
-    from steps
-    where line_index = 0
-
-),
-
 -- The listing knows better; where it says nothing, the job's own first line does.
-read as (
+listed_jobs as (
 
     select
-        jobs.customer_id,
-        jobs.job_id,
-        jobs.recipe_id,
-        jobs.rule_date,
-        coalesce(listed.recipe_type, recipe_types.recipe_type, 'workflow') as recipe_type,
-        case
-            when listed.recipe_type is not null then listed.read_from
-            when recipe_types.recipe_type is not null then 'job'
-            else 'default'
-        end as read_from
+        jobs.*,
+        listed.recipe_type as listed_type,
+        listed.read_from as listed_from
 
     from jobs
     left join listed
         on
             jobs.customer_id = listed.customer_id
             and jobs.recipe_id = listed.recipe_id
-    left join triggers
+
+),
+
+unlisted_jobs as (
+
+    select * from listed_jobs
+    where listed_type is null
+
+),
+
+first_lines as (
+
+    select
+        unlisted_jobs.customer_id,
+        unlisted_jobs.job_id,
+        unlisted_jobs.rule_date,
+        steps.adapter_name as trigger_adapter,
+        steps.adapter_operation as trigger_operation
+
+    from steps
+    inner join unlisted_jobs
         on
-            jobs.customer_id = triggers.customer_id
-            and jobs.job_id = triggers.job_id
-            and listed.recipe_type is null
-    left join recipe_types
+            steps.customer_id = unlisted_jobs.customer_id
+            and steps.job_id = unlisted_jobs.job_id
+    where steps.line_index = 0
+
+),
+
+-- Without an operation the adapter alone decides.
+job_triggers as (
+
+    select
+        first_lines.customer_id,
+        first_lines.job_id,
+        recipe_types.recipe_type
+
+    from first_lines
+    inner join recipe_types
         on
-            triggers.trigger_adapter = recipe_types.trigger_adapter
-            and coalesce(triggers.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
-            and {{ is_in_force('recipe_types', 'jobs.rule_date') }}
+            first_lines.trigger_adapter = recipe_types.trigger_adapter
+            and {{ is_in_force('recipe_types', 'first_lines.rule_date') }}
+    where coalesce(first_lines.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
+
+),
+
+read as (
+
+    select
+        listed_jobs.customer_id,
+        listed_jobs.job_id,
+        listed_jobs.recipe_id,
+        listed_jobs.rule_date,
+        coalesce(listed_jobs.listed_type, job_triggers.recipe_type, 'workflow') as recipe_type,
+        case
+            when listed_jobs.listed_type is not null then listed_jobs.listed_from
+            when job_triggers.recipe_type is not null then 'job'
+            else 'default'
+        end as read_from
+
+    from listed_jobs
+    left join job_triggers
+        on
+            listed_jobs.customer_id = job_triggers.customer_id
+            and listed_jobs.job_id = job_triggers.job_id
 
 ),
 

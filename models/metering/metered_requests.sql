@@ -40,9 +40,7 @@ request_rules as (
 task_rules as (
 
     select * from {{ ref('task_rules') }}
-    where
-        task_terms = {{ literal(var('task_terms')) }}
-        and unit_kind = 'proxy_request'
+    where task_terms = {{ literal(var('task_terms')) }}
 
 ),
 
@@ -157,8 +155,7 @@ measured as (
     from decided
     left join task_rules
         on
-            decided.is_proxied
-            and not decided.has_job
+            case when decided.is_proxied and not decided.has_job then 'proxy_request' end = task_rules.unit_kind
             and {{ is_in_force('task_rules', 'decided.rule_date') }}
 
 ),

@@ -47,7 +47,10 @@ recipe_types_listed as (
         worded.recipe_id,
         coalesce(
             known_types.recipe_type,
-            recipe_types.recipe_type,
+            case
+                when coalesce(worded.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
+                    then recipe_types.recipe_type
+            end,
             case when worded.trigger_adapter is not null then 'workflow' end
         ) as recipe_type,
         case
@@ -61,7 +64,6 @@ recipe_types_listed as (
     left join recipe_types
         on
             worded.trigger_adapter = recipe_types.trigger_adapter
-            and coalesce(worded.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
             and {{ is_in_force('recipe_types', 'worded.rule_date') }}
 
 )

@@ -6,13 +6,25 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
-        {{ quarantine_reason('api_collections') }} as quarantine_reason
+        try_cast(is_mcp_server as boolean) as read_is_mcp_server,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('api_collections') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -25,10 +37,10 @@ base_api_collections as (
 
         -- what it is
         name as api_collection_name,
-        coalesce(try_cast(is_mcp_server as boolean), false) as is_mcp_server,
+        coalesce(read_is_mcp_server, false) as is_mcp_server,
 
         -- times
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
         file_name,

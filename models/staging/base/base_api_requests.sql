@@ -6,13 +6,27 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
-        {{ quarantine_reason('api_requests') }} as quarantine_reason
+        {{ to_utc('requested_at') }} as read_requested_at,
+        lower(request_type) as read_request_type,
+        {{ to_whole_number('http_status') }} as read_http_status,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('api_requests') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -27,14 +41,14 @@ base_api_requests as (
         job_id,
 
         -- what it is
-        lower(request_type) as request_type,
-        {{ to_whole_number('http_status') }} as http_status,
+        read_request_type as request_type,
+        read_http_status as http_status,
         gateway_code,
         internal_error,
 
         -- times
-        {{ to_utc('requested_at') }} as requested_at,
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_requested_at as requested_at,
+        read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
         file_name,

@@ -6,13 +6,27 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
-        {{ quarantine_reason('connections') }} as quarantine_reason
+        lower(authorization_status) as read_authorization_status,
+        {{ to_utc('authorized_at') }} as read_authorized_at,
+        {{ to_utc('created_at') }} as read_created_at,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('connections') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -26,12 +40,12 @@ base_connections as (
         -- what it is
         name as connection_name,
         provider as adapter_name,
-        lower(authorization_status) as authorization_status,
+        read_authorization_status as authorization_status,
 
         -- times
-        {{ to_utc('authorized_at') }} as authorized_at,
-        {{ to_utc('created_at') }} as created_at,
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_authorized_at as authorized_at,
+        read_created_at as created_at,
+        read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
         file_name,

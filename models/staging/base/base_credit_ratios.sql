@@ -6,13 +6,28 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
-        {{ quarantine_reason('credit_ratios') }} as quarantine_reason
+        lower(metric) as read_metric,
+        lower(call_type) as read_call_type,
+        try_cast(credits_per_unit as decimal(18, 9)) as read_credits_per_unit,
+        {{ to_date('effective_from') }} as read_effective_from,
+        {{ to_date('effective_to') }} as read_effective_to
 
     from extracted
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('credit_ratios') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -20,13 +35,13 @@ base_credit_ratios as (
 
     select
         -- what it is
-        lower(metric) as metric,
-        lower(call_type) as call_type,
-        try_cast(credits_per_unit as decimal(18, 9)) as credits_per_unit,
+        read_metric as metric,
+        read_call_type as call_type,
+        read_credits_per_unit as credits_per_unit,
 
         -- times
-        {{ to_date('effective_from') }} as effective_from,
-        {{ to_date('effective_to') }} as effective_to,
+        read_effective_from as effective_from,
+        read_effective_to as effective_to,
 
         -- where it comes from, and whether it can be used
         file_name,

@@ -6,13 +6,27 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
-        {{ quarantine_reason('customers') }} as quarantine_reason
+        try_cast(in_trial as boolean) as read_in_trial,
+        try_cast(subscription_expired as boolean) as read_subscription_expired,
+        {{ to_utc('created_at') }} as read_created_at,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('customers') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -26,12 +40,12 @@ base_customers as (
 
         -- what it is
         name as customer_name,
-        coalesce(try_cast(in_trial as boolean), false) as is_in_trial,
-        coalesce(try_cast(subscription_expired as boolean), false) as is_subscription_expired,
+        coalesce(read_in_trial, false) as is_in_trial,
+        coalesce(read_subscription_expired, false) as is_subscription_expired,
 
         -- times
-        {{ to_utc('created_at') }} as created_at,
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_created_at as created_at,
+        read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
         file_name,

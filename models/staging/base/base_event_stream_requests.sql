@@ -15,15 +15,29 @@ status_words as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
         status_words.read_status,
-        {{ quarantine_reason('event_stream_requests') }} as quarantine_reason
+        {{ to_utc('requested_at') }} as read_requested_at,
+        lower(endpoint) as read_endpoint,
+        {{ to_whole_number('message_count') }} as read_message_count,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
     left join status_words on lower(extracted.status) = status_words.status_word
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('event_stream_requests') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -35,13 +49,13 @@ base_event_stream_requests as (
         account_id as customer_id,
 
         -- what it is
-        lower(endpoint) as endpoint,
-        {{ to_whole_number('message_count') }} as message_count,
+        read_endpoint as endpoint,
+        read_message_count as message_count,
         read_status as status,
 
         -- times
-        {{ to_utc('requested_at') }} as requested_at,
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_requested_at as requested_at,
+        read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
         file_name,

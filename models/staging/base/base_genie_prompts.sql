@@ -15,15 +15,27 @@ status_words as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
         status_words.read_status,
-        {{ quarantine_reason('genie_prompts') }} as quarantine_reason
+        {{ to_utc('sent_at') }} as read_sent_at,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
     left join status_words on lower(extracted.status) = status_words.status_word
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('genie_prompts') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -41,8 +53,8 @@ base_genie_prompts as (
         read_status as status,
 
         -- times
-        {{ to_utc('sent_at') }} as sent_at,
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_sent_at as sent_at,
+        read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
         file_name,

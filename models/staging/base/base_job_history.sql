@@ -89,18 +89,36 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
         status_words.read_status,
-        case
-            when not json_valid(extracted.entry) then 'unreadable record'
-            else {{ quarantine_reason('jobs') }}
-        end as quarantine_reason
+        try_cast(is_repeat as boolean) as read_is_repeat,
+        {{ to_whole_number('repeat_count') }} as read_repeat_count,
+        try_cast(is_test as boolean) as read_is_test,
+        try_cast(is_poll_error as boolean) as read_is_poll_error,
+        {{ to_utc('started_at') }} as read_started_at,
+        {{ to_utc('completed_at') }} as read_completed_at,
+        {{ to_whole_number('action_count') }} as read_action_count,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
     left join status_words on lower(extracted.status) = status_words.status_word
+
+),
+
+judged as (
+
+    select
+        *,
+        case
+            when not json_valid(entry) then 'unreadable record'
+            else {{ quarantine_reason('jobs') }}
+        end as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -120,18 +138,18 @@ base_job_history as (
         -- what it is
         environment_type,
         read_status as status,
-        coalesce(try_cast(is_repeat as boolean), false) as is_repeat,
-        {{ to_whole_number('repeat_count') }} as repeat_count,
-        coalesce(try_cast(is_test as boolean), false) as is_test,
-        coalesce(try_cast(is_poll_error as boolean), false) as is_poll_error,
-        {{ to_whole_number('action_count') }} as action_count,
+        coalesce(read_is_repeat, false) as is_repeat,
+        read_repeat_count as repeat_count,
+        coalesce(read_is_test, false) as is_test,
+        coalesce(read_is_poll_error, false) as is_poll_error,
+        read_action_count as action_count,
         error_type,
         error,
 
         -- times
-        {{ to_utc('started_at') }} as started_at,
-        {{ to_utc('completed_at') }} as completed_at,
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_started_at as started_at,
+        read_completed_at as completed_at,
+        read_extracted_at as extracted_at,
 
         -- the executed lines as a JSON array; null where they are missing or a text says that they were too large
         case when json_valid(lines) and json_type(lines) = 'ARRAY' then lines end as lines,

@@ -15,15 +15,33 @@ status_words as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
         status_words.read_status,
-        {{ quarantine_reason('jobs') }} as quarantine_reason
+        try_cast(is_repeat as boolean) as read_is_repeat,
+        {{ to_whole_number('repeat_count') }} as read_repeat_count,
+        try_cast(is_test as boolean) as read_is_test,
+        try_cast(is_poll_error as boolean) as read_is_poll_error,
+        {{ to_utc('started_at') }} as read_started_at,
+        {{ to_utc('completed_at') }} as read_completed_at,
+        {{ to_whole_number('action_count') }} as read_action_count,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
     left join status_words on lower(extracted.status) = status_words.status_word
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('jobs') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -43,18 +61,18 @@ base_jobs as (
         -- what it is
         environment_type,
         read_status as status,
-        coalesce(try_cast(is_repeat as boolean), false) as is_repeat,
-        {{ to_whole_number('repeat_count') }} as repeat_count,
-        coalesce(try_cast(is_test as boolean), false) as is_test,
-        coalesce(try_cast(is_poll_error as boolean), false) as is_poll_error,
-        {{ to_whole_number('action_count') }} as action_count,
+        coalesce(read_is_repeat, false) as is_repeat,
+        read_repeat_count as repeat_count,
+        coalesce(read_is_test, false) as is_test,
+        coalesce(read_is_poll_error, false) as is_poll_error,
+        read_action_count as action_count,
         error_type,
         error,
 
         -- times
-        {{ to_utc('started_at') }} as started_at,
-        {{ to_utc('completed_at') }} as completed_at,
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_started_at as started_at,
+        read_completed_at as completed_at,
+        read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
         file_name,

@@ -6,13 +6,29 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
-        {{ quarantine_reason('recipes') }} as quarantine_reason
+        try_cast(running as boolean) as read_running,
+        {{ to_utc('created_at') }} as read_created_at,
+        {{ to_utc('stopped_at') }} as read_stopped_at,
+        {{ to_utc('last_run_at') }} as read_last_run_at,
+        {{ to_whole_number('lifetime_task_count') }} as read_lifetime_task_count,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('recipes') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -30,15 +46,15 @@ base_recipes as (
         recipe_type,
         trigger_application as trigger_adapter,
         trigger_operation,
-        coalesce(try_cast(running as boolean), false) as is_running,
+        coalesce(read_running, false) as is_running,
         project_name,
-        {{ to_whole_number('lifetime_task_count') }} as lifetime_task_count,
+        read_lifetime_task_count as lifetime_task_count,
 
         -- times
-        {{ to_utc('created_at') }} as created_at,
-        {{ to_utc('stopped_at') }} as stopped_at,
-        {{ to_utc('last_run_at') }} as last_run_at,
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_created_at as created_at,
+        read_stopped_at as stopped_at,
+        read_last_run_at as last_run_at,
+        read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
         file_name,

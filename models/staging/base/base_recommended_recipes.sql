@@ -6,13 +6,24 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
-        {{ quarantine_reason('recommended_recipes') }} as quarantine_reason
+        {{ to_date('recommended_from') }} as read_recommended_from
 
     from extracted
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('recommended_recipes') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -26,7 +37,7 @@ base_recommended_recipes as (
         name as recipe_name,
 
         -- times
-        {{ to_date('recommended_from') }} as recommended_from,
+        read_recommended_from as recommended_from,
 
         -- where it comes from, and whether it can be used
         file_name,

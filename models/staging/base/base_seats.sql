@@ -6,13 +6,27 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
-        {{ quarantine_reason('seats') }} as quarantine_reason
+        lower(product) as read_product,
+        {{ to_whole_number('seats') }} as read_seats,
+        {{ to_date('effective_from') }} as read_effective_from,
+        {{ to_date('effective_to') }} as read_effective_to
 
     from extracted
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('seats') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -25,12 +39,12 @@ base_seats as (
         app_id,
 
         -- what it is
-        lower(product) as product,
-        {{ to_whole_number('seats') }} as seats,
+        read_product as product,
+        read_seats as seats,
 
         -- times
-        {{ to_date('effective_from') }} as effective_from,
-        {{ to_date('effective_to') }} as effective_to,
+        read_effective_from as effective_from,
+        read_effective_to as effective_to,
 
         -- where it comes from, and whether it can be used
         file_name,

@@ -6,13 +6,28 @@ extracted as (
 
 ),
 
-judged as (
+-- Each value as the contract's type; null where it can't be read.
+parsed as (
 
     select
         extracted.*,
-        {{ quarantine_reason('vendor_usage') }} as quarantine_reason
+        {{ to_date('usage_month') }} as read_usage_month,
+        {{ to_whole_number('tasks') }} as read_tasks,
+        {{ to_whole_number('jobs_succeeded') }} as read_jobs_succeeded,
+        {{ to_whole_number('jobs_failed') }} as read_jobs_failed,
+        {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('vendor_usage') }} as quarantine_reason
+
+    from parsed
 
 ),
 
@@ -23,13 +38,13 @@ base_vendor_usage as (
         account_id as customer_id,
 
         -- what it is
-        {{ to_whole_number('tasks') }} as tasks,
-        {{ to_whole_number('jobs_succeeded') }} as jobs_succeeded,
-        {{ to_whole_number('jobs_failed') }} as jobs_failed,
+        read_tasks as tasks,
+        read_jobs_succeeded as jobs_succeeded,
+        read_jobs_failed as jobs_failed,
 
         -- times
-        {{ to_date('usage_month') }} as usage_month,
-        {{ to_utc('extracted_at') }} as extracted_at,
+        read_usage_month as usage_month,
+        read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
         file_name,
