@@ -3,8 +3,10 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 export DO_NOT_TRACK = 1
+# Tests and lint look at the sample, whatever the caller's environment names.
+SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-.PHONY: build test lint docs explain sample clean requirements
+.PHONY: build test prove test-duckdb-2 lint docs explain sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it.
@@ -22,15 +24,27 @@ build: $(VENV)/run.stamp
 	$(BIN)/dbt build
 
 # Everything that proves the project: lint, a build with unit and data tests, pytest.
-test: lint
+test: lint prove
+
+prove: $(VENV)/dev.stamp
 	rm -rf target/test-warehouse
-	EXTRACTS_DIR= AS_OF_DATE= WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet
-	EXTRACTS_DIR= AS_OF_DATE= TEST_WAREHOUSE_DIR=target/test-warehouse $(BIN)/pytest --numprocesses=auto
+	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet
+	$(SAMPLE) TEST_WAREHOUSE_DIR=target/test-warehouse $(BIN)/pytest --numprocesses=auto
+
+# The same on the next DuckDB, in an environment of its own.
+test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
+	$(MAKE) prove VENV=.venv-duckdb-2
+
+.venv-duckdb-2/duckdb-2.stamp: requirements-duckdb-2.txt requirements-dev.txt
+	$(MAKE) .venv-duckdb-2/dev.stamp VENV=.venv-duckdb-2
+	.venv-duckdb-2/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--requirement requirements-duckdb-2.txt
+	touch $@
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	EXTRACTS_DIR= AS_OF_DATE= WAREHOUSE_DIR=target/lint-warehouse $(BIN)/sqlfluff lint --processes 2 models tests analyses
+	$(SAMPLE) WAREHOUSE_DIR=target/lint-warehouse $(BIN)/sqlfluff lint --processes 2 models tests analyses
 
 # The project's documentation as a site: target/index.html, served by `dbt docs serve`.
 docs: $(VENV)/run.stamp
@@ -52,4 +66,4 @@ requirements: $(VENV)/dev.stamp
 	$(COMPILE) --extra=dev --allow-unsafe --output-file=requirements-dev.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) target logs warehouse
+	rm -rf .venv .venv-duckdb-2 target logs warehouse
