@@ -86,6 +86,26 @@
 {%- endmacro %}
 
 
+{% macro is_json(column) -%}
+    {{ return(adapter.dispatch('is_json')(column)) }}
+{%- endmacro %}
+
+{#- Whether a text is a JSON value; false for null. -#}
+{% macro duckdb__is_json(column) -%}
+    coalesce(json_valid({{ column }}), false)
+{%- endmacro %}
+
+
+{% macro is_json_array(column) -%}
+    {{ return(adapter.dispatch('is_json_array')(column)) }}
+{%- endmacro %}
+
+{#- Whether a text is a JSON array; false for null. -#}
+{% macro duckdb__is_json_array(column) -%}
+    case when json_valid({{ column }}) then json_type({{ column }}) = 'ARRAY' else false end
+{%- endmacro %}
+
+
 {% macro json_text(column, path) -%}
     {{ return(adapter.dispatch('json_text')(column, path)) }}
 {%- endmacro %}
@@ -122,7 +142,7 @@
         unnest(range(cast(json_array_length({{ column }}) as bigint))) as element_index,
         cast(unnest(from_json({{ column }}, '["JSON"]')) as varchar) as element
     from {{ relation }}
-    where json_type({{ column }}) = 'ARRAY'
+    where {{ duckdb__is_json_array(column) }}
 {%- endmacro %}
 
 

@@ -72,6 +72,8 @@
         {%- for node in graph.sources.values() if node.source_name == 'extracts' -%}
             {%- do contracts.update({node.name: node}) -%}
         {%- endfor -%}
+        {#- no sample data beside real data -#}
+        {%- do run_query("drop schema if exists sample cascade") -%}
         {%- do run_query("drop schema if exists extracts cascade") -%}
         {%- do run_query("create schema extracts") -%}
         {%- if env_var('EXTRACTS_DIR', '') -%}
@@ -94,11 +96,11 @@
         {{ exceptions.raise_compiler_error(found.problem) }}
     {%- endif -%}
     {%- for path in found.ignored -%}
-        {%- do log("Ignored, its ending names no readable format: " ~ path, info=True) -%}
+        {%- do log("Ignored, neither an extract's folder nor a file of a known format: " ~ path, info=True) -%}
     {%- endfor -%}
     {%- for name, contract in contracts.items() -%}
         {%- if name in found.extracts -%}
-            {%- do create_extract_view(contract, read_files(contract, found.extracts[name]), 'substr(filename, ' ~ (folder | length + 2) ~ ')') -%}
+            {%- do create_extract_view(contract, read_files(contract, found.extracts[name]), 'substr(filename, ' ~ (found.root | length + 2) ~ ')') -%}
         {%- else -%}
             {%- do create_extract_view(contract, none, none) -%}
         {%- endif -%}

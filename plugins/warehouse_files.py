@@ -59,8 +59,8 @@ def list_extracts(folder: str, contract: str) -> str:
     """List the files of each extract under ``folder``.
 
     ``contract`` is JSON: extract name -> ``{"required": bool, "columns": [required column names]}``. The answer is
-    JSON: ``{"problem": text or null, "ignored": [paths], "extracts": {name: {"format": ..., "patterns": [glob
-    patterns for DuckDB]}}}``. The first problem found is reported: the folder is missing, is a file or is empty; a
+    JSON: ``{"problem": text or null, "root": the folder, "ignored": [paths], "extracts": {name: {"format": ...,
+    "patterns": [glob patterns for DuckDB]}}}``. The first problem found is reported: the folder is missing, is a file or is empty; a
     required folder is missing or empty; formats are mixed; a file can't be parsed; a file lacks a required column.
     """
     try:
@@ -83,7 +83,7 @@ def _list_extracts(folder: str, contract: dict[str, Any]) -> dict[str, Any]:
         raise _Problem(f"EXTRACTS_DIR={folder} is empty: it needs one sub-folder per extract.")
 
     extracts: dict[str, Any] = {}
-    ignored: list[str] = []
+    ignored = [str(path) for path in sorted(root.iterdir()) if path.name not in contract]
     for name in contract:
         files: dict[str, list[Path]] = {}
         for path in sorted((root / name).rglob("*")):
@@ -109,7 +109,7 @@ def _list_extracts(folder: str, contract: dict[str, Any]) -> dict[str, Any]:
         required = contract[name]["columns"]
         for path in found.pop("files"):
             _check_columns(path, found["format"], required)
-    return {"problem": None, "ignored": ignored, "extracts": extracts}
+    return {"problem": None, "root": str(root), "ignored": ignored, "extracts": extracts}
 
 
 def _require_folders(root: Path, contract: dict[str, Any], extracts: dict[str, Any]) -> None:

@@ -5,84 +5,84 @@ compared as (
 
     select
         'to_utc converts an offset' as claim,
-        cast({{ to_utc("'2026-08-01T10:00:00.5+02:00'") }} as varchar) as found,
+        cast({{ to_utc("'2026-08-01T10:00:00.5+02:00'") }} as string) as found,
         '2026-08-01 08:00:00.5' as expected
 
     union all
 
     select
         'to_utc reads a time without an offset as UTC' as claim,
-        cast({{ to_utc("'2026-08-01 10:00:00'") }} as varchar) as found,
+        cast({{ to_utc("'2026-08-01 10:00:00'") }} as string) as found,
         '2026-08-01 10:00:00' as expected
 
     union all
 
     select
         'to_utc reads a time without seconds' as claim,
-        cast({{ to_utc("'2026-08-01T10:00-07:00'") }} as varchar) as found,
+        cast({{ to_utc("'2026-08-01T10:00-07:00'") }} as string) as found,
         '2026-08-01 17:00:00' as expected
 
     union all
 
     select
         'to_utc can not read a day that does not exist' as claim,
-        cast({{ to_utc("'2026-02-30T10:00:00Z'") }} as varchar) as found,
-        cast(null as varchar) as expected
+        cast({{ to_utc("'2026-02-30T10:00:00Z'") }} as string) as found,
+        cast(null as string) as expected
 
     union all
 
     select
         'to_utc can not read infinity' as claim,
-        cast({{ to_utc("'infinity'") }} as varchar) as found,
-        cast(null as varchar) as expected
+        cast({{ to_utc("'infinity'") }} as string) as found,
+        cast(null as string) as expected
 
     union all
 
     select
         'to_whole_number reads 3.0 as 3' as claim,
-        cast({{ to_whole_number("'3.0'") }} as varchar) as found,
+        cast({{ to_whole_number("'3.0'") }} as string) as found,
         '3' as expected
 
     union all
 
     select
         'to_whole_number does not round' as claim,
-        cast({{ to_whole_number("'2.5'") }} as varchar) as found,
-        cast(null as varchar) as expected
+        cast({{ to_whole_number("'2.5'") }} as string) as found,
+        cast(null as string) as expected
 
     union all
 
     select
         'to_whole_number can not read a word' as claim,
-        cast({{ to_whole_number("'many'") }} as varchar) as found,
-        cast(null as varchar) as expected
+        cast({{ to_whole_number("'many'") }} as string) as found,
+        cast(null as string) as expected
 
     union all
 
     select
         'to_date keeps a date as it is' as claim,
-        cast({{ to_date("'2026-08-01'") }} as varchar) as found,
+        cast({{ to_date("'2026-08-01'") }} as string) as found,
         '2026-08-01' as expected
 
     union all
 
     select
         'to_date keeps a midnight without offset' as claim,
-        cast({{ to_date("'2026-08-01 00:00:00'") }} as varchar) as found,
+        cast({{ to_date("'2026-08-01 00:00:00'") }} as string) as found,
         '2026-08-01' as expected
 
     union all
 
     select
         'to_date reads a month as its first day' as claim,
-        cast({{ to_date("'2026-08'") }} as varchar) as found,
+        cast({{ to_date("'2026-08'") }} as string) as found,
         '2026-08-01' as expected
 
     union all
 
     select
         'is_matching matches the whole text' as claim,
-        cast({{ is_matching("'a_connector_1_2x'", '.+_connector_[0-9]+_[0-9]+') }} as varchar) as found,
+        cast({{ is_matching("'a_connector_1_2x'", '.+_connector_[0-9]+_[0-9]+') }} as string) as found,
         'false' as expected
 
     union all
@@ -97,21 +97,42 @@ compared as (
     select
         'json_text finds nothing where nothing is' as claim,
         {{ json_text("'{\"output\": 1}'", 'output.page_count') }} as found,
-        cast(null as varchar) as expected
+        cast(null as string) as expected
 
     union all
 
     select
         'json_array_length_at counts elements' as claim,
-        cast({{ json_array_length_at("'{\"input\": {\"sent\": [1, 2, 3]}}'", 'input.sent') }} as varchar) as found,
+        cast({{ json_array_length_at("'{\"input\": {\"sent\": [1, 2, 3]}}'", 'input.sent') }} as string) as found,
         '3' as expected
 
     union all
 
     select
         'json_array_length_at knows no length of a text' as claim,
-        cast({{ json_array_length_at("'{\"input\": {\"sent\": \"many\"}}'", 'input.sent') }} as varchar) as found,
-        cast(null as varchar) as expected
+        cast({{ json_array_length_at("'{\"input\": {\"sent\": \"many\"}}'", 'input.sent') }} as string) as found,
+        cast(null as string) as expected
+
+    union all
+
+    select
+        'is_json_array knows an array' as claim,
+        cast({{ is_json_array("'[1, 2]'") }} as string) as found,
+        'true' as expected
+
+    union all
+
+    select
+        'is_json_array knows that a text is none' as claim,
+        cast({{ is_json_array("'size limit exceeded'") }} as string) as found,
+        'false' as expected
+
+    union all
+
+    select
+        'is_json knows that a text is none' as claim,
+        cast({{ is_json("'size limit exceeded'") }} as string) as found,
+        'false' as expected
 
     union all
 

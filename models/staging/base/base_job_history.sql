@@ -21,7 +21,7 @@ unwrapped as (
     select
         file_name,
         record,
-        case when json_valid(record) then coalesce({{ json_text('record', 'logEntries') }}, record) end as payload
+        case when {{ is_json('record') }} then coalesce({{ json_text('record', 'logEntries') }}, record) end as payload
 
     from streamed
 
@@ -46,7 +46,16 @@ entries as (
         file_name,
         coalesce(payload, record) as entry
     from unwrapped
-    where payload is null or json_type(payload) is distinct from 'ARRAY'
+    where not {{ is_json_array('payload') }}
+
+),
+
+readable as (
+
+    select
+        *,
+        case when {{ is_json('entry') }} then entry end as document
+    from entries
 
 ),
 
@@ -54,38 +63,39 @@ entries as (
 extracted as (
 
     select
-        nullif({{ json_text('entry', 'id') }}, '') as id,
-        nullif({{ json_text('entry', 'environment_type') }}, '') as environment_type,
-        nullif({{ json_text('entry', 'recipe_id') }}, '') as recipe_id,
-        nullif({{ json_text('entry', 'status') }}, '') as status,
-        nullif({{ json_text('entry', 'is_repeat') }}, '') as is_repeat,
-        nullif({{ json_text('entry', 'repeat_count') }}, '') as repeat_count,
-        nullif({{ json_text('entry', 'master_job_id') }}, '') as master_job_id,
-        nullif({{ json_text('entry', 'calling_job_id') }}, '') as calling_job_id,
-        nullif({{ json_text('entry', 'calling_recipe_id') }}, '') as calling_recipe_id,
-        nullif({{ json_text('entry', 'root_job_id') }}, '') as root_job_id,
-        nullif({{ json_text('entry', 'root_recipe_id') }}, '') as root_recipe_id,
-        nullif({{ json_text('entry', 'is_test') }}, '') as is_test,
-        nullif({{ json_text('entry', 'is_poll_error') }}, '') as is_poll_error,
-        nullif({{ json_text('entry', 'started_at') }}, '') as started_at,
-        nullif({{ json_text('entry', 'completed_at') }}, '') as completed_at,
-        nullif({{ json_text('entry', 'action_count') }}, '') as action_count,
-        nullif({{ json_text('entry', 'error_type') }}, '') as error_type,
-        nullif({{ json_text('entry', 'error') }}, '') as error,
+        nullif({{ json_text('document', 'id') }}, '') as id,
+        nullif({{ json_text('document', 'environment_type') }}, '') as environment_type,
+        nullif({{ json_text('document', 'recipe_id') }}, '') as recipe_id,
+        nullif({{ json_text('document', 'status') }}, '') as status,
+        nullif({{ json_text('document', 'is_repeat') }}, '') as is_repeat,
+        nullif({{ json_text('document', 'repeat_count') }}, '') as repeat_count,
+        nullif({{ json_text('document', 'master_job_id') }}, '') as master_job_id,
+        nullif({{ json_text('document', 'calling_job_id') }}, '') as calling_job_id,
+        nullif({{ json_text('document', 'calling_recipe_id') }}, '') as calling_recipe_id,
+        nullif({{ json_text('document', 'root_job_id') }}, '') as root_job_id,
+        nullif({{ json_text('document', 'root_recipe_id') }}, '') as root_recipe_id,
+        nullif({{ json_text('document', 'is_test') }}, '') as is_test,
+        nullif({{ json_text('document', 'is_poll_error') }}, '') as is_poll_error,
+        nullif({{ json_text('document', 'started_at') }}, '') as started_at,
+        nullif({{ json_text('document', 'completed_at') }}, '') as completed_at,
+        nullif({{ json_text('document', 'action_count') }}, '') as action_count,
+        nullif({{ json_text('document', 'error_type') }}, '') as error_type,
+        nullif({{ json_text('document', 'error') }}, '') as error,
         coalesce(
-            nullif({{ json_text('entry', 'account_id') }}, ''),
+            nullif({{ json_text('document', 'account_id') }}, ''),
             -- the path of a streamed file starts with the customer's account id
             case when file_name like 'job_history/%/%' then split_part(file_name, '/', 2) end
         ) as account_id,
         coalesce(
-            nullif({{ json_text('entry', 'extracted_at') }}, ''),
-            nullif({{ json_text('entry', 'completed_at') }}, '')
+            nullif({{ json_text('document', 'extracted_at') }}, ''),
+            nullif({{ json_text('document', 'completed_at') }}, '')
         ) as extracted_at,
-        {{ json_text('entry', 'lines') }} as lines,
+        {{ json_text('document', 'lines') }} as lines,
+        document,
         entry,
         file_name
 
-    from entries
+    from readable
 
 ),
 
@@ -114,7 +124,7 @@ judged as (
     select
         *,
         case
-            when not json_valid(entry) then 'unreadable record'
+            when document is null then 'unreadable record'
             else {{ quarantine_reason('jobs') }}
         end as quarantine_reason
 
@@ -152,7 +162,7 @@ base_job_history as (
         read_extracted_at as extracted_at,
 
         -- the executed lines as a JSON array; null where they are missing or a text says that they were too large
-        case when json_valid(lines) and json_type(lines) = 'ARRAY' then lines end as lines,
+        case when {{ is_json_array('lines') }} then lines end as lines,
 
         -- where it comes from, and whether it can be used
         file_name,
