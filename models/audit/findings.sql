@@ -46,7 +46,7 @@ count_missing as (
         rule_id,
         customer_id,
         job_id as subject,
-        'line ' || cast(line_index as varchar) || ' says no ' || metric as detail,
+        'line ' || cast(line_index as string) || ' says no ' || metric as detail,
         cast(1 as bigint) as occurrences
     from steps
     where is_count_missing
@@ -89,7 +89,7 @@ unknown_recipe_type as (
 
     select
         'unknown recipe type' as finding,
-        cast(null as varchar) as rule_id,
+        cast(null as string) as rule_id,
         customer_id,
         recipe_id as subject,
         'read as ' || coalesce(recipe_type, 'its jobs say') as detail,
@@ -127,11 +127,11 @@ job_without_steps as (
 
     select
         'job without steps' as finding,
-        cast(null as varchar) as rule_id,
+        cast(null as string) as rule_id,
         jobs.customer_id,
         jobs.job_id as subject,
         jobs.status
-        || coalesce(', the platform says ' || cast(jobs.action_count as varchar) || ' actions', '') as detail,
+        || coalesce(', the platform says ' || cast(jobs.action_count as string) || ' actions', '') as detail,
         cast(1 as bigint) as occurrences
     from jobs
     left join jobs_with_steps
@@ -149,10 +149,10 @@ unpriced_metric as (
 
     select
         'unpriced metric' as finding,
-        cast(null as varchar) as rule_id,
+        cast(null as string) as rule_id,
         customer_id,
         metric || coalesce(' ' || call_type, '') as subject,
-        'no ratio in force in ' || cast(usage_month as varchar) as detail,
+        'no ratio in force in ' || cast(usage_month as string) as detail,
         unpriced_quantity as occurrences
     from {{ ref('monthly_credits') }}
     where is_unpriced
@@ -163,10 +163,10 @@ overlapping_terms as (
 
     select
         'overlapping subscriptions' as finding,
-        cast(null as varchar) as rule_id,
+        cast(null as string) as rule_id,
         earlier.customer_id,
-        cast(later.effective_from as varchar) as subject,
-        'begins within the term from ' || cast(earlier.effective_from as varchar) as detail,
+        cast(later.effective_from as string) as subject,
+        'begins within the term from ' || cast(earlier.effective_from as string) as detail,
         cast(1 as bigint) as occurrences
     from {{ ref('stg_subscriptions') }} as earlier
     inner join {{ ref('stg_subscriptions') }} as later
@@ -181,11 +181,11 @@ overlapping_ratios as (
 
     select
         'overlapping credit ratios' as finding,
-        cast(null as varchar) as rule_id,
-        cast(null as varchar) as customer_id,
+        cast(null as string) as rule_id,
+        cast(null as string) as customer_id,
         earlier.metric || coalesce(' ' || earlier.call_type, '') as subject,
-        'the ratio from ' || cast(later.effective_from as varchar) || ' begins within the one from '
-        || cast(earlier.effective_from as varchar) as detail,
+        'the ratio from ' || cast(later.effective_from as string) || ' begins within the one from '
+        || cast(earlier.effective_from as string) as detail,
         cast(1 as bigint) as occurrences
     from {{ ref('stg_credit_ratios') }} as earlier
     inner join {{ ref('stg_credit_ratios') }} as later

@@ -55,7 +55,7 @@ counted as (
         environment_type,
         recipe_id,
         metric,
-        cast(null as varchar) as call_type,
+        cast(null as string) as call_type,
         quantity
     from steps_rolled_up
     where metric is not null
@@ -68,7 +68,7 @@ counted as (
         environment_type,
         recipe_id,
         'tasks' as metric,
-        cast(null as varchar) as call_type,
+        cast(null as string) as call_type,
         tasks as quantity
     from steps_rolled_up
 
@@ -90,7 +90,7 @@ counted as (
     select
         customer_id,
         usage_date,
-        cast(null as varchar) as environment_type,
+        cast(null as string) as environment_type,
         recipe_id,
         metric,
         call_type,
@@ -103,10 +103,10 @@ counted as (
     select
         customer_id,
         usage_date,
-        cast(null as varchar) as environment_type,
+        cast(null as string) as environment_type,
         recipe_id,
         'tasks' as metric,
-        cast(null as varchar) as call_type,
+        cast(null as string) as call_type,
         tasks as quantity
     from requests
 
@@ -115,10 +115,10 @@ counted as (
     select
         customer_id,
         usage_date,
-        cast(null as varchar) as environment_type,
-        cast(null as varchar) as recipe_id,
+        cast(null as string) as environment_type,
+        cast(null as string) as recipe_id,
         metric,
-        cast(null as varchar) as call_type,
+        cast(null as string) as call_type,
         quantity
     from seats
 
