@@ -88,8 +88,6 @@ explain_month as (
         decisions.metric,
         decisions.rule_id,
         rules.rule,
-        min(rules.decision_order) as decision_order,
-        count(*) as decided,
         -- seats are a level: their month is the peak
         cast(
             case
@@ -97,6 +95,8 @@ explain_month as (
                 else sum(decisions.quantity)
             end as bigint
         ) as quantity,
+        min(rules.decision_order) as decision_order,
+        count(*) as decided,
         case
             when rules.basis = 'D' then coalesce(rules.source || ', ', '') || 'our decision'
             else rules.source

@@ -42,7 +42,6 @@ steps_rolled_up as (
         cast(sum(quantity) as bigint) as quantity,
         cast(sum(tasks) as bigint) as tasks
     from steps
-    where usage_date is not null
     group by customer_id, usage_date, environment_type, recipe_id, metric
 
 ),

@@ -129,9 +129,8 @@ functions as (
 
 ),
 
--- What is known without asking the caller: jobs that are no function, functions without a caller, and functions
--- called asynchronously, which are a workflow whatever the caller.
-settled as (
+-- Jobs that no job called: whatever is no function, and functions without a caller.
+roots as (
 
     select
         customer_id,
@@ -143,128 +142,129 @@ settled as (
     union all
 
     select
-        functions.customer_id,
-        functions.job_id,
-        case
-            when functions.calling_job_id is null then functions.orphan_context
-            else by_call.billing_context
-        end as billing_context
-    from functions
-    left join contexts_by_call as by_call
-        on
-            functions.call_mode = by_call.call_mode
-            and by_call.caller_context = 'workflow'
-            and {{ is_in_force('by_call', 'functions.rule_date') }}
-    where
-        functions.calling_job_id is null
-        or functions.call_mode = 'async'
-
-),
-
-synchronous as (
-
-    select
         customer_id,
         job_id,
-        calling_job_id,
-        rule_date
+        orphan_context as billing_context
     from functions
-    where call_mode = 'sync'
+    where calling_job_id is null
 
 ),
 
--- Down the synchronous calls, from callers whose context is settled. Each function has one caller, so a chain ends; a
--- cycle of synchronous calls has no settled caller and is never entered.
+-- Down the calls. Each function has one caller, so a chain ends; a cycle has no root and is never entered.
 chain as (
 
     select
-        synchronous.customer_id,
-        synchronous.job_id,
-        by_call.billing_context
-    from synchronous
-    inner join settled
+        functions.customer_id,
+        functions.job_id,
+        by_call.billing_context,
+        1 as call_depth
+    from functions
+    inner join roots
         on
-            synchronous.customer_id = settled.customer_id
-            and synchronous.calling_job_id = settled.job_id
+            functions.customer_id = roots.customer_id
+            and functions.calling_job_id = roots.job_id
     inner join contexts_by_call as by_call
         on
-            settled.billing_context = by_call.caller_context
-            and by_call.call_mode = 'sync'
-            and {{ is_in_force('by_call', 'synchronous.rule_date') }}
+            roots.billing_context = by_call.caller_context
+            and functions.call_mode = by_call.call_mode
+            and {{ is_in_force('by_call', 'functions.rule_date') }}
 
     union all
 
     select
-        synchronous.customer_id,
-        synchronous.job_id,
-        by_call.billing_context
+        functions.customer_id,
+        functions.job_id,
+        by_call.billing_context,
+        chain.call_depth + 1 as call_depth
     from chain
-    inner join synchronous
+    inner join functions
         on
-            chain.customer_id = synchronous.customer_id
-            and chain.job_id = synchronous.calling_job_id
+            chain.customer_id = functions.customer_id
+            and chain.job_id = functions.calling_job_id
     inner join contexts_by_call as by_call
         on
             chain.billing_context = by_call.caller_context
-            and by_call.call_mode = 'sync'
-            and {{ is_in_force('by_call', 'synchronous.rule_date') }}
+            and functions.call_mode = by_call.call_mode
+            and {{ is_in_force('by_call', 'functions.rule_date') }}
 
 ),
 
--- Down all calls, from jobs that no job callees. What this doesn't reach is in a cycle, or hangs on one.
-reached as (
+-- In a cycle, or hanging on one.
+cyclic as (
+
+    select functions.*
+    from functions
+    left join chain
+        on
+            functions.customer_id = chain.customer_id
+            and functions.job_id = chain.job_id
+    where
+        functions.calling_job_id is not null
+        and chain.job_id is null
+
+),
+
+-- An asynchronous call is a workflow whatever the caller, so it opens the cycle; synchronous ones follow from there.
+opened as (
 
     select
-        callees.customer_id,
-        callees.job_id,
-        1 as call_depth
-    from functions as callees
-    left join functions as callers
+        cyclic.customer_id,
+        cyclic.job_id,
+        by_call.billing_context
+    from cyclic
+    inner join contexts_by_call as by_call
         on
-            callees.customer_id = callers.customer_id
-            and callees.calling_job_id = callers.job_id
-    where
-        callees.calling_job_id is not null
-        and callers.calling_job_id is null
+            cyclic.call_mode = by_call.call_mode
+            and by_call.caller_context = 'workflow'
+            and {{ is_in_force('by_call', 'cyclic.rule_date') }}
+    where cyclic.call_mode = 'async'
 
     union all
 
     select
-        callees.customer_id,
-        callees.job_id,
-        reached.call_depth + 1 as call_depth
-    from reached
-    inner join functions as callees
+        cyclic.customer_id,
+        cyclic.job_id,
+        by_call.billing_context
+    from opened
+    inner join cyclic
         on
-            reached.customer_id = callees.customer_id
-            and reached.job_id = callees.calling_job_id
+            opened.customer_id = cyclic.customer_id
+            and opened.job_id = cyclic.calling_job_id
+    inner join contexts_by_call as by_call
+        on
+            opened.billing_context = by_call.caller_context
+            and cyclic.call_mode = by_call.call_mode
+            and {{ is_in_force('by_call', 'cyclic.rule_date') }}
+    where cyclic.call_mode = 'sync'
 
 ),
 
--- What neither way settled is a cycle of synchronous calls, or hangs on one: orphans.
+-- What no way reached is a cycle of synchronous calls, or hangs on one: orphans.
 resolved as (
 
     select
         typed.customer_id,
         typed.job_id,
-        coalesce(settled.billing_context, chain.billing_context, functions.orphan_context) as billing_context,
-        settled.job_id is null and chain.job_id is null as is_unsettled,
-        coalesce(reached.call_depth, 0) as call_depth,
-        functions.calling_job_id is not null and reached.job_id is null as is_in_cycle
+        coalesce(
+            roots.billing_context, chain.billing_context, opened.billing_context, functions.orphan_context
+        ) as billing_context,
+        coalesce(chain.call_depth, 0) as call_depth,
+        coalesce(roots.job_id, chain.job_id) is null as is_in_cycle,
+        coalesce(roots.job_id, chain.job_id, opened.job_id) is null as is_unsettled
 
     from typed
-    left join settled
+    left join roots
         on
-            typed.customer_id = settled.customer_id
-            and typed.job_id = settled.job_id
+            typed.customer_id = roots.customer_id
+            and typed.job_id = roots.job_id
     left join chain
         on
             typed.customer_id = chain.customer_id
             and typed.job_id = chain.job_id
-    left join reached
+    left join opened
         on
-            typed.customer_id = reached.customer_id
-            and typed.job_id = reached.job_id
+            typed.customer_id = opened.customer_id
+            and typed.job_id = opened.job_id
     left join functions
         on
             typed.customer_id = functions.customer_id

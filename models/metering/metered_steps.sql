@@ -66,18 +66,18 @@ ruled as (
         jobs.usage_date,
         jobs.rule_date,
         jobs.billing_context,
+        jobs.is_finished,
+        jobs.is_excluded,
 
         apps.app,
         apps.rule_id as app_rule_id,
         apps.is_eligible,
         apps.is_default_ruling,
         context_rules.rule_id as context_rule_id,
-        jobs.is_finished,
-        jobs.is_excluded,
         coalesce(own_operation.rule_id, any_other_operation.rule_id) as operation_rule_id,
-
         coalesce(own_operation.metric, any_other_operation.metric) as operation_metric,
         coalesce(own_operation.quantity_from, any_other_operation.quantity_from) as quantity_from,
+
         steps.adapter_name is null or control_keywords.keyword is not null as is_control,
         steps.line_index = 0 as is_trigger,
         call_operations.call_mode is not null as is_call,
@@ -137,7 +137,7 @@ decided as (
             when not is_successful then 'S-FAILED'
             else coalesce(operation_rule_id, context_rule_id, app_rule_id)
         end as rule_id,
-        is_finished and not is_excluded and not is_control and not is_skipped and is_successful as is_executed
+        is_finished and not is_excluded and not is_control and is_successful as is_executed
 
     from ruled
 

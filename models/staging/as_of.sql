@@ -5,8 +5,7 @@
 
 with
 
--- The newest of all extracts.
-newest as (
+newest_by_extract as (
     {% for extract in extracts %}
         select max(extracted_at) as extracted_at
         from {{ ref('base_' ~ extract) }}
@@ -16,15 +15,22 @@ newest as (
 
 ),
 
+newest_of_all as (
+
+    select max(extracted_at) as extracted_at
+    from newest_by_extract
+
+),
+
 as_of as (
 
     select
         {% if as_of_option() -%}
             cast({{ literal(as_of_option()) }} as date)
         {%- else -%}
-            {{ local_date('max(extracted_at)') }}
+            {{ local_date('extracted_at') }}
         {%- endif %} as as_of_date
-    from newest
+    from newest_of_all
 
 )
 
