@@ -51,7 +51,7 @@ def compare(connection, world, options):
 
 def compare_rows(connection, relation, key, expected, world, comparison):
     """Add a difference for each row that only one side has; rows are compared as multisets, nulls as equal."""
-    columns = list(expected[0])
+    columns = list(expected[0] if expected else key)
     quoted = ", ".join(f'"{column}"' for column in columns)
     found = Counter(connection.execute(f"select {quoted} from {relation}").fetchall())
     wanted = Counter(tuple(row[column] for column in columns) for row in expected)

@@ -71,13 +71,13 @@ def as_csv(rows, columns):
     return out.getvalue()
 
 
-def as_json_lines(rows, columns, drop_null=lambda column: False):
-    """The rows as newline-delimited JSON; where ``drop_null(column)`` is true, a null is left out."""
-    return "".join(
-        json.dumps({c: row.get(c) for c in columns if row.get(c) is not None or not drop_null(c)}, ensure_ascii=False)
-        + "\n"
-        for row in rows
-    )
+def as_json_lines(rows, columns, required, rng):
+    """The rows as newline-delimited JSON; of the optional columns every other null is left out."""
+    lines = []
+    for row in rows:
+        keys = [c for c in columns if c in required or row.get(c) is not None or rng.random() < 0.5]
+        lines.append(json.dumps({column: row.get(column) for column in keys}, ensure_ascii=False) + "\n")
+    return "".join(lines)
 
 
 def parquet_type(extract, column, rows):
@@ -118,7 +118,7 @@ def write_parquet(path, rows, types):
     scratch.unlink()
 
 
-# ---------------------------------------------------------------------------------------------------------- whole worlds
+# --------------------------------------------------------------------------------------------------------- whole worlds
 
 
 def write_world(world, folder, fmt="csv", split=3, seed=0, ragged=True, overlap=0.05, typed=True):
@@ -152,7 +152,7 @@ def write_world(world, folder, fmt="csv", split=3, seed=0, ragged=True, overlap=
             if fmt.startswith("csv"):
                 write_text(path, as_csv(part, columns))
             elif fmt.startswith("json"):
-                write_text(path, as_json_lines(part, columns, lambda c: c not in required and rng.random() < 0.5))
+                write_text(path, as_json_lines(part, columns, required, rng))
             else:
                 write_parquet(path, part, {column: types[column] for column in columns})
     return delivered

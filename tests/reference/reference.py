@@ -71,8 +71,8 @@ EXTRACTS = {
         "authorized_at?:time created_at:time extracted_at:time",
         "jobs": "id:id account_id:id environment_type?:text recipe_id:id status:status is_repeat?:bool "
         "repeat_count?:int master_job_id?:text calling_job_id?:text calling_recipe_id?:text root_job_id?:text "
-        "root_recipe_id?:text is_test?:bool is_poll_error?:bool started_at:time completed_at?:time action_count?:int error_type?:text "
-        "error?:text extracted_at:time",
+        "root_recipe_id?:text is_test?:bool is_poll_error?:bool started_at:time completed_at?:time "
+        "action_count?:int error_type?:text error?:text extracted_at:time",
         "steps": "account_id:id job_id:id line_index:count recipe_line_number:int adapter_name?:text "
         "adapter_operation?:text keyword?:text status?:status error?:text page_count?:soft_count "
         "message_count?:soft_count called_recipe_id?:text duration_seconds?:number extracted_at:time",
@@ -282,6 +282,7 @@ def flatten_history(entry):
 
 
 # ------------------------------------------------------------------------------------------------ reading the extracts
+
 
 def read_extracts(world, zone, result):
     """Typed good rows per extract, every bad row in quarantine. Repeated rows are still repeated here."""
@@ -498,6 +499,7 @@ def billing_contexts(jobs, steps_by_job, types, mcp_jobs, recipes, result):
             return None
         return listed_type(recipes.get((job["account_id"], job["root_recipe_id"])))
 
+    mixed = set()  # called in both ways
     decided, waiting = {}, {}  # waiting: caller key -> [(function key, how called)]
     for key, job in jobs.items():
         if types[key] != "recipe_function":
@@ -511,7 +513,7 @@ def billing_contexts(jobs, steps_by_job, types, mcp_jobs, recipes, result):
         else:
             waiting.setdefault(caller_key, []).append((key, call))
             if call == "both":
-                result.flags.append(("mixed calls", *key))
+                mixed.add(key)
 
     def walk_down(frontier):
         while frontier:
@@ -526,6 +528,8 @@ def billing_contexts(jobs, steps_by_job, types, mcp_jobs, recipes, result):
     left = [(caller_key, key, call) for caller_key, group in waiting.items() for key, call in group]
     for _, key, _ in left:
         result.flags.append(("call cycle", *key))
+        mixed.discard(key)  # one flag is enough
+    result.flags += [("mixed calls", *key) for key in sorted(mixed)]
     asynchronous = [(caller_key, key) for caller_key, key, call in left if call == "async"]
     for caller_key, key in asynchronous:
         waiting[caller_key].remove((key, "async"))

@@ -66,7 +66,7 @@ UNRULED = [
 ]
 UNKNOWN = [("brand_new_app", "create"), ("foo_connector_12", "run"), ("workato_new_thing", "go")]
 CUSTOM = [("acme_crm_connector_12345_1612345678", "upsert"), ("a_connector_b_connector_7_1700000000", "sync")]
-DUBIOUS_ADAPTERS = [
+ODD_ADAPTERS = [
     ("asana_secondary", "get"),
     ("logger_secondary", "log"),
     ("brand_new_app_secondary", "create"),
@@ -117,12 +117,13 @@ TRUE_ZONES = [
 
 
 class Builder:
+    """Grows one world; every choice comes from the seed."""
+
     def __init__(self, seed, size):
         self.rng = random.Random(f"world-{seed}")
         self.size = size
         self.world = defaultdict(list)
         self.counter = 0
-        self.jobs_of = defaultdict(list)  # account -> job ids
         self.recipes = defaultdict(list)  # account -> recipe dicts
         self.next_job = defaultdict(int)
 
@@ -194,8 +195,7 @@ class Builder:
 
     def make_recipes(self, account):
         kinds = ["workflow"] * 4 + ["api_recipe"] * 2 + ["api_proxy"] * 2 + ["recipe_function"] * 4 + ["skill"] * 2
-        if self.dubious:
-            kinds += ["knowledge_base", "workflow_app"]
+        kinds += ["knowledge_base", "workflow_app"]
         for n, kind in enumerate(kinds):
             trigger = self.pick(TRIGGERS.get(kind, WORKFLOW_TRIGGERS))
             recipe = {
@@ -269,9 +269,15 @@ class Builder:
 
     # ------------------------------------------------------------------------------------------------------- steps
     def action(self, kind):
-        pools = [(ELIGIBLE, 8), (INELIGIBLE, 3), (UNRULED, 2), (UNKNOWN, 2), (CUSTOM, 2), (EVENTS, 4)]
-        if self.dubious:
-            pools.append((DUBIOUS_ADAPTERS, 2))
+        pools = [
+            (ELIGIBLE, 8),
+            (INELIGIBLE, 3),
+            (UNRULED, 2),
+            (UNKNOWN, 2),
+            (CUSTOM, 2),
+            (EVENTS, 4),
+            (ODD_ADAPTERS, 1),
+        ]
         if kind == "api_proxy":
             # mostly a plain proxy: forward and return, failed, skipped and control steps among them
             pools = [
@@ -280,8 +286,7 @@ class Builder:
                 (EVENTS, 1),
                 (INELIGIBLE, 1),
             ]
-            if self.dubious:
-                pools.append(([("workato_api_platform", "return_response")], 1))
+            pools.append(([("workato_api_platform", "return_response")], 1))
         pool = self.rng.choices([p for p, _ in pools], [w for _, w in pools])[0]
         return self.pick(pool)
 
@@ -464,11 +469,8 @@ class Builder:
         return job_id
 
     def known_recipe(self, account):
-        """A recipe the extract lists, or one nobody knows."""
-        listed = [r["id"] for r in self.recipes[account] if r["listed"] != "unlisted"]
-        if self.dubious:
-            listed = [r["id"] for r in self.recipes[account]]
-        return self.pick([*listed, f"{account}-nowhere", None])
+        """A recipe of the account, one nobody knows, or none."""
+        return self.pick([*(recipe["id"] for recipe in self.recipes[account]), f"{account}-nowhere", None])
 
     def deliver(self, account, row, steps, completed, style):
         """The deliveries of one job: one, or a pending one first, a repetition, a correction, homeless steps ..."""
@@ -615,9 +617,7 @@ class Builder:
         for _ in range(3):
             id = self.number("col")
             self.collection_ids[account].append(id)
-            listings = self.pick(
-                [LISTINGS, LISTINGS, LISTINGS[1:], LISTINGS[:1], LISTINGS[:2]]
-            )
+            listings = self.pick([LISTINGS, LISTINGS, LISTINGS[1:], LISTINGS[:1], LISTINGS[:2]])
             mcp = self.chance(0.5)
             for i, listing in enumerate(listings):
                 self.world["api_collections"].append(
@@ -799,9 +799,8 @@ class Builder:
             ("workflow_app_seats", None, "2", "2024-03-01", None),
             ("tasks", None, "0.2", "2019-01-01", "2024-05-15"),
             ("genie_actions", None, "4", "2019-01-01", None),
+            ("api_calls", None, "0.3", "2024-04-15", None),
         ]
-        if self.dubious:
-            rows.append(("api_calls", None, "0.3", "2019-01-01", None))
         for metric, call_type, credits, start, end in rows:
             self.world["credit_ratios"].append(
                 {
@@ -985,5 +984,3 @@ def merge_worlds(worlds):
                     {k: f"{prefix}{v}" if k in columns and v not in (None, "") else v for k, v in row.items()}
                 )
     return dict(merged), admins
-
-

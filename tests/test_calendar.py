@@ -1,0 +1,177 @@
+"""Usage belongs to the calendar date of the reporting time zone, whatever offset a time was written with.
+
+Around edges of months, of the start of tasks and of both changes between summer and winter time, the dates below were
+worked by hand. Summer time in Los Angeles: 2026-03-08 to 2026-11-01; in Auckland: to 2026-04-05, from 2026-09-27.
+"""
+
+from datetime import date, timedelta
+
+import pytest
+from builders import LISTED, SALESFORCE, TRIGGER, customer, job, prompt, publish, seats, world
+
+ZONES = ("UTC", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland")
+
+# completed_at: (date in UTC, in Los Angeles, in Kolkata, in Auckland)
+DATES = {
+    # a month's edge, written with many offsets
+    "2026-01-31T23:59:59Z": ("2026-01-31", "2026-01-31", "2026-02-01", "2026-02-01"),
+    "2026-02-01T00:00:00Z": ("2026-02-01", "2026-01-31", "2026-02-01", "2026-02-01"),
+    "2026-02-01T07:59:59+00:00": ("2026-02-01", "2026-01-31", "2026-02-01", "2026-02-01"),
+    "2026-02-01T00:00:00-08:00": ("2026-02-01", "2026-02-01", "2026-02-01", "2026-02-01"),
+    "2026-02-01T00:00:00+05:30": ("2026-01-31", "2026-01-31", "2026-02-01", "2026-02-01"),
+    "2026-01-31T23:59:59+05:30": ("2026-01-31", "2026-01-31", "2026-01-31", "2026-02-01"),
+    "2026-02-01T00:00:00+13:00": ("2026-01-31", "2026-01-31", "2026-01-31", "2026-02-01"),
+    "2026-01-31T23:59:59+13:00": ("2026-01-31", "2026-01-31", "2026-01-31", "2026-01-31"),
+    # without an offset a time is UTC
+    "2026-02-28T23:30:00": ("2026-02-28", "2026-02-28", "2026-03-01", "2026-03-01"),
+    # the last second of the day before, and of the day on which summer time begins in Los Angeles; the next day
+    "2026-03-08T07:59:59Z": ("2026-03-08", "2026-03-07", "2026-03-08", "2026-03-08"),
+    "2026-03-09T06:59:59Z": ("2026-03-09", "2026-03-08", "2026-03-09", "2026-03-09"),
+    "2026-03-09T07:00:00Z": ("2026-03-09", "2026-03-09", "2026-03-09", "2026-03-09"),
+    # the last second of October, and of the day on which summer time ends in Los Angeles
+    "2026-11-01T06:59:59Z": ("2026-11-01", "2026-10-31", "2026-11-01", "2026-11-01"),
+    "2026-11-02T07:59:59Z": ("2026-11-02", "2026-11-01", "2026-11-02", "2026-11-02"),
+    # the day on which summer time ends in Auckland
+    "2026-04-04T10:59:59Z": ("2026-04-04", "2026-04-04", "2026-04-04", "2026-04-04"),
+    "2026-04-05T11:59:59Z": ("2026-04-05", "2026-04-05", "2026-04-05", "2026-04-05"),
+    "2026-04-05T12:00:00Z": ("2026-04-05", "2026-04-05", "2026-04-05", "2026-04-06"),
+    # and on which it begins there
+    "2026-09-26T12:00:00Z": ("2026-09-26", "2026-09-26", "2026-09-26", "2026-09-27"),
+    "2026-09-27T11:00:00Z": ("2026-09-27", "2026-09-27", "2026-09-27", "2026-09-28"),
+    # the start of tasks
+    "2020-09-30T23:59:59Z": ("2020-09-30", "2020-09-30", "2020-10-01", "2020-10-01"),
+    "2020-10-01T00:00:00Z": ("2020-10-01", "2020-09-30", "2020-10-01", "2020-10-01"),
+}
+NEWEST_EXTRACT = "2026-11-30T20:00:00Z"  # December has begun in Kolkata and Auckland
+
+CALENDAR = world(
+    customer(extracted_at=NEWEST_EXTRACT),
+    customer("quiet", created_at="2025-12-31T23:30:00Z", extracted_at=NEWEST_EXTRACT),
+    *(job(moment, TRIGGER, SALESFORCE, completed_at=moment, extracted_at=LISTED) for moment in DATES),
+    prompt(sent_at="2026-02-01T00:00:00Z"),
+    publish(requested_at="2026-02-01T00:00:00+05:30"),
+    seats("open", account_id="quiet", effective_from="2026-11-29"),
+    seats("ended", account_id="quiet", product="workflow_apps", effective_from="2026-05-30", effective_to="2026-06-02"),
+)
+
+
+class InZone:
+    """What holds in each reporting time zone; the subclasses below share one build each."""
+
+    zone: str
+
+    @pytest.fixture(scope="class")
+    def built(self, build):
+        return build(CALENDAR, vars={"reporting_timezone": self.zone})
+
+    @property
+    def position(self):
+        return ZONES.index(self.zone)
+
+    @pytest.mark.parametrize("moment", DATES)
+    def test_a_job_belongs_to_the_local_date_of_its_completion(self, moment, built):
+        (row,) = built.rows("select usage_date::varchar from metering.metered_jobs where job_id = ?", moment)
+        steps = built.column("select usage_date::varchar from metering.metered_steps where job_id = ?", moment)
+        assert {*row, *steps} == {DATES[moment][self.position]}
+
+    def test_tasks_exist_from_october_2020_on(self, built):
+        tasks = dict(built.rows("select job_id, sum(tasks)::bigint from metering.metered_steps group by all"))
+        assert tasks == {moment: int(dates[self.position] >= "2020-10-01") for moment, dates in DATES.items()}
+
+    def test_a_prompt_and_a_publish_belong_to_their_own_time(self, built):
+        rows = dict(built.rows("select extract_name, usage_date::varchar from metering.metered_requests"))
+        assert rows == {
+            "genie_prompts": DATES["2026-02-01T00:00:00Z"][self.position],
+            "event_stream_requests": DATES["2026-02-01T00:00:00+05:30"][self.position],
+        }
+
+    def test_months_run_from_the_creation_to_the_as_of_date_and_none_is_missing(self, built):
+        months = built.column(
+            "select usage_month from marts.monthly_customer_usage where customer_id = 'quiet' order by usage_month"
+        )
+        first, last = {
+            "UTC": (date(2025, 12, 1), date(2026, 11, 1)),
+            "America/Los_Angeles": (date(2025, 12, 1), date(2026, 11, 1)),
+            "Asia/Kolkata": (date(2026, 1, 1), date(2026, 12, 1)),
+            "Pacific/Auckland": (date(2026, 1, 1), date(2026, 12, 1)),
+        }[self.zone]
+        expected = [first]
+        while expected[-1] < last:
+            expected.append((expected[-1] + timedelta(days=31)).replace(day=1))
+        assert months == expected
+
+    def test_only_the_last_month_is_the_current_one(self, built):
+        months = built.rows(
+            "select distinct usage_month, is_current_month from marts.monthly_customer_usage order by all"
+        )
+        assert [is_current for _, is_current in months] == [False] * (len(months) - 1) + [True]
+
+    def test_seats_are_in_force_until_their_end_or_the_as_of_date(self, built):
+        days = built.rows("select metric, usage_date::varchar from metering.metered_seats order by all")
+        is_december = self.zone in ("Asia/Kolkata", "Pacific/Auckland")
+        assert days == [
+            ("go_seats", "2026-11-29"),
+            ("go_seats", "2026-11-30"),
+            *([("go_seats", "2026-12-01")] if is_december else []),
+            ("workflow_app_seats", "2026-05-30"),
+            ("workflow_app_seats", "2026-05-31"),
+            ("workflow_app_seats", "2026-06-01"),
+        ]
+
+    def test_a_months_sums_are_those_of_its_days(self, built):
+        by_month = dict(
+            built.rows(
+                "select strftime(usage_month, '%Y-%m'), tasks from marts.monthly_customer_usage "
+                "where customer_id = 'acme' and tasks > 0"
+            )
+        )
+        expected = {}
+        for dates in DATES.values():
+            if (day := dates[self.position]) >= "2020-10-01":
+                expected[day[:7]] = expected.get(day[:7], 0) + 1
+        assert by_month == expected
+
+
+class TestInUtc(InZone):
+    zone = "UTC"
+
+
+class TestInLosAngeles(InZone):
+    zone = "America/Los_Angeles"
+
+
+class TestInKolkata(InZone):
+    zone = "Asia/Kolkata"
+
+
+class TestInAuckland(InZone):
+    zone = "Pacific/Auckland"
+
+
+class TestAsOfAGivenDate:
+    """AS_OF_DATE says from which date the current month and the seats look back; usage stays what it is."""
+
+    @pytest.fixture(scope="class")
+    def built(self, build):
+        return build(CALENDAR, env={"AS_OF_DATE": "2026-05-31"})
+
+    def test_there_is_one_as_of_date(self, built):
+        assert built.rows("select as_of_date::varchar, as_of_month::varchar from staging.as_of") == [
+            ("2026-05-31", "2026-05-01")
+        ]
+
+    def test_the_current_month_is_the_given_one(self, built):
+        query = "select distinct usage_month::varchar from marts.monthly_customer_usage where is_current_month"
+        assert built.column(query) == ["2026-05-01"]
+
+    def test_seats_are_in_force_until_the_given_date(self, built):
+        assert built.rows("select usage_date::varchar, quantity from metering.metered_seats order by all") == [
+            ("2026-05-30", 5),
+            ("2026-05-31", 5),
+        ]
+
+    def test_a_month_is_there_once(self, built):
+        query = (
+            "select count(*), count(distinct usage_month) from marts.monthly_customer_usage where customer_id = 'quiet'"
+        )
+        assert built.rows(query) == [(6, 6)]
