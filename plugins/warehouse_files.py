@@ -60,8 +60,9 @@ def list_extracts(folder: str, contract: str) -> str:
 
     ``contract`` is JSON: extract name -> ``{"required": bool, "columns": [required column names]}``. The answer is
     JSON: ``{"problem": text or null, "root": the folder, "ignored": [paths], "extracts": {name: {"format": ...,
-    "patterns": [glob patterns for DuckDB]}}}``. The first problem found is reported: the folder is missing, is a file or is empty; a
-    required folder is missing or empty; formats are mixed; a file can't be parsed; a file lacks a required column.
+    "patterns": [glob patterns for DuckDB]}}}``. The first problem found is reported: the folder is missing, is a file
+    or is empty; a required folder is missing or empty; formats are mixed; a file can't be parsed; a file lacks a
+    required column.
     """
     try:
         return json.dumps(_list_extracts(folder, json.loads(contract)))
