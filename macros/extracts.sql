@@ -100,7 +100,7 @@
     {%- endfor -%}
     {%- for name, contract in contracts.items() -%}
         {%- if name in found.extracts -%}
-            {%- do create_extract_view(contract, read_files(contract, found.extracts[name]), 'substr(filename, ' ~ (found.root | length + 2) ~ ')') -%}
+            {%- do create_extract_view(contract, read_files(contract, found.extracts[name].format, found.extracts[name].reads), 'substr(filename, ' ~ (found.root | length + 2) ~ ')') -%}
         {%- else -%}
             {%- do create_extract_view(contract, none, none) -%}
         {%- endif -%}
@@ -110,25 +110,46 @@
 
 {#- The reading of an extract's files as an SQL table expression. Text formats are read as text: what a value means,
     and whether it can be read at all, is decided once, by the contract. -#}
-{% macro read_files(contract, files) -%}
-    {%- set patterns = [] -%}
-    {%- for pattern in files.patterns -%}
-        {%- do patterns.append(literal(pattern)) -%}
-    {%- endfor -%}
-    {%- set patterns = '[' ~ patterns | join(', ') ~ ']' -%}
-    {%- if files.format == 'parquet' -%}
+{% macro read_files(contract, format, reads) -%}
+    {%- if format == 'csv' -%}
+        {%- set selects = [] -%}
+        {%- for read in reads -%}
+            {%- do selects.append("select * from " ~ read_csv_files(read)) -%}
+        {%- endfor -%}
+        {{ return("(" ~ selects | join(" union all by name ") ~ ")") }}
+    {%- endif -%}
+    {%- set patterns = literals(reads[0].patterns) -%}
+    {%- if format == 'parquet' -%}
         {{ return("read_parquet(" ~ patterns ~ ", union_by_name = true, filename = true, hive_partitioning = false)") }}
-    {%- elif files.format == 'csv' -%}
-        {{ return("read_csv(" ~ patterns ~ ", header = true, delim = ',', quote = '\"', escape = '\"', comment = '', all_varchar = true, union_by_name = true, filename = true, hive_partitioning = false, max_line_size = 67108864, strict_mode = true)") }}
     {%- elif contract.name == 'job_history' -%}
         {{ return("(select cast(json as varchar) as record, filename from read_json_objects(" ~ patterns ~ ", format = 'auto', filename = true, hive_partitioning = false, maximum_object_size = 67108864))") }}
     {%- else -%}
-        {%- set columns = [] -%}
-        {%- for column in contract.columns -%}
-            {%- do columns.append("'" ~ column ~ "': 'varchar'") -%}
-        {%- endfor -%}
-        {{ return("read_json(" ~ patterns ~ ", format = 'newline_delimited', columns = {" ~ columns | join(', ') ~ "}, filename = true, hive_partitioning = false, maximum_object_size = 67108864)") }}
+        {{ return("read_json(" ~ patterns ~ ", format = 'newline_delimited', columns = " ~ text_columns(contract.columns) ~ ", filename = true, hive_partitioning = false, maximum_object_size = 67108864)") }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- CSV files that share a header. Nothing is sniffed: a broken row must be an error, never a guess at the header. -#}
+{% macro read_csv_files(read) -%}
+    {{ return("read_csv(" ~ literals(read.patterns) ~ ", auto_detect = false, header = true, columns = " ~ text_columns(read.columns) ~ ", delim = ',', quote = '\"', escape = '\"', comment = '', strict_mode = true, max_line_size = 67108864, filename = true, hive_partitioning = false)") }}
+{%- endmacro %}
+
+
+{% macro literals(values) -%}
+    {%- set quoted = [] -%}
+    {%- for value in values -%}
+        {%- do quoted.append(literal(value)) -%}
+    {%- endfor -%}
+    {{ return("[" ~ quoted | join(", ") ~ "]") }}
+{%- endmacro %}
+
+
+{% macro text_columns(names) -%}
+    {%- set columns = [] -%}
+    {%- for name in names -%}
+        {%- do columns.append(literal(name) ~ ": 'varchar'") -%}
+    {%- endfor -%}
+    {{ return("{" ~ columns | join(", ") ~ "}") }}
 {%- endmacro %}
 
 

@@ -18,6 +18,7 @@ import io
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,10 @@ def list_extracts(folder: str, contract: str) -> str:
 
     ``contract`` is JSON: extract name -> ``{"required": bool, "columns": [required column names]}``. The answer is
     JSON: ``{"problem": text or null, "root": the folder, "ignored": [paths], "extracts": {name: {"format": ...,
-    "patterns": [glob patterns for DuckDB]}}}``. The first problem found is reported: the folder is missing, is a file
-    or is empty; a required folder is missing or empty; formats are mixed; a file can't be parsed; a file lacks a
-    required column.
+    "reads": [{"patterns": [glob patterns for DuckDB], "columns": [CSV header] or null}]}}}``, with a read for each
+    header that a CSV folder holds: headers are read here, since DuckDB's sniffer may take a broken row for one. The
+    first problem found is reported: the folder is missing, is a file or is empty; a required folder is missing or
+    empty; formats are mixed; a file can't be parsed; a file lacks a required column.
     """
     try:
         return json.dumps(_list_extracts(folder, json.loads(contract)))
@@ -99,17 +101,22 @@ def _list_extracts(folder: str, contract: dict[str, Any]) -> dict[str, Any]:
             examples = " and ".join(str(paths[0]) for paths in files.values())
             raise _Problem(f"The folder {root / name} mixes formats, one is allowed: {examples}.")
         if formats:
-            extracts[name] = {
-                "format": formats[0],
-                "patterns": [f"{_escape_glob(root / name)}/**/*{ending}" for ending in sorted(files)],
-                "files": [path for paths in files.values() for path in paths],
-            }
+            extracts[name] = {"format": formats[0], "files": files}
 
     _require_folders(root, contract, extracts)
     for name, found in extracts.items():
-        required = contract[name]["columns"]
-        for path in found.pop("files"):
-            _check_columns(path, found["format"], required)
+        files = found.pop("files")
+        headers: dict[tuple[str, ...] | None, list[Path]] = {}
+        for path in (path for paths in files.values() for path in paths):
+            columns = _check_file(path, found["format"], contract[name]["columns"])
+            headers.setdefault(columns if found["format"] == "csv" else None, []).append(path)
+        if len(headers) == 1:
+            patterns = [[f"{_escape_glob(root / name)}/**/*{ending}" for ending in sorted(files)]]
+        else:
+            patterns = [[_escape_glob(path) for path in paths] for paths in headers.values()]
+        found["reads"] = [
+            {"patterns": pattern, "columns": header} for header, pattern in zip(headers, patterns, strict=True)
+        ]
     return {"problem": None, "root": str(root), "ignored": ignored, "extracts": extracts}
 
 
@@ -122,34 +129,48 @@ def _require_folders(root: Path, contract: dict[str, Any], extracts: dict[str, A
             raise _Problem(f"The required folder {root / name} {state}{instead}.")
 
 
-def _check_columns(path: Path, file_format: str, required: list[str]) -> None:
-    """Raise a problem when ``path`` can't be parsed or lacks a required column."""
-    if not required:
-        return
+def _check_file(path: Path, file_format: str, required: list[str]) -> tuple[str, ...] | None:
+    """The columns of the file; raises a problem when it can't be parsed or lacks a required column."""
     try:
-        columns = {"csv": _csv_columns, "parquet": _parquet_columns, "json": _json_columns}[file_format](path, required)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, duckdb.Error) as error:
+        if path.name.endswith(".gz"):
+            _read_to_the_end(path)
+        columns = READERS[file_format](path, required)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, duckdb.Error) as error:
         raise _Problem(f"The file {path} can't be parsed: {error}") from error
     # None: a JSON file without rows has no columns to miss.
     missing = [] if columns is None else [name for name in required if name not in columns]
     if missing:
         raise _Problem(f"The file {path} lacks the required column {', '.join(missing)}.")
+    return columns
 
 
-def _csv_columns(path: Path, _: list[str]) -> set[str]:
+def _read_to_the_end(path: Path) -> None:
+    """Raise when a gzipped file was cut short: DuckDB 1.5 reads such a file without an error, as far as it goes."""
+    with gzip.open(path) as file:
+        while file.read(1 << 20):
+            pass
+
+
+def _csv_columns(path: Path, _: list[str]) -> tuple[str, ...]:
     open_binary = gzip.open if path.name.endswith(".gz") else open
     with open_binary(path, "rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
-        return {name.strip().lower() for name in next(csv.reader(text), [])}
+        columns = tuple(name.strip().lower() for name in next(csv.reader(text), []))
+    repeated = {name for name in columns if columns.count(name) > 1}
+    if repeated:
+        raise csv.Error(f"its header names {', '.join(sorted(repeated))!r} twice")
+    return columns
 
 
-def _parquet_columns(path: Path, _: list[str]) -> set[str]:
+def _parquet_columns(path: Path, _: list[str]) -> tuple[str, ...]:
     with duckdb.connect() as connection:
         rows = connection.execute("select name from parquet_schema(?)", [_escape_glob(path)])
-        return {name.lower() for (name,) in rows.fetchall()}
+        return tuple(name.lower() for (name,) in rows.fetchall())
 
 
-def _json_columns(path: Path, required: list[str]) -> set[str] | None:
+def _json_columns(path: Path, required: list[str]) -> tuple[str, ...] | None:
     """The keys that occur in any row, or None without rows. Reads on only until every required key was seen."""
+    if not required:
+        return None
     with duckdb.connect() as connection:
         for limit in ("limit 100", ""):
             keys = connection.execute(
@@ -158,10 +179,13 @@ def _json_columns(path: Path, required: list[str]) -> set[str] | None:
                 f"maximum_object_size = 67108864) {limit})",
                 [_escape_glob(path)],
             ).fetchall()
-            columns = {key for (key,) in keys}
-            if columns.issuperset(required):
+            columns = tuple(key for (key,) in keys)
+            if set(required).issubset(columns):
                 break
     return columns or None
+
+
+READERS = {"csv": _csv_columns, "parquet": _parquet_columns, "json": _json_columns}
 
 
 def _escape_glob(path: Path) -> str:

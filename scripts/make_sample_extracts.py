@@ -1339,11 +1339,13 @@ def api_and_mcp_jobs() -> None:
             request_type="proxy",
         )
 
-    # J-MCP: the same recipe through an MCP collection; a proxy; a failure; a collection that became
-    # an MCP server later.
+    # J-MCP: the same recipe through an MCP collection; a proxy, plain and transforming; a failure; a
+    # collection that became an MCP server later.
     api_job("j-mcp-recipe", policy, "2026-08-17T17:00", steps, through=CLAIMS_MCP)
     proxied = [PROXY_REQUEST, FORWARD_REQUEST, PROXY_RESPONSE]
     api_job("j-mcp-proxy", proxy, "2026-08-18T17:00", proxied, through=CLAIMS_MCP, request_type="proxy")
+    transformed = [PROXY_REQUEST, FORWARD_REQUEST, PARSE_JSON, PROXY_RESPONSE]
+    api_job("j-mcp-transformed", proxy, "2026-08-21T17:00", transformed, through=CLAIMS_MCP, request_type="proxy")
     api_job(
         "j-mcp-failed",
         policy,
@@ -1616,6 +1618,13 @@ def requests_without_jobs() -> None:
         API_HEAVY,
         "2026-10-14T19:00",
         request_type="proxy",
+        api_collection_id=CLAIMS_MCP,
+    )
+    request(
+        "rq-mcp-transformation",
+        API_HEAVY,
+        "2026-10-14T20:00",
+        request_type="proxy_transformation",
         api_collection_id=CLAIMS_MCP,
     )
     request("rq-mcp-since-october", API_HEAVY, "2026-09-14T19:00", api_collection_id=POLICIES_API)

@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         try_cast(is_mcp_server as boolean) as read_is_mcp_server,
         {{ to_utc('extracted_at') }} as read_extracted_at
 

@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         {{ to_utc('requested_at') }} as read_requested_at,
         lower(request_type) as read_request_type,
         {{ to_whole_number('http_status') }} as read_http_status,

@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         lower(authorization_status) as read_authorization_status,
         {{ to_utc('authorized_at') }} as read_authorized_at,
         {{ to_utc('created_at') }} as read_created_at,

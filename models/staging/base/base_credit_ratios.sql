@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         lower(metric) as read_metric,
         lower(call_type) as read_call_type,
         try_cast(credits_per_unit as decimal(18, 9)) as read_credits_per_unit,

@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         try_cast(in_trial as boolean) as read_in_trial,
         try_cast(subscription_expired as boolean) as read_subscription_expired,
         {{ to_utc('created_at') }} as read_created_at,

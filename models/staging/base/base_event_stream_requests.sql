@@ -22,7 +22,7 @@ parsed as (
         extracted.*,
         status_words.read_status,
         {{ to_utc('requested_at') }} as read_requested_at,
-        lower(endpoint) as read_endpoint,
+        lower(extracted.endpoint) as read_endpoint,
         {{ to_whole_number('message_count') }} as read_message_count,
         {{ to_utc('extracted_at') }} as read_extracted_at
 

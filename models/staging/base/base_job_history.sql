@@ -54,7 +54,7 @@ readable as (
 
     select
         *,
-        case when {{ is_json('entry') }} then entry end as document
+        case when {{ is_json('entry') }} then entry end as readable_entry
     from entries
 
 ),
@@ -63,35 +63,35 @@ readable as (
 extracted as (
 
     select
-        nullif({{ json_text('document', 'id') }}, '') as id,
-        nullif({{ json_text('document', 'environment_type') }}, '') as environment_type,
-        nullif({{ json_text('document', 'recipe_id') }}, '') as recipe_id,
-        nullif({{ json_text('document', 'status') }}, '') as status,
-        nullif({{ json_text('document', 'is_repeat') }}, '') as is_repeat,
-        nullif({{ json_text('document', 'repeat_count') }}, '') as repeat_count,
-        nullif({{ json_text('document', 'master_job_id') }}, '') as master_job_id,
-        nullif({{ json_text('document', 'calling_job_id') }}, '') as calling_job_id,
-        nullif({{ json_text('document', 'calling_recipe_id') }}, '') as calling_recipe_id,
-        nullif({{ json_text('document', 'root_job_id') }}, '') as root_job_id,
-        nullif({{ json_text('document', 'root_recipe_id') }}, '') as root_recipe_id,
-        nullif({{ json_text('document', 'is_test') }}, '') as is_test,
-        nullif({{ json_text('document', 'is_poll_error') }}, '') as is_poll_error,
-        nullif({{ json_text('document', 'started_at') }}, '') as started_at,
-        nullif({{ json_text('document', 'completed_at') }}, '') as completed_at,
-        nullif({{ json_text('document', 'action_count') }}, '') as action_count,
-        nullif({{ json_text('document', 'error_type') }}, '') as error_type,
-        nullif({{ json_text('document', 'error') }}, '') as error,
+        nullif({{ json_text('readable_entry', 'id') }}, '') as id,
+        nullif({{ json_text('readable_entry', 'environment_type') }}, '') as environment_type,
+        nullif({{ json_text('readable_entry', 'recipe_id') }}, '') as recipe_id,
+        nullif({{ json_text('readable_entry', 'status') }}, '') as status,
+        nullif({{ json_text('readable_entry', 'is_repeat') }}, '') as is_repeat,
+        nullif({{ json_text('readable_entry', 'repeat_count') }}, '') as repeat_count,
+        nullif({{ json_text('readable_entry', 'master_job_id') }}, '') as master_job_id,
+        nullif({{ json_text('readable_entry', 'calling_job_id') }}, '') as calling_job_id,
+        nullif({{ json_text('readable_entry', 'calling_recipe_id') }}, '') as calling_recipe_id,
+        nullif({{ json_text('readable_entry', 'root_job_id') }}, '') as root_job_id,
+        nullif({{ json_text('readable_entry', 'root_recipe_id') }}, '') as root_recipe_id,
+        nullif({{ json_text('readable_entry', 'is_test') }}, '') as is_test,
+        nullif({{ json_text('readable_entry', 'is_poll_error') }}, '') as is_poll_error,
+        nullif({{ json_text('readable_entry', 'started_at') }}, '') as started_at,
+        nullif({{ json_text('readable_entry', 'completed_at') }}, '') as completed_at,
+        nullif({{ json_text('readable_entry', 'action_count') }}, '') as action_count,
+        nullif({{ json_text('readable_entry', 'error_type') }}, '') as error_type,
+        nullif({{ json_text('readable_entry', 'error') }}, '') as error,
         coalesce(
-            nullif({{ json_text('document', 'account_id') }}, ''),
+            nullif({{ json_text('readable_entry', 'account_id') }}, ''),
             -- the path of a streamed file starts with the customer's account id
             case when file_name like 'job_history/%/%' then split_part(file_name, '/', 2) end
         ) as account_id,
         coalesce(
-            nullif({{ json_text('document', 'extracted_at') }}, ''),
-            nullif({{ json_text('document', 'completed_at') }}, '')
+            nullif({{ json_text('readable_entry', 'extracted_at') }}, ''),
+            nullif({{ json_text('readable_entry', 'completed_at') }}, '')
         ) as extracted_at,
-        {{ json_text('document', 'lines') }} as lines,
-        document,
+        {{ json_text('readable_entry', 'lines') }} as lines,
+        readable_entry,
         entry,
         file_name
 
@@ -105,10 +105,10 @@ parsed as (
     select
         extracted.*,
         status_words.read_status,
-        try_cast(is_repeat as boolean) as read_is_repeat,
+        try_cast(extracted.is_repeat as boolean) as read_is_repeat,
         {{ to_whole_number('repeat_count') }} as read_repeat_count,
-        try_cast(is_test as boolean) as read_is_test,
-        try_cast(is_poll_error as boolean) as read_is_poll_error,
+        try_cast(extracted.is_test as boolean) as read_is_test,
+        try_cast(extracted.is_poll_error as boolean) as read_is_poll_error,
         {{ to_utc('started_at') }} as read_started_at,
         {{ to_utc('completed_at') }} as read_completed_at,
         {{ to_whole_number('action_count') }} as read_action_count,
@@ -124,7 +124,7 @@ judged as (
     select
         *,
         case
-            when document is null then 'unreadable record'
+            when readable_entry is null then 'unreadable record'
             else {{ quarantine_reason('jobs') }}
         end as quarantine_reason
 

@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         try_cast(running as boolean) as read_running,
         {{ to_utc('created_at') }} as read_created_at,
         {{ to_utc('stopped_at') }} as read_stopped_at,

@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         {{ to_date('recommended_from') }} as read_recommended_from
 
     from extracted

@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         lower(product) as read_product,
         {{ to_whole_number('seats') }} as read_seats,
         {{ to_date('effective_from') }} as read_effective_from,

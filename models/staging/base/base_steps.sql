@@ -25,7 +25,7 @@ parsed as (
         {{ to_whole_number('recipe_line_number') }} as read_recipe_line_number,
         {{ to_whole_number('page_count') }} as read_page_count,
         {{ to_whole_number('message_count') }} as read_message_count,
-        try_cast(duration_seconds as decimal(18, 6)) as read_duration_seconds,
+        try_cast(extracted.duration_seconds as decimal(18, 6)) as read_duration_seconds,
         {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted

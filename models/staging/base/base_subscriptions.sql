@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         lower(recipe_metric) as read_recipe_metric,
         try_cast(included_credits as decimal(18, 9)) as read_included_credits,
         {{ to_whole_number('task_limit') }} as read_task_limit,

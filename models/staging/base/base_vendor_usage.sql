@@ -10,7 +10,7 @@ extracted as (
 parsed as (
 
     select
-        extracted.*,
+        *,
         {{ to_date('usage_month') }} as read_usage_month,
         {{ to_whole_number('tasks') }} as read_tasks,
         {{ to_whole_number('jobs_succeeded') }} as read_jobs_succeeded,
