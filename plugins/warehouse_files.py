@@ -7,7 +7,7 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 ``publish_warehouse(built, published) -> text``
     Replaces the published database by a copy of the built one, in one atomic step.
 
-Both return what went wrong instead of raising, so that the calling macro words the message.
+Both return what went wrong instead of raising: the calling macro stops the run with it.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def _escape_glob(path: Path) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
 
 
-def publish_warehouse(built: str, published: str) -> str | None:
+def publish_warehouse(built: str, published: str) -> str:
     """Replace the file ``published`` by a copy of ``built``; returns what went wrong, or an empty text.
 
     Readers that hold the old file open keep reading it; whoever connects afterwards sees the new one. ``built``
