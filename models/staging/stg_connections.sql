@@ -1,27 +1,14 @@
 with
 
-base_connections as (
+listed_once as (
 
-    select * from {{ ref('base_connections') }}
-
-),
-
--- One listing names each connection once; repeats of it are put in order by their text.
-ranked as (
-
-    select
-        *,
-        row_number() over (
-            partition by customer_id, connection_id, extracted_at
-            order by
-                {{ row_text([
-                    'connection_name', 'adapter_name', 'authorization_status', 'authorized_at',
-                    'created_at',
-                ]) }} desc
-        ) as delivery_rank
-
-    from base_connections
-    where quarantine_reason is null
+    {{ listed_once(
+        ref('base_connections'),
+        key=['customer_id', 'connection_id'],
+        attributes=[
+            'connection_name', 'adapter_name', 'authorization_status', 'authorized_at', 'created_at',
+        ]
+    ) }}
 
 ),
 
@@ -36,12 +23,9 @@ stg_connections as (
         authorized_at,
         created_at,
         extracted_at,
-        row_number() over (
-            partition by customer_id, connection_id order by extracted_at desc
-        ) = 1 as is_latest
+        is_latest
 
-    from ranked
-    where delivery_rank = 1
+    from listed_once
 
 )
 
