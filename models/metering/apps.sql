@@ -28,6 +28,17 @@ seen as (
 
 ),
 
+-- An app goes by the name of the adapter that stands for it, newest first: a second connection has no name of its own.
+app_names as (
+
+    select
+        adapter_name as app,
+        max_by(app_name, effective_from) as app_name
+    from app_eligibility
+    group by adapter_name
+
+),
+
 -- A second connection of an app is the same app, unless the rule book lists it as one of its own.
 folded as (
 
@@ -52,12 +63,13 @@ ruled as (
         app_eligibility.adapter_name is not null as is_listed,
         app_eligibility.rule_id,
         app_eligibility.app,
-        app_eligibility.app_name,
+        coalesce(app_names.app_name, app_eligibility.app_name) as app_name,
         app_eligibility.effective_from,
         app_eligibility.effective_to
 
     from folded
     left join app_eligibility on folded.listed_name = app_eligibility.adapter_name
+    left join app_names on app_eligibility.app = app_names.app
 
 ),
 
