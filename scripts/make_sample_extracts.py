@@ -84,6 +84,7 @@ UNUSED = 1011
 OLD = 1012
 UNLISTED = 1099  # has usage; no listing knows it
 ADMIN = 999000001  # the partner's own workspace; no platform account has such an id
+FIRST_RECOMMENDED = ADMIN * 1000 + 101  # the first of the recipes that the partner recommends
 
 DELETED_ON = {DELETED: "2026-09-17"}  # between two listings
 
@@ -690,18 +691,20 @@ EXAMPLES_MCP = EXAMPLES * 1000 + 502
 
 def recommended_recipes() -> None:
     """Recipes that the partner recommends (TAB-CLONES), and what customers made of them."""
-    recommended = {
-        9000101: "Orders to invoices",
-        9000102: "New hire to accounts",
-        9000103: "Tickets to issues",
-        9000104: "Leads to chat",
-        9000105: "Files to warehouse",
-        9000106: "Invoices to ledger",
-        9000107: "Nobody cloned this",
-    }
+    first = FIRST_RECOMMENDED
+    names = [
+        "Orders to invoices",
+        "New hire to accounts",
+        "Tickets to issues",
+        "Leads to chat",
+        "Files to warehouse",
+        "Invoices to ledger",
+        "Nobody cloned this",
+    ]
+    recommended = dict(enumerate(names, start=first))
     for recipe_id, name in recommended.items():
         recipe(recipe_id, name, NEW_ORDER, created="2025-02-03")
-        start = None if recipe_id == 9000106 else "2025-02-10"
+        start = None if recipe_id == first + 5 else "2025-02-10"
         add("recommended_recipes", recipe_id=recipe_id, name=name, recommended_from=start)
 
     def clones(original: int, *recipe_ids: int) -> None:
@@ -716,16 +719,16 @@ def recommended_recipes() -> None:
             )
 
     # 6 clones (the sixth is 1001001, in `everyday_usage`), 4, 3, 2, 2 and 1.
-    clones(9000101, 1001801, 1002801, 1003801, 1004801, 1005801)
-    clones(9000102, 1001802, 1001803, 1002802, 1012801)
-    clones(9000103, 1003802, 1004802)
-    clones(9000104, 1001804, 1006801)
-    clones(9000105, 1002803, 1009801)  # one of a customer that is deleted: still counts
-    clones(9000106, 1012802)
+    clones(first, 1001801, 1002801, 1003801, 1004801, 1005801)
+    clones(first + 1, 1001802, 1001803, 1002802, 1012801)
+    clones(first + 2, 1003802, 1004802)
+    clones(first + 3, 1001804, 1006801)
+    clones(first + 4, 1002803, 1009801)  # one of a customer that is deleted: still counts
+    clones(first + 5, 1012802)
     # A clone that is deleted still counts; a clone of a clone and the partner's own do not.
-    recipe(1003803, "Tickets to issues, old", NEW_ISSUE, cloned_from=9000103, deleted="2026-09-08")
+    recipe(1003803, "Tickets to issues, old", NEW_ISSUE, cloned_from=first + 2, deleted="2026-09-08")
     recipe(1004803, "Orders to invoices (copy)", NEW_ORDER, cloned_from=1004801, created="2026-08-03")
-    recipe(9000108, "Orders to invoices, draft", NEW_ORDER, cloned_from=9000101)
+    recipe(first + 7, "Orders to invoices, draft", NEW_ORDER, cloned_from=first)
 
 
 def recipes_that_come_and_go() -> None:
@@ -758,7 +761,7 @@ def everyday_usage() -> None:
     big, tasks, api = BIG * 1000, ON_TASKS * 1000, API_HEAVY * 1000
 
     # Harbourline: the big one, growing.
-    orders = recipe(big + 1, "Orders to invoices", NEW_ORDER, project="Order to cash", cloned_from=9000101)
+    orders = recipe(big + 1, "Orders to invoices", NEW_ORDER, project="Order to cash", cloned_from=FIRST_RECOMMENDED)
     routine(
         orders,
         [NEW_ORDER, ADD_INVOICE, UPDATE_RECORD, POST_MESSAGE],
