@@ -32,6 +32,30 @@
 {%- endmacro %}
 
 
+{% macro start_of_day_in_utc(date) -%}
+    {{ return(adapter.dispatch('start_of_day_in_utc')(date)) }}
+{%- endmacro %}
+
+{#- The instant at which a date begins in the reporting time zone, as a TIMESTAMP in UTC. -#}
+{% macro duckdb__start_of_day_in_utc(date) -%}
+    timezone('UTC', timezone({{ literal(var('reporting_timezone')) }}, cast({{ date }} as timestamp)))
+{%- endmacro %}
+
+
+{% macro ratio(part, whole) -%}
+    {{ return(adapter.dispatch('ratio')(part, whole)) }}
+{%- endmacro %}
+
+{#- A whole number's share of another one, rounded half up to 6 decimals; null where the whole is 0. In whole numbers
+    throughout: a double would round on its binary value. -#}
+{% macro duckdb__ratio(part, whole) -%}
+    cast(
+        cast((2000000 * ({{ part }}) + ({{ whole }})) // nullif(2 * ({{ whole }}), 0) as decimal(18, 0))
+        * cast(0.000001 as decimal(7, 6)) as decimal(9, 6)
+    )
+{%- endmacro %}
+
+
 {% macro to_whole_number(column) -%}
     {{ return(adapter.dispatch('to_whole_number')(column)) }}
 {%- endmacro %}

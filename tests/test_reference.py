@@ -7,8 +7,9 @@ import csv
 import gzip
 import json
 from collections import Counter
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -370,6 +371,422 @@ def test_bad_rows_stand_in_quarantine():
     assert len(result.metered_steps) == 2
 
 
+# ------------------------------------------------------------------------------------------- the Usage metrics tab
+
+
+def customer(id="a", at=AT, **more):
+    return {"id": id, "name": f"Customer {id}", "created_at": "2023-01-01", "extracted_at": at, **more}
+
+
+def connection(id, at=AT, **more):
+    row = {"id": id, "user_id": "a", "provider": "salesforce", "authorization_status": "success"}
+    return {**row, "authorized_at": "2024-01-02", "created_at": "2024-01-01", "extracted_at": at, **more}
+
+
+def recipe(id, at=AT, **more):
+    row = {"id": id, "user_id": "a", "name": f"Recipe {id}", "trigger_application": "salesforce", "running": True}
+    return {**row, "created_at": "2024-01-01", "extracted_at": at, **more}
+
+
+def worked(account, tasks, id="j", recipe="r", at=AT, status="succeeded"):
+    """A job that ran so many actions, and nothing else that counts."""
+    lines = steps(WEBHOOK, *[("logger", "log_message")] * tasks, job=id, account=account, at=at)
+    return {"jobs": [job(id, recipe, status, account_id=account, completed_at=at, extracted_at=at)], "steps": lines}
+
+
+def together(*worlds):
+    rows = {}
+    for world in worlds:
+        for extract, more in world.items():
+            rows.setdefault(extract, []).extend(more)
+    return rows
+
+
+def table(rows, *columns):
+    return [tuple(str(v) if isinstance(v, date) else v for v in (row[c] for c in columns)) for row in rows]
+
+
+def test_a_month_end_uses_the_last_listing_at_or_before_it():
+    """The first listing stands at the very end of February; the second loses the connection, the third is April's."""
+    world = {
+        "connections": [
+            connection("k", "2024-03-01T00:00:00Z"),
+            connection("k", "2024-03-20T00:00:00Z", authorization_status="exception"),
+            connection("other", "2024-03-20T00:00:00Z", authorization_status=None),
+            connection("k", "2024-04-10T00:00:00Z"),
+            connection("other", "2024-04-10T00:00:00Z"),
+        ]
+    }
+    assert table(compute(world).connection_trends, "usage_month", "connections", "is_reconstructed") == [
+        ("2023-11-01", 0, True),
+        ("2023-12-01", 0, True),
+        ("2024-01-01", 1, True),  # authorized on January 2
+        ("2024-02-01", 1, False),
+        ("2024-03-01", 0, False),
+        ("2024-04-01", 2, False),
+    ]
+
+
+def test_authorized_at_the_very_end_of_a_month_is_not_before_it():
+    world = {
+        "connections": [
+            connection("at it", authorized_at="2024-02-01T00:00:00Z"),
+            connection("before", authorized_at="2024-01-31T23:59:59.999999Z"),
+            connection("never said", authorized_at=None),
+            connection("lost", authorization_status="failed", authorized_at="2023-01-01"),
+        ]
+    }
+
+    def months(**options):
+        return [row["connections"] for row in compute(world, Options(**options)).connection_trends]
+
+    # December to May; only the listing of May knows the connection without a time
+    assert months() == [0, 1, 2, 2, 2, 3]
+    # the month ends at 08:00 UTC there, so both were before it
+    assert months(reporting_timezone="America/Los_Angeles") == [0, 2, 2, 2, 2, 3]
+
+
+def test_a_month_without_listing_holds_recipes_that_run_or_were_not_stopped_before_its_end():
+    world = {
+        "recipes": [
+            recipe("created at the end of January", created_at="2024-02-01"),
+            recipe("stopped at the end of February", running=False, stopped_at="2024-03-01"),
+            recipe("stopped before it", running=False, stopped_at="2024-02-29T23:59:59Z"),
+            recipe("stopped, nobody knows when", running=False),
+            recipe("runs again", stopped_at="2024-01-05"),
+        ]
+    }
+    columns = ("usage_month", "active_recipes", "recipes_started", "recipes_stopped", "is_reconstructed")
+    assert table(compute(world).active_recipe_trends, *columns) == [
+        ("2023-12-01", 0, 0, 0, True),
+        ("2024-01-01", 3, 3, 0, True),  # both that stopped later, and the one that runs again
+        ("2024-02-01", 3, 1, 1, True),
+        ("2024-03-01", 2, 0, 1, True),
+        ("2024-04-01", 2, 0, 0, True),
+        ("2024-05-01", 2, 0, 0, False),
+    ]
+
+
+def test_customers_are_new_or_deleted_from_one_months_end_to_the_next():
+    march, april, may = "2024-03-31T12:00:00Z", "2024-04-30T12:00:00Z", AT
+    world = {
+        "customers": [
+            customer("stays", march, created_at="2024-02-10"),
+            customer("stays", april, subscription_expired=True, created_at="2024-02-10"),
+            customer("stays", may, created_at="2024-02-10"),
+            customer("comes back", march),
+            customer("comes back", may),
+            customer("comes and goes", "2024-04-02T00:00:00Z", created_at="2024-04-01"),
+            customer("goes", march),
+            customer("the partner", may),
+        ]
+    }
+    columns = ("usage_month", "customers", "new_customers", "deleted_customers", "is_reconstructed")
+    assert table(compute(world, Options(admin_account_ids=("the partner",))).customer_trends, *columns) == [
+        ("2023-12-01", 2, 0, 0, True),
+        ("2024-01-01", 2, 0, 0, True),
+        ("2024-02-01", 3, 1, 0, True),
+        ("2024-03-01", 3, 0, 0, False),
+        ("2024-04-01", 1, 0, 2, False),
+        ("2024-05-01", 2, 1, 0, False),
+    ]
+
+
+def test_a_running_recipe_that_is_deleted_has_stopped():
+    world = {"recipes": [recipe("r", "2024-04-30T00:00:00Z"), recipe("s", AT, created_at="2024-05-02")]}
+    columns = ("active_recipes", "recipes_started", "recipes_stopped")
+    assert table(compute(world).active_recipe_trends, *columns)[-2:] == [(1, 0, 0), (1, 1, 1)]
+
+
+def test_a_listing_later_than_the_as_of_date_is_not_looked_at():
+    world = {
+        "customers": [customer("a", "2024-05-01T00:00:00Z"), customer("a", AT), customer("b", AT)],
+        "recipes": [recipe("r", "2024-05-09T23:00:00Z", parent_id="x"), recipe("s", AT, parent_id="x")],
+        "connections": [connection("k", "2024-05-10T06:00:00Z"), connection("l", "2024-05-10T08:00:00Z")],
+        "recommended_recipes": [{"recipe_id": "x", "name": "X"}],
+    }
+    result = compute(world, Options(as_of_date="2024-05-09", reporting_timezone="America/Los_Angeles"))
+    assert table(result.customer_trends, "usage_month", "customers")[-1] == ("2024-05-01", 1)
+    assert table(result.active_recipe_trends, "active_recipes", "is_reconstructed")[-1] == (1, False)
+    assert table(result.connection_trends, "connections", "is_reconstructed")[-1] == (1, False)  # 23:00 on the 9th
+    assert table(result.customer_details, "customer_id", "status", "active_recipes") == [
+        ("a", "active", 1),
+        ("b", "unlisted", 0),
+    ]
+    assert table(result.top_recommended_recipes, "recipe_id", "clones") == [("x", 1)]
+
+
+def test_before_the_first_listing_even_the_current_month_is_reconstructed_but_not_the_clones():
+    world = {
+        "customers": [customer("a"), customer("b", created_at="2024-04-02")],
+        "recipes": [recipe("r", parent_id="x")],
+        "recommended_recipes": [{"recipe_id": "x", "name": "X"}],
+    }
+    result = compute(world, Options(as_of_date="2024-04-01"))
+    assert table(result.customer_trends, "customers", "is_reconstructed")[-1] == (1, True)
+    assert table(result.customer_details, "customer_id", "active_recipes") == [("a", 1), ("b", 0)]
+    assert result.top_recommended_recipes == []
+
+
+def test_after_the_last_listing_it_still_holds():
+    world = {"customers": [customer("a", "2024-05-01T00:00:00Z")], "connections": [connection("k")]}
+    result = compute(world, Options(as_of_date="2024-07-20"))
+    assert table(result.connection_trends, "usage_month", "connections", "is_reconstructed")[-3:] == [
+        ("2024-05-01", 1, False),
+        ("2024-06-01", 1, False),
+        ("2024-07-01", 1, False),
+    ]
+    assert [row["customer_id"] for row in result.customer_details] == ["a"]
+
+
+def test_history_begins_with_the_first_creation_even_one_in_an_admin_account():
+    world = {
+        "customers": [customer("a", created_at="2023-08-20")],
+        "recipes": [recipe("r", user_id="the partner", created_at="2023-07-01T01:00:00Z")],
+        "connections": [connection("k", created_at="soon")],
+    }
+    result = compute(world, Options(admin_account_ids=("the partner",)))
+    first = [rows[0]["usage_month"] for rows in (result.monthly_customers, result.monthly_connections)]
+    assert first == [date(2023, 7, 1)] * 2
+    assert [row["customers"] for row in result.monthly_customers] == [0] + [1] * 10
+    assert {row["active_recipes"] for row in result.monthly_active_recipes} == {0}
+    west = compute(world, Options(admin_account_ids=("the partner",), reporting_timezone="America/Los_Angeles"))
+    assert west.monthly_customers[0]["usage_month"] == date(2023, 6, 1)
+    assert result.customer_trends == result.monthly_customers[-6:]
+    assert len(compute({"customers": [customer(created_at=AT)]}).monthly_active_recipes) == 6
+
+
+def test_the_three_customers_with_most_tasks_in_twelve_months_ties_by_the_bytes_of_their_names():
+    world = together(
+        *(worked(account, tasks) for account, tasks in [("1", 3), ("2", 3), ("3", 3), ("4", 3), ("5", 2), ("6", 0)]),
+        worked("5", 2, "k", at="2023-06-01T00:00:00Z"),  # in the first of the twelve months
+        worked("6", 9, at="2023-05-31T23:59:59Z", id="l"),  # a month too early
+        worked("the partner", 50),
+        {
+            "customers": [
+                customer("1", name="ä"),
+                customer("2", name="a"),
+                customer("3", name="B"),
+                customer("5", name=""),
+                customer("6"),
+            ]
+        },
+    )
+    columns = ("rank", "customer_id", "customer_name", "tasks", "months_from", "months_to")
+    options = {"admin_account_ids": ("the partner",)}
+    assert table(compute(world, Options(**options)).top_customers, *columns) == [
+        (1, "5", None, 4, "2023-06-01", "2024-05-01"),
+        (2, "3", "B", 3, "2023-06-01", "2024-05-01"),
+        (3, "2", "a", 3, "2023-06-01", "2024-05-01"),
+    ]
+    later = compute(world, Options(**options, as_of_date="2024-06-01")).top_customers
+    assert table(later, "customer_name", "tasks") == [("B", 3), ("a", 3), ("ä", 3)]  # before the nameless fourth
+    nameless = {**world, "customers": world["customers"][3:]}
+    assert [row["customer_id"] for row in compute(nameless, Options(**options)).top_customers] == ["5", "1", "2"]
+    assert compute(world, Options(**options, as_of_date="2025-05-01")).top_customers == []
+
+
+def test_monthly_tasks_begin_in_october_2020_and_leave_no_month_out():
+    world = together(
+        worked("a", 2, at="2020-09-30T23:00:00Z"),
+        worked("a", 3, "k", at="2020-10-01T00:00:00Z"),
+        worked("b", 4, "l", at="2020-12-24T00:00:00Z"),
+        worked("c", 0, "m", at="2020-12-24T00:00:00Z"),
+        worked("a", 1, "n", at="2020-12-25T00:00:00Z"),
+        worked("the partner", 1, "o", at="2020-11-25T00:00:00Z"),
+    )
+    result = compute(world, Options(admin_account_ids=("the partner",)))
+    assert table(result.monthly_tasks, "usage_month", "tasks", "active_customers") == [
+        ("2020-10-01", 3, 1),
+        ("2020-11-01", 0, 0),
+        ("2020-12-01", 5, 2),
+    ]
+    assert compute(world, Options(as_of_date="2020-09-30")).monthly_tasks == []
+
+
+def test_the_apps_with_most_connections_fold_second_ones_and_name_custom_ones_by_their_slug():
+    custom = "my_CRM_connector_7_1700000000"
+    providers = ["slack", "slack_secondary", "asana_secondary", custom, f"{custom}_secondary", "brand_new", None]
+    world = {
+        "connections": [
+            *(connection(i, provider=provider) for i, provider in enumerate(providers)),
+            connection("of an unlisted account", provider="slack", user_id="b"),
+            connection("failed", provider="asana", authorization_status="failed"),
+            connection("of the partner", provider="asana", user_id="the partner"),
+        ]
+    }
+    result = compute(world, Options(admin_account_ids=("the partner",)))
+    assert result.connection_trends[-1]["connections"] == 8
+    assert table(result.top_apps, "rank", "app", "app_name", "connections", "customers", "share") == [
+        (1, "slack", "Slack", 3, 2, Decimal("0.375")),
+        (2, custom, "My CRM", 2, 1, Decimal("0.25")),
+        (3, "asana", "Asana", 1, 1, Decimal("0.125")),
+        (4, "brand_new", "brand_new", 1, 1, Decimal("0.125")),
+    ]
+
+
+def test_only_ten_apps_are_ranked_and_two_of_one_name_by_their_adapters():
+    twins = ["crm_connector_9_1", "crm_connector_10_1"]
+    apps = [f"z{i:02}" for i in range(9)] + twins
+    result = compute({"connections": [connection(app, provider=app) for app in apps]})
+    assert [row["app"] for row in result.top_apps] == [*reversed(twins), *apps[:8]]
+    assert {row["share"] for row in result.top_apps} == {Decimal("0.090909")}
+
+
+def test_clones_of_a_recommended_recipe_are_its_customers_recipes_in_any_listing_not_clones_of_clones():
+    before = "2024-04-01T00:00:00Z"
+    world = {
+        "recipes": [
+            recipe("deleted since", before, parent_id="x"),
+            recipe("kept", before, parent_id="x"),
+            recipe("kept", AT, parent_id="x"),
+            recipe("parent forgotten", before, parent_id="x"),
+            recipe("parent forgotten", AT),
+            recipe("stopped, of an unlisted account", AT, parent_id="x", user_id="b", running=False),
+            recipe("clone of a clone", AT, parent_id="kept"),
+            recipe("of the partner", AT, parent_id="x", user_id="the partner"),
+            recipe("once x, now y", before, parent_id="x"),
+            recipe("once x, now y", AT, parent_id="y"),
+        ],
+        "recommended_recipes": [
+            {"recipe_id": "x", "name": "Ordinary", "recommended_from": "2030-01-01"},
+            {"recipe_id": "y", "name": "Young"},
+            {"recipe_id": "never cloned", "name": "Alone"},
+        ],
+    }
+    options = Options(admin_account_ids=("the partner",))
+    columns = ("rank", "recipe_id", "recipe_name", "clones", "customers")
+    assert table(compute(world, options).top_recommended_recipes, *columns) == [
+        (1, "x", "Ordinary", 5, 2),
+        (2, "y", "Young", 1, 1),
+    ]
+    world["recommended_recipes"].append({"recipe_id": "kept", "name": "Also Young"})
+    assert table(compute(world, options).top_recommended_recipes, *columns)[1:] == [
+        (2, "kept", "Also Young", 1, 1),
+        (3, "y", "Young", 1, 1),
+    ]
+
+
+def test_only_five_recommended_recipes_are_ranked_of_one_name_by_their_ids():
+    ids = ["x10", "x9", "x8", "x7", "x6", "x5"]
+    world = {
+        "recipes": [recipe(f"clone of {id}", parent_id=id) for id in ids],
+        "recommended_recipes": [{"recipe_id": id, "name": "Sync"} for id in ids],
+    }
+    assert [row["recipe_id"] for row in compute(world).top_recommended_recipes] == ["x10", "x5", "x6", "x7", "x8"]
+
+
+def test_each_customer_opens_its_detail():
+    world = together(
+        worked("a", 4, recipe="r"),
+        worked("a", 2, "k", at="2024-01-31T22:30:00+02:00", status="failed"),
+        worked("a", 7, "l", at="2023-05-31T00:00:00Z"),
+        {"jobs": [job("poll", account_id="a", is_poll_error=True, completed_at="2024-05-10T13:00:00Z")]},
+        {
+            "customers": [
+                customer("a", "2024-05-01T00:00:00Z", name="Old", in_trial=True),
+                customer("a", name="New", plan_id="p", external_id="e", subscription_expired=True, in_trial=True),
+                customer("idle", in_trial=True, created_at="2024-05-10T01:00:00+02:00"),
+                customer("plain"),
+                customer("deleted", "2024-05-01T00:00:00Z"),
+                customer("the partner"),
+            ],
+            "connections": [
+                connection("k"),
+                connection("l", provider="salesforce_secondary"),
+                connection("m", provider="slack"),
+                connection("n", provider=None),
+                connection("o", provider="asana", authorization_status=None),
+                connection("p", user_id="deleted"),
+            ],
+            "recipes": [recipe("r"), recipe("s", running=False), recipe("t", user_id="nobody")],
+        },
+    )
+    result = compute(world, Options(admin_account_ids=("the partner",)))
+    first, deleted, idle, nobody, plain = result.customer_details
+    assert first == {
+        "customer_id": "a",
+        "external_id": "e",
+        "customer_name": "New",
+        "plan_id": "p",
+        "status": "expired",
+        "created_at": datetime(2023, 1, 1),
+        "connections": 4,
+        "active_recipes": 1,
+        "apps": 2,
+        "tasks_last_12_months": 6,
+        "tasks_this_month": 4,
+        "last_job_at": datetime(2024, 5, 10, 12),
+    }
+    assert (idle["status"], idle["created_at"], idle["last_job_at"]) == ("trial", datetime(2024, 5, 9, 23), None)
+    assert (deleted["status"], deleted["connections"], deleted["apps"]) == ("deleted", 1, 1)
+    assert (nobody["status"], nobody["customer_name"], nobody["active_recipes"]) == ("unlisted", None, 1)
+    assert (plain["status"], plain["connections"], plain["apps"], plain["tasks_last_12_months"]) == ("active", 0, 0, 0)
+    assert result.connection_trends[-1]["connections"] == 5  # the deleted customer's among them
+    assert result.active_recipe_trends[-1]["active_recipes"] == 2
+
+
+def test_usage_by_app_environment_and_recipe():
+    world = together(
+        {
+            "jobs": [job(environment_type="prod"), job("k", environment_type="dev"), job("p", account_id="partner")],
+            "steps": steps(("slack_secondary", "new_event"), ("slack", "post"), ("logger", "x"), (None, None))
+            + steps(WEBHOOK, ELIGIBLE, (*IDP, {"page_count": 2}), job="k")
+            + steps(WEBHOOK, ELIGIBLE, job="p", account="partner"),
+            "api_requests": [request(request_type="proxy", recipe_id="s")],
+            "genie_prompts": prompts(3),
+            "seats": [
+                {"id": 1, "account_id": "a", "product": "workato_go", "seats": 5, "effective_from": "2024-05-01"}
+            ],
+            "recipes": [
+                recipe("r", "2024-05-01T00:00:00Z", name="Old", project_id="o", project_name="Old project"),
+                recipe("r", name="New", project_id="p", project_name="New project"),
+                recipe("s", user_id="another"),
+            ],
+        },
+    )
+    result = compute(world, Options(admin_account_ids=("partner",)))
+    assert sorted(
+        table(result.monthly_app_usage, "usage_month", "customer_id", "app", "tasks", "business_actions")
+    ) == [
+        ("2024-05-01", "a", "logger", 1, 0),
+        ("2024-05-01", "a", "salesforce", 1, 1),
+        ("2024-05-01", "a", "slack", 1, 2),
+        ("2024-05-01", "a", "workato_idp", 1, 0),
+    ]
+    metrics = (
+        "tasks",
+        "business_actions",
+        "api_calls",
+        "pages_processed",
+        "events_processed",
+        "mcp_calls",
+        "genie_actions",
+    )
+    assert sorted(table(result.monthly_environment_usage, "environment_type", *metrics), key=str) == [
+        ("dev", 2, 1, 0, 2, 0, 0, 0),
+        ("prod", 2, 2, 0, 0, 0, 0, 0),
+        (None, 1, 0, 1, 0, 0, 0, 3),
+    ]
+    assert table(result.monthly_recipe_usage, "recipe_id", "recipe_name", "project_id", "project_name", *metrics) == [
+        ("r", "New", "p", "New project", 4, 3, 0, 2, 0, 0, 0),
+        ("s", None, None, None, 1, 0, 1, 0, 0, 0, 0),
+    ]
+    before = compute(world, Options(as_of_date="2024-04-30"))
+    assert before.monthly_app_usage == before.monthly_environment_usage == before.monthly_recipe_usage == []
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "failed", "share"),
+    [(2, 1, "0.333333"), (1, 2, "0.666667"), (127, 1, "0.007813"), (0, 3, "1"), (3, 0, "0"), (0, 0, None)],
+)
+def test_the_failed_share_is_of_the_jobs_that_succeeded_or_failed(succeeded, failed, share):
+    statuses = ["succeeded"] * succeeded + ["failed"] * failed + ["canceled"]
+    world = {"customers": [customer(created_at=AT)], "jobs": [job(f"j{n}", status=s) for n, s in enumerate(statuses)]}
+    (month,) = compute(world).monthly_customer_usage
+    assert month["failed_job_share"] == (share and Decimal(share))
+
+
 def merged_worlds(seeds=range(3)):
     world, admins = merge_worlds({f"w{seed}-": random_world(seed, 12) for seed in seeds})
     return world, Options(admin_account_ids=tuple(admins))
@@ -418,7 +835,7 @@ def test_what_is_written_reads_the_same(tmp_path, fmt):
 
 
 def test_nested_jobs_say_the_same_as_flat_ones(tmp_path):
-    world, options = merged_worlds()
+    world, options = merged_worlds(range(4))
     rest = write_job_history(world, tmp_path, seed=2)
     files = [json.loads(path.read_text()) for path in Path(tmp_path, "job_history").rglob("*.json")]
     assert len(files) == len(rest["job_history"]) > 50
@@ -432,6 +849,7 @@ def warehouse_of(result):
     for relation in RELATIONS:
         rows = getattr(result, relation.split(".")[1])
         types = {int: "bigint", str: "varchar", bool: "boolean", date: "date", Decimal: "decimal(38, 9)"}
+        types[datetime] = "timestamp"
         columns = ", ".join(
             f"{name} {types[next((type(row[name]) for row in rows if row[name] is not None), str)]}" for name in rows[0]
         )
@@ -456,6 +874,18 @@ def warehouse_of(result):
         "delete from marts.usage_by_capability where rowid = 5",
         "insert into metering.metered_requests select * from metering.metered_requests where rowid = 1",
         "update marts.monthly_customer_usage set credits = credits + 0.000000001 where rowid = 2",
+        "update marts.monthly_customer_usage set failed_job_share = 0.5 where rowid = 1",
+        "update marts.monthly_tasks set active_customers = active_customers + 1 where usage_month = '2024-03-01'",
+        "update marts.top_customers set customer_name = 'Another' where rank = 2",
+        "delete from marts.monthly_connections where usage_month = '2020-11-01'",
+        "update marts.connection_trends set is_reconstructed = not is_reconstructed where usage_month = '2024-02-01'",
+        "update marts.top_apps set share = share + 0.000001 where rank = 1",
+        "update marts.customer_trends set deleted_customers = null where usage_month = '2024-06-01'",
+        "update marts.top_recommended_recipes set clones = clones + 1 where rank = 1",
+        "update marts.customer_details set last_job_at = last_job_at + interval 1 microsecond where rowid = 0",
+        "delete from marts.monthly_app_usage where rowid = 2",
+        "update marts.monthly_environment_usage set pages_processed = pages_processed + 1 where rowid = 0",
+        "update marts.monthly_recipe_usage set project_name = 'Another' where rowid = 0",
         "delete from audit.quarantined_rows where rowid = 0",
         "delete from audit.findings where rowid = 0",
     ],
@@ -501,6 +931,37 @@ def test_worlds_reach_every_rule():
         "proxy",
         "proxy_transformation",
     }
+
+
+def test_worlds_reach_the_tab():
+    """Each kind of clone, tie, and change between listings, in a few worlds."""
+    seen, admins = Counter(), ("adm",)
+    for seed in range(40):
+        world = random_world(seed, 10)
+        result = compute(world, Options(admin_account_ids=admins))
+        for relation in ("top_customers", "top_apps", "top_recommended_recipes"):
+            rows = [tuple(row.values()) for row in getattr(result, relation)]
+            seen[f"ties of {relation}"] += sum(a[3] == b[3] for a, b in pairwise(rows))
+        for row in result.monthly_customers:
+            seen["deleted"] += row["deleted_customers"]
+        parents = {row["id"]: row["parent_id"] for row in world["recipes"] if row["parent_id"]}
+        recommended = {row["recipe_id"] for row in world["recommended_recipes"]}
+        listed = {row["id"] for row in world.get("customers", [])}
+        for row in world["recipes"]:
+            if row["parent_id"] in recommended:
+                seen["clone of the partner" if row["user_id"] in admins else "clone"] += 1
+                seen["clone in an unlisted account"] += row["user_id"] not in listed
+            elif row["parent_id"] in parents:
+                seen["clone of a clone"] += 1
+        for row in world["connections"]:
+            seen["no provider"] += not row["provider"]
+            seen["no time"] += row["authorization_status"] == "success" and not row["authorized_at"]
+            seen["unlisted account"] += row["user_id"] not in listed
+        statuses = {(row["id"], row["authorization_status"]) for row in world["connections"]}
+        seen["status changes"] += len(statuses) - len({id for id, _ in statuses})
+        seen["recipe in a project"] += any(row["project_name"] for row in result.monthly_recipe_usage)
+    assert len(seen) == 13
+    assert min(seen.values()) >= 3, seen
 
 
 def test_additions_hold_for_every_option():

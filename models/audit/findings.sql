@@ -197,8 +197,59 @@ overlapping_ratios as (
 
 ),
 
+-- The source may have been read only in part: what is missing would look deleted.
+listing_sizes as (
+    {% for extract in ['customers', 'recipes', 'connections'] %}
+        select
+            '{{ extract }}' as extract_name,
+            extracted_at,
+            count(*) as rows_listed,
+            lag(count(*)) over (order by extracted_at) as rows_listed_before
+        from {{ ref('stg_' ~ extract) }}
+        group by extracted_at
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+shrunken_listing as (
+
+    select
+        'listing less than half as long' as finding,
+        cast(null as string) as rule_id,
+        cast(null as string) as customer_id,
+        extract_name || ' of ' || cast(extracted_at as string) as subject,
+        'holds ' || cast(rows_listed as string) || ', the one before ' || cast(rows_listed_before as string) as detail,
+        rows_listed_before - rows_listed as occurrences
+    from listing_sizes
+    where 2 * rows_listed < rows_listed_before
+
+),
+
+-- Months before the first listing are read back by this time.
+authorization_time_missing as (
+
+    select
+        'authorization time missing' as finding,
+        cast(null as string) as rule_id,
+        customer_id,
+        connection_id as subject,
+        'connected in the first listing, in no month before it' as detail,
+        cast(1 as bigint) as occurrences
+    from {{ ref('connection_history') }}
+    where
+        authorization_status = 'success'
+        and authorized_at is null
+        and valid_from = (select min(first_listing.valid_from) from {{ ref('connection_history') }} as first_listing)
+
+),
+
 findings as (
 
+    select * from shrunken_listing
+    union all
+    select * from authorization_time_missing
+    union all
     select * from default_applied
     union all
     select * from count_missing

@@ -141,6 +141,43 @@ compared as (
         {{ row_text(["'a'", 'null', '1']) }} as found,
         'a||1' as expected
 
+    union all
+
+    select
+        'start_of_day_in_utc is a midnight of the reporting time zone' as claim,
+        cast({{ local_date(start_of_day_in_utc("cast('2026-03-08' as date)")) }} as string) as found,
+        '2026-03-08' as expected
+
+    union all
+
+    select
+        'start_of_day_in_utc is the first instant of its date' as claim,
+        cast(
+            {{ local_date(start_of_day_in_utc("cast('2026-03-08' as date)") ~ " - interval '1' second") }} as string
+        ) as found,
+        '2026-03-07' as expected
+
+    union all
+
+    select
+        'ratio rounds half up' as claim,
+        cast({{ ratio('1', '2000000') }} as string) as found,
+        '0.000001' as expected
+
+    union all
+
+    select
+        'ratio rounds the seventh decimal' as claim,
+        cast({{ ratio('2', '3') }} as string) as found,
+        '0.666667' as expected
+
+    union all
+
+    select
+        'ratio of nothing is unknown' as claim,
+        cast({{ ratio('0', '0') }} as string) as found,
+        cast(null as string) as expected
+
 )
 
 select *

@@ -15,6 +15,20 @@ RELATIONS = {
     "metering.metered_requests": ("customer_id", "request_id"),
     "marts.usage_by_capability": ("customer_id", "usage_date", "environment_type", "recipe_id", "metric", "call_type"),
     "marts.monthly_customer_usage": ("customer_id", "usage_month"),
+    "marts.monthly_tasks": ("usage_month",),
+    "marts.top_customers": ("rank",),
+    "marts.monthly_connections": ("usage_month",),
+    "marts.connection_trends": ("usage_month",),
+    "marts.top_apps": ("rank",),
+    "marts.monthly_customers": ("usage_month",),
+    "marts.customer_trends": ("usage_month",),
+    "marts.monthly_active_recipes": ("usage_month",),
+    "marts.active_recipe_trends": ("usage_month",),
+    "marts.top_recommended_recipes": ("rank",),
+    "marts.customer_details": ("customer_id",),
+    "marts.monthly_app_usage": ("usage_month", "customer_id", "app"),
+    "marts.monthly_environment_usage": ("usage_month", "customer_id", "environment_type"),
+    "marts.monthly_recipe_usage": ("usage_month", "customer_id", "recipe_id"),
 }
 FLAGS = ("function without caller", "mixed calls", "call cycle", "count missing", "request without its job")
 

@@ -21,6 +21,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from .tab import add_tab, month_of, next_month, share_of
+
 # The platform's connectors with their published rulings: adapter_name, app_name, family, base_adapter_name,
 # business_action_eligible (true, false or empty: unruled), basis, deprecated.
 APPS_CSV = Path(__file__).with_name("apps.csv")
@@ -51,6 +53,20 @@ class Result:
     metered_requests: list = field(default_factory=list)
     usage_by_capability: list = field(default_factory=list)
     monthly_customer_usage: list = field(default_factory=list)
+    monthly_tasks: list = field(default_factory=list)
+    top_customers: list = field(default_factory=list)
+    monthly_connections: list = field(default_factory=list)
+    connection_trends: list = field(default_factory=list)
+    top_apps: list = field(default_factory=list)
+    monthly_customers: list = field(default_factory=list)
+    customer_trends: list = field(default_factory=list)
+    monthly_active_recipes: list = field(default_factory=list)
+    active_recipe_trends: list = field(default_factory=list)
+    top_recommended_recipes: list = field(default_factory=list)
+    customer_details: list = field(default_factory=list)
+    monthly_app_usage: list = field(default_factory=list)
+    monthly_environment_usage: list = field(default_factory=list)
+    monthly_recipe_usage: list = field(default_factory=list)
     quarantined: list = field(default_factory=list)
     flags: list = field(default_factory=list)
     as_of: date | None = None
@@ -562,7 +578,7 @@ def job_usage(job, kind, context, options):
 
 # ------------------------------------------------------------------------------------------------- section 3: one step
 
-CUSTOM_CONNECTOR = re.compile(r".+_connector_\d+_\d+")
+CUSTOM_CONNECTOR = re.compile(r"(.+)_connector_\d+_\d+")
 
 
 class Apps:
@@ -585,6 +601,15 @@ class Apps:
         if adapter.endswith("_secondary"):  # a second connection of the same app folds onto it [A14]
             return self.of(adapter.removesuffix("_secondary"))
         return adapter, "unknown"
+
+    def name_of(self, app):
+        """An app's name: as listed; a custom connector's slug, spaced and capitalised; else its adapter name. [A48]"""
+        if app in self.apps:
+            return self.apps[app]["app_name"]
+        if custom := CUSTOM_CONNECTOR.fullmatch(app):
+            slug = custom[1].replace("_", " ")
+            return slug[0].upper() + slug[1:]
+        return app
 
 
 def decide_step(step, job, context, ruling, options):
@@ -878,6 +903,27 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
 
     if result.as_of is not None:
         monthly(result, rows, jobs, local_date, admins, options)
+
+        # ---- section 6
+        executed = [job for job in jobs.values() if is_finished(job) and not is_no_execution(job, options)]
+        add_tab(
+            result,
+            listed={
+                # in one listing the same id once: the greater row as text [A5]
+                "customers": list(latest(rows["customers"], lambda r: (r["extracted_at"], r["id"])).values()),
+                **{
+                    extract: list(latest(rows[extract], lambda r: (r["extracted_at"], r["user_id"], r["id"])).values())
+                    for extract in ("recipes", "connections")
+                },
+            },
+            customers=latest(rows["customers"], lambda r: r["id"]),
+            recipes=recipes,
+            recommended={row["recipe_id"]: row for row in sorted(rows["recommended_recipes"], key=row_as_text)},
+            executed=[(job["account_id"], job["completed_at"]) for job in executed],  # [A45]
+            apps=apps,
+            zone=zone,
+            admins=admins,
+        )
     return result
 
 
@@ -888,14 +934,6 @@ def in_force(rows, day):
     """Of the dated rows the one in force on the day; of several the one that began last. [A19]"""
     current = [r for r in rows if r["effective_from"] <= day and (r["effective_to"] is None or day < r["effective_to"])]
     return max(current, key=lambda r: (r["effective_from"], row_as_text(r)), default=None)
-
-
-def month_of(day):
-    return day.replace(day=1)
-
-
-def next_month(month):
-    return (month + timedelta(days=31)).replace(day=1)
 
 
 def monthly(result, rows, jobs, local_date, admins, options):
@@ -1003,6 +1041,10 @@ def monthly(result, rows, jobs, local_date, admins, options):
                     "is_fully_priced": (customer, month) not in unpriced,
                     "jobs_succeeded": sums[customer, month, "jobs_succeeded"],
                     "jobs_failed": sums[customer, month, "jobs_failed"],
+                    "failed_job_share": share_of(
+                        sums[customer, month, "jobs_failed"],
+                        sums[customer, month, "jobs_succeeded"] + sums[customer, month, "jobs_failed"],
+                    ),
                     "is_current_month": month == current,
                 }
             )

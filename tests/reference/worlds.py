@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 LISTINGS = [
     datetime(2024, 3, 1, 0, 30, tzinfo=UTC),
+    datetime(2024, 4, 1, tzinfo=UTC),  # a month's first midnight
     datetime(2024, 4, 30, 22, 0, tzinfo=UTC),
+    datetime(2024, 5, 16, 6, 30, tzinfo=UTC),  # the evening of the 15th in the Americas
     datetime(2024, 6, 1, 5, 0, tzinfo=UTC),
 ]  # the same for all seeds: worlds can be merged
 END = LISTINGS[-1]  # the newest extract; before midnight in the Americas
@@ -25,6 +27,11 @@ EDGES = [
     datetime(2024, 5, 1, tzinfo=UTC),
     datetime(2024, 6, 1, tzinfo=UTC),
 ]
+YEAR_EDGES = [datetime(2023, 6, 1, tzinfo=UTC), datetime(2023, 7, 1, tzinfo=UTC)]  # where twelve months begin
+RECONSTRUCTED_EDGES = [
+    datetime(2024, month, 1, hour, tzinfo=UTC) for month in (1, 2, 3) for hour in (0, 8)
+]  # month's ends before the first listing, in UTC and in Los Angeles
+INSTANT = timedelta(microseconds=1)
 
 ELIGIBLE = [
     ("salesforce", "create_object"),
@@ -65,7 +72,11 @@ UNRULED = [
     ("mcp", "call_tool"),
 ]
 UNKNOWN = [("brand_new_app", "create"), ("foo_connector_12", "run"), ("workato_new_thing", "go")]
-CUSTOM = [("acme_crm_connector_12345_1612345678", "upsert"), ("a_connector_b_connector_7_1700000000", "sync")]
+CUSTOM = [
+    ("acme_crm_connector_12345_1612345678", "upsert"),
+    ("acme_crm_connector_99_1699999999", "upsert"),  # another connector of the same name
+    ("a_connector_b_connector_7_1700000000", "sync"),
+]
 ODD_ADAPTERS = [
     ("asana_secondary", "get"),
     ("logger_secondary", "log"),
@@ -106,6 +117,9 @@ CALLS = {
 KEYWORDS = ["if", "elsif", "else", "foreach", "repeat", "while_condition", "try", "catch", "stop"]
 SUCCEEDED, FAILED = ["succeeded", "completed", "success"], ["failed", "error"]
 CANCELED, PENDING = ["canceled", "cancelled"], ["pending", "processing"]
+STATUSES = ["success", "success", "success", "failed", "exception", None]  # of a connection
+TWIN_TASKS = 300  # more than any other account has
+RECOMMENDED_NAMES = ["Sync accounts", "Sync accounts", "sync accounts", "Ablage", "Überweisung", "Zendesk", None]
 TRUE_ZONES = [
     timedelta(0),
     timedelta(hours=2),
@@ -152,6 +166,8 @@ class Builder:
         """Somewhere in the window, often near a month's edge, sometimes around the start of tasks."""
         if self.chance(0.06):
             moment = EDGES[0] + timedelta(minutes=self.rng.randint(-1500, 1500))
+        elif self.chance(0.03):
+            moment = self.pick(YEAR_EDGES) + timedelta(minutes=self.rng.randint(-900, 900))
         elif self.chance(0.35):
             moment = self.pick(EDGES[1:]) + timedelta(minutes=self.rng.randint(-900, 900))
         else:
@@ -159,6 +175,19 @@ class Builder:
         if self.chance(0.1):
             moment += timedelta(microseconds=self.rng.choice([1000, 999999, 123456]))
         return min(moment, last)
+
+    def past(self, last):
+        """When something was created, authorized or stopped: any time, or on the edge of a month without listing."""
+        if self.chance(0.35):
+            return min(self.pick(RECONSTRUCTED_EDGES) + self.pick([-INSTANT, timedelta(0), INSTANT]), last)
+        moment = self.moment(last)
+        return moment if moment < last else last - timedelta(minutes=self.rng.randint(0, 90 * 1440))
+
+    def listed_at(self):
+        """The listings that hold a thing: all, from or up to one, or all but one: deleted, then listed again."""
+        n = self.rng.randint(1, len(LISTINGS) - 1)
+        but_one = [listing for i, listing in enumerate(LISTINGS) if i != n]
+        return self.pick([LISTINGS, LISTINGS, LISTINGS, LISTINGS[n:], LISTINGS[:n], but_one])
 
     # ------------------------------------------------------------------------------------------ customers, recipes
     def customers(self):
@@ -168,30 +197,99 @@ class Builder:
                 [
                     datetime(2023, 12, 31, 23, 30, tzinfo=UTC),
                     datetime(2024, 1, 15, tzinfo=UTC),
+                    datetime(2024, 3, 1, 0, 10, tzinfo=UTC),
                     datetime(2024, 4, 1, 3, tzinfo=UTC),
                     datetime(2024, 5, 10, tzinfo=UTC),
+                    self.past(LISTINGS[0] - INSTANT),
+                    self.past(LISTINGS[0] - INSTANT),
                 ]
             )
-            created_text = self.time(created)
-            gone_after = self.pick([3, 3, 3, 3, 2, 1])
-            for i, listing in enumerate(LISTINGS[:gone_after]):
-                if listing < created or (i == 0 and gone_after > 1 and self.chance(0.1)):
-                    continue
-                self.world["customers"].append(
-                    {
-                        "id": account,
-                        "external_id": self.pick([None, f"x-{account}"]),
-                        "name": f"Customer {account}" + (" renamed" if i == 2 and self.chance(0.3) else ""),
-                        "plan_id": self.pick([None, "p1", "p2"]),
-                        "in_trial": self.pick([None, True, False]),
-                        "subscription_expired": self.pick([None, True, False]),
-                        "created_at": created_text,
-                        "extracted_at": self.time(listing),
-                    }
-                )
+            names = [f"Customer {account}"] * 3 + ["Same Ltd", "Same Ltd", "same ltd", "Ångström AB"]
+            self.list_customer(account, None if self.chance(0.03) else self.pick(names), created)
         if self.chance(0.5):
             self.accounts.append("u1")  # in no customer listing
         self.accounts.append(ADMIN)  # listed or not
+
+    def list_customer(self, account, name, created):
+        created_text = self.time(created)
+        for listing in self.listed_at():
+            if listing < created:
+                continue
+            renamed = name and listing == LISTINGS[-1] and self.chance(0.3)
+            self.world["customers"].append(
+                {
+                    "id": account,
+                    "external_id": self.pick([None, f"x-{account}"]),
+                    "name": f"{name} renamed" if renamed else name,
+                    "plan_id": self.pick([None, "p1", "p2"]),
+                    "in_trial": self.pick([None, True, False]),
+                    "subscription_expired": self.pick([None, True, False]),
+                    "created_at": created_text,
+                    "extracted_at": self.time(listing),
+                }
+            )
+
+    def recommend(self):
+        """Recommended recipes: of nobody, of the partner's workspace, and a customer's that may be a clone itself."""
+        ids = [f"rec-{n}" for n in range(1, self.rng.randint(3, 8))]
+        if self.chance(0.3):
+            ids.append("c1-r0")
+        self.recommended = ids
+        self.clones = []  # the recipes that have a parent, for clones of clones
+        for id in ids:
+            self.world["recommended_recipes"].append(
+                {
+                    "recipe_id": id,
+                    "name": self.pick(RECOMMENDED_NAMES),
+                    "recommended_from": self.pick([None, "2024-01-01", "2024-04-15"]),
+                }
+            )
+
+    def parent(self):
+        """What a recipe was cloned from, if it was."""
+        if self.chance(0.3):
+            return self.pick(self.recommended)
+        if self.clones and self.chance(0.15):
+            return self.pick(self.clones)
+        return self.pick([None] * 20 + ["rec-nobody-recommends", ADMIN + "-r0"])
+
+    def list_recipe(self, account, id, name, typed, adapter, operation):
+        listings = self.listed_at()
+        created, stopped = self.past(listings[0] - timedelta(minutes=1)), None
+        running = self.chance(0.6)
+        parent = self.parent()
+        if parent:
+            self.clones.append(id)
+        project = self.pick([(None, None), ("p1", "Finance"), ("p2", "Sales")])
+        for i, listing in enumerate(listings):
+            row_type = typed
+            if i < len(listings) - 1 and self.chance(0.1):
+                row_type = self.pick(["workflow", "api_recipe", "skill"])  # an older listing said something else
+            if self.chance(0.35):
+                running = not running
+            if i == 0 or self.chance(0.3):
+                stopped = self.pick([None, None, self.past(END), self.moment()])
+            if self.chance(0.1):
+                project = self.pick([(None, None), ("p1", "Finance and more"), ("p3", None)])
+            self.world["recipes"].append(
+                {
+                    "id": id,
+                    "user_id": account,
+                    "name": f"{name}, renamed" if self.chance(0.05) else name,
+                    "recipe_type": row_type,
+                    "trigger_application": adapter,
+                    "trigger_operation": operation,
+                    "running": running,
+                    "created_at": self.time(created),
+                    "stopped_at": self.time(stopped),
+                    "last_run_at": None,
+                    "project_id": project[0],
+                    "project_name": project[1],
+                    "parent_id": self.pick([None, self.parent()]) if self.chance(0.08) else parent,
+                    "lifetime_task_count": self.pick([None, 5]),
+                    "extracted_at": self.time(listing),
+                }
+            )
 
     def make_recipes(self, account):
         kinds = ["workflow"] * 4 + ["api_recipe"] * 2 + ["api_proxy"] * 2 + ["recipe_function"] * 4 + ["skill"] * 2
@@ -221,39 +319,25 @@ class Builder:
                     adapter, operation = "salesforce", "new_object"
             elif recipe["listed"] == "adapter":
                 operation = None
-            listings = self.pick([LISTINGS, LISTINGS, LISTINGS[:1], LISTINGS[1:], LISTINGS[:2]])
-            created = self.moment(listings[0] - timedelta(minutes=1))
-            for i, listing in enumerate(listings):
-                row_type, row_operation = typed, operation
-                if i < len(listings) - 1 and self.chance(0.1):
-                    row_type = self.pick(["workflow", "api_recipe", "skill"])  # an older listing said something else
-                self.world["recipes"].append(
-                    {
-                        "id": recipe["id"],
-                        "user_id": account,
-                        "name": f"Recipe {n}",
-                        "recipe_type": row_type,
-                        "trigger_application": adapter,
-                        "trigger_operation": row_operation,
-                        "running": self.chance(0.6),
-                        "created_at": self.time(created),
-                        "stopped_at": self.time(self.moment()) if self.chance(0.3) else None,
-                        "last_run_at": None,
-                        "project_id": None,
-                        "project_name": None,
-                        "parent_id": "rec-1" if self.chance(0.1) else None,
-                        "lifetime_task_count": self.pick([None, 5]),
-                        "extracted_at": self.time(listing),
-                    }
-                )
+            self.list_recipe(account, recipe["id"], f"Recipe {n}", typed, adapter, operation)
 
     def connections(self, account):
-        for _ in range(self.rng.randint(1, 4)):
+        """Connections that are authorized sooner or later, lose that again, or have no time or no provider."""
+        for _ in range(self.rng.randint(1, 6)):
             id = self.number("con")
-            status = self.pick(["success", "success", "failed", "exception", None])
-            provider = self.pick(ELIGIBLE + UNKNOWN + CUSTOM)[0]
-            created = self.moment(LISTINGS[0] - timedelta(minutes=1))
-            for listing in self.pick([LISTINGS, LISTINGS[:2], LISTINGS[1:]]):
+            provider = self.pick([*ELIGIBLE, *INELIGIBLE[:2], *UNRULED[:2], *UNKNOWN, *CUSTOM, *ODD_ADAPTERS])[0]
+            if self.chance(0.04):
+                provider = None
+            listings = self.listed_at()
+            created = self.past(listings[0] - timedelta(minutes=1))
+            status, authorized = self.pick(STATUSES), None
+            for listing in listings:
+                if self.chance(0.2):
+                    status = self.pick(STATUSES)
+                if status == "success" and (authorized is None or self.chance(0.1)):
+                    later = max(created, self.past(listing - timedelta(minutes=1)))
+                    authorized = self.pick([created + timedelta(minutes=5), later, later])
+                has_time = self.chance(0.93 if status == "success" else 0.5)
                 self.world["connections"].append(
                     {
                         "id": id,
@@ -261,11 +345,37 @@ class Builder:
                         "name": None,
                         "provider": provider,
                         "authorization_status": status,
-                        "authorized_at": self.time(created + timedelta(minutes=5)) if status == "success" else None,
+                        "authorized_at": self.time(authorized) if has_time else None,
                         "created_at": self.time(created),
                         "extracted_at": self.time(listing),
                     }
                 )
+
+    def twins(self):
+        """Two accounts with equally many tasks in one long job each, the most of all: names, then ids break the tie."""
+        tasks = TWIN_TASKS + self.chance(0.15)
+        for account in ("t1", "t2"):
+            if self.chance(0.8):  # else in no customer listing
+                created = datetime(2024, 1, 15, tzinfo=UTC)
+                self.list_customer(account, self.pick(["Twin", "Twin", "twin", "Çelik", None]), created)
+            completed = self.pick(EDGES[1:4] + YEAR_EDGES) + timedelta(days=self.rng.randint(1, 12))
+            row = {
+                "id": "j-1",
+                "account_id": account,
+                "environment_type": None,
+                "recipe_id": f"{account}-r0",
+                "status": "succeeded",
+                "started_at": self.time(completed),
+                "completed_at": self.time(completed),
+                "extracted_at": self.time(completed),
+            }
+            self.world["jobs"].append(dict.fromkeys(self.world["jobs"][0]) | row)
+            for position in range(tasks + 1):
+                step = self.step(position, *self.pick(CUSTOM + UNKNOWN), "status")
+                if position == 0:
+                    step = self.step(0, None, None, "bare")  # neither a trigger nor a task, under any terms
+                place = {"line_index": position, "account_id": account, "job_id": "j-1"}
+                self.world["steps"].append({**step, **place, "extracted_at": self.time(completed)})
 
     # ------------------------------------------------------------------------------------------------------- steps
     def action(self, kind):
@@ -811,9 +921,6 @@ class Builder:
                     "effective_to": end,
                 }
             )
-        self.world["recommended_recipes"].append(
-            {"recipe_id": "rec-1", "name": "A recommended recipe", "recommended_from": None}
-        )
         self.world["vendor_usage"].append(
             {
                 "account_id": "c1",
@@ -855,6 +962,9 @@ class Builder:
                     **self.pick([{"seats": "lots"}, {"effective_from": "soon"}, {"account_id": None}]),
                 )
             )
+        if self.chance(0.3):
+            defect = self.pick([{"recipe_id": None}, {"recommended_from": "soon"}])
+            w["recommended_recipes"].append(dict(self.pick(w["recommended_recipes"])) | defect)
         if w["subscriptions"] and self.chance(0.3):
             w["subscriptions"].append(dict(self.pick(w["subscriptions"]), effective_from="someday"))
         if w["event_stream_requests"] and self.chance(0.5):
@@ -920,11 +1030,16 @@ class Builder:
 
     def build(self):
         self.customers()
+        self.recommend()
         for account in self.accounts:
             self.make_recipes(account)
-            if account != "u1":
-                self.connections(account)
+            self.connections(account)
             self.collections(account)
+        if self.chance(0.3):  # an account that only the listings of recipes and connections hold
+            self.make_recipes("x1")
+            self.connections("x1")
+        if self.chance(0.5):  # what is recommended may itself be listed
+            self.list_recipe(ADMIN, "rec-1", "A recommended recipe", None, "salesforce", "new_object")
         for _ in range(self.size):
             account = self.pick(self.accounts + self.accounts[:2] * 2)
             kind = self.rng.choices(
@@ -940,10 +1055,12 @@ class Builder:
             self.requests(account, ids)
             self.events_and_prompts(account)
             self.seats_and_terms(account)
+        if self.chance(0.12):
+            self.twins()
         self.globals()
         self.bad_rows()
         for extract, rows in self.world.items():  # the same row delivered twice
-            if extract in ("credit_ratios", "recommended_recipes"):
+            if extract == "credit_ratios":
                 continue
             rows += [dict(row) for row in rows if self.chance(0.04)]
             if self.chance(0.5):
@@ -952,7 +1069,7 @@ class Builder:
 
 
 def random_world(seed, size=20):
-    """A world of two to five accounts and about twice ``size`` jobs, as {extract: rows}."""
+    """A world of two to seven accounts and about twice ``size`` jobs, as {extract: rows}."""
     return Builder(seed, size).build()
 
 

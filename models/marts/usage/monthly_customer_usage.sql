@@ -191,6 +191,7 @@ monthly_customer_usage as (
 
         cast(coalesce(jobs.jobs_failed, 0) as bigint) as jobs_failed,
         not coalesce(credits.is_unpriced, false) as is_fully_priced,
+        {{ ratio('jobs.jobs_failed', 'jobs.jobs_succeeded + jobs.jobs_failed') }} as failed_job_share,
 
         months.usage_month = as_of.as_of_month as is_current_month
 
