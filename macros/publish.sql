@@ -14,14 +14,42 @@
         {%- else -%}
             {#- views over files of this machine mean nothing to readers -#}
             {%- do run_query("drop schema if exists extracts cascade") -%}
+            {%- do run_query("update publication.runs set published_at = " ~ utc_now() ~ " where run_id = " ~ literal(invocation_id)) -%}
+            {%- do export_marts() -%}
             {%- do run_query("checkpoint") -%}
-            {%- set problem = run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ")").columns[0].values()[0] -%}
+            {%- set problem = run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", " ~ literal(invocation_id) ~ ")").columns[0].values()[0] -%}
             {%- if problem -%}
                 {{ exceptions.raise_compiler_error("Not published: " ~ problem) }}
             {%- endif -%}
             {%- do summarize() -%}
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- Writes each mart as a Parquet file beside the build's database. -#}
+{% macro export_marts() -%}
+    {%- set folder = target.path.rsplit('/', 1)[0] ~ '/parquet' -%}
+    {%- do run_query("select empty_folder(" ~ literal(folder) ~ ")") -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema in ['marts', 'publication'] -%}
+        {%- do run_query("copy " ~ node.schema ~ "." ~ node.name ~ " to " ~ literal(folder ~ '/' ~ node.name ~ '.parquet') ~ " (format parquet, compression zstd)") -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{% macro utc_now() -%}
+    {{ return("cast(" ~ literal(modules.datetime.datetime.now(modules.pytz.utc).strftime('%Y-%m-%d %H:%M:%S')) ~ " as timestamp)") }}
+{%- endmacro %}
+
+
+{#- Where the run reads from, for a person. -#}
+{% macro extracts_from() -%}
+    {%- if env_var('EXTRACTS_DIR', '') -%}
+    {{ return(env_var('EXTRACTS_DIR')) }}
+    {%- elif var('extracts_schema', none) is not none -%}
+    {{ return('schema ' ~ var('extracts_schema')) }}
+    {%- endif -%}
+    {{ return('the sample') }}
 {%- endmacro %}
 
 
@@ -58,4 +86,18 @@
         {%- endfor -%}
         {%- do run_query("detach published") -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- Runs that were never published did not happen, for whoever reads publication.runs. -#}
+{% macro forget_unpublished_runs() -%}
+    {%- if execute and is_incremental() -%}
+    delete from {{ this }} where published_at is null
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The project's git revision as an SQL expression; null where there is none. -#}
+{% macro project_revision() -%}
+    {{ return("nullif(revision_of(" ~ literal(flags.PROJECT_DIR) ~ "), '')") }}
 {%- endmacro %}

@@ -4,20 +4,19 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 
 ``list_extracts(folder, contract) -> JSON``
     What lies under ``EXTRACTS_DIR``: for each extract its format, files and columns, and what is wrong with it.
-``publish_warehouse(built, published) -> text``
-    Replaces the published database by a copy of the built one, in one atomic step.
+``publish_warehouse(built, published, run_id)``, ``empty_folder(folder)``, ``revision_of(project)`` -> text
+    Of publishing.py.
 
-Both return what went wrong instead of raising: the calling macro stops the run with it.
+They return what went wrong instead of raising: the calling macro stops the run with it.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import io
 import json
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
+from publishing import empty_folder, hold_warehouse, publish_warehouse, revision_of
 
 # Ending of a file name -> format. One format per folder; a format may come plain and gzipped.
 FORMATS = {
@@ -35,12 +35,9 @@ FORMATS = {
     ".json.gz": "json",
 }
 
-# Copying in a child process: closing a descriptor of the live database file in this process would drop its locks.
-COPY_FILE = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
-
 
 class Plugin(BasePlugin):
-    """Registers the functions, and creates the warehouse folder before DuckDB opens its file there."""
+    """Registers the functions; creates the warehouse folder, and locks it, before DuckDB opens its file there."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         folder = Path(self.creds.path).parent
@@ -50,10 +47,12 @@ class Plugin(BasePlugin):
             raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be used: a file is in its place.") from error
         except OSError as error:
             raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error.strerror}.") from error
+        hold_warehouse(folder)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        for function in (list_extracts, publish_warehouse):
-            conn.create_function(function.__name__, function, ["VARCHAR", "VARCHAR"], "VARCHAR", side_effects=True)
+        for function in (list_extracts, publish_warehouse, empty_folder, revision_of):
+            arguments = ["VARCHAR"] * function.__code__.co_argcount
+            conn.create_function(function.__name__, function, arguments, "VARCHAR", side_effects=True)
 
 
 def list_extracts(folder: str, contract: str) -> str:
@@ -162,27 +161,31 @@ def _csv_columns(path: Path, _: list[str]) -> tuple[str, ...]:
 
 
 def _parquet_columns(path: Path, _: list[str]) -> tuple[str, ...]:
-    with duckdb.connect() as connection:
-        rows = connection.execute("select name from parquet_schema(?)", [_escape_glob(path)])
-        return tuple(name.lower() for (name,) in rows.fetchall())
+    rows = _connection().execute("select name from parquet_schema(?)", [_escape_glob(path)])
+    return tuple(name.lower() for (name,) in rows.fetchall())
 
 
 def _json_columns(path: Path, required: list[str]) -> tuple[str, ...] | None:
     """The keys that occur in any row, or None without rows. Reads on only until every required key was seen."""
     if not required:
         return None
-    with duckdb.connect() as connection:
-        for limit in ("limit 100", ""):
-            keys = connection.execute(
-                "select distinct unnest(json_keys(json)) from ("
-                "select json from read_json_objects(?, format = 'newline_delimited', "
-                f"maximum_object_size = 67108864) {limit})",
-                [_escape_glob(path)],
-            ).fetchall()
-            columns = tuple(key for (key,) in keys)
-            if set(required).issubset(columns):
-                break
+    for limit in ("limit 100", ""):
+        keys = _connection().execute(
+            "select distinct unnest(json_keys(json)) from ("
+            "select json from read_json_objects(?, format = 'newline_delimited', "
+            f"maximum_object_size = 67108864) {limit})",
+            [_escape_glob(path)],
+        )
+        columns = tuple(key for (key,) in keys.fetchall())
+        if set(required).issubset(columns):
+            break
     return columns or None
+
+
+@functools.cache
+def _connection() -> duckdb.DuckDBPyConnection:
+    """A database of its own to look at files with, once for all of them: opening one takes longer than looking."""
+    return duckdb.connect()
 
 
 READERS = {"csv": _csv_columns, "parquet": _parquet_columns, "json": _json_columns}
@@ -191,25 +194,3 @@ READERS = {"csv": _csv_columns, "parquet": _parquet_columns, "json": _json_colum
 def _escape_glob(path: Path) -> str:
     """The path as a pattern that matches only itself."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
-
-
-def publish_warehouse(built: str, published: str) -> str:
-    """Replace the file ``published`` by a copy of ``built``; returns what went wrong, or an empty text.
-
-    Readers that hold the old file open keep reading it; whoever connects afterwards sees the new one. ``built``
-    must have been checkpointed, so that nothing of it is in a write-ahead log.
-    """
-    scratch = f"{published}.new"
-    try:
-        subprocess.run(
-            [sys.executable, "-c", COPY_FILE, built, scratch],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        Path(scratch).replace(published)
-    except subprocess.CalledProcessError as error:
-        return f"copying {built} failed: {error.stderr.strip().splitlines()[-1]}"
-    except OSError as error:
-        return f"replacing {published} failed: {error.strerror}"
-    return ""

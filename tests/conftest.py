@@ -99,7 +99,7 @@ class Workbench:
         """
         shutil.rmtree(self.warehouse, ignore_errors=True)
         if onto:
-            shutil.copytree(onto.warehouse, self.warehouse)
+            shutil.copytree(onto.warehouse, self.warehouse, symlinks=True)
         self.warehouse.mkdir(parents=True, exist_ok=True)
         if isinstance(source, dict):
             self.clear_extracts()
@@ -114,7 +114,7 @@ class Workbench:
         finished = subprocess.run(
             [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build", *options, *arguments],
             cwd=PROJECT,
-            env=self._environment(source, with_tests) | (env or {}),
+            env=self.environment(source, with_tests) | (env or {}),
             capture_output=True,
             text=True,
         )
@@ -123,7 +123,7 @@ class Workbench:
         self.warehouse.rename(result.warehouse)
         return result
 
-    def _environment(self, source: Path | None, with_tests: bool) -> dict[str, str]:
+    def environment(self, source: Path | None, with_tests: bool = False) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
         inherited.pop("AS_OF_DATE", None)
         return inherited | {

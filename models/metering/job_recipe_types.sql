@@ -1,3 +1,4 @@
+-- stg_steps is read twice, by name: DuckDB would write out a CTE that is read more than once.
 with
 
 jobs as (
@@ -8,20 +9,6 @@ jobs as (
         recipe_id,
         {{ rule_date(local_date('coalesce(completed_at, started_at)')) }} as rule_date
     from {{ ref('stg_jobs') }}
-
-),
-
-steps as (
-
-    select
-        customer_id,
-        job_id,
-        line_index,
-        adapter_name,
-        adapter_operation,
-        keyword,
-        status
-    from {{ ref('stg_steps') }}
 
 ),
 
@@ -81,7 +68,7 @@ first_lines as (
         steps.adapter_name as trigger_adapter,
         steps.adapter_operation as trigger_operation
 
-    from steps
+    from {{ ref('stg_steps') }} as steps
     inner join unlisted_jobs
         on
             steps.customer_id = unlisted_jobs.customer_id
@@ -137,7 +124,7 @@ transformed as (
         read.job_id
 
     from read
-    inner join steps
+    inner join {{ ref('stg_steps') }} as steps
         on
             read.customer_id = steps.customer_id
             and read.job_id = steps.job_id

@@ -44,6 +44,27 @@ readable_steps as (
 
 ),
 
+-- Apart from the rows: DuckDB would write out a CTE that is read more than once.
+positions as (
+
+    select
+        customer_id,
+        job_id,
+        line_index
+    from {{ ref('base_steps') }}
+    where quarantine_reason is null
+
+    union all
+
+    select
+        customer_id,
+        job_id,
+        line_index
+    from {{ ref('base_job_history_lines') }}
+    where quarantine_reason is null
+
+),
+
 stg_jobs as (
 
     select * from {{ ref('stg_jobs') }}
@@ -61,7 +82,7 @@ repeated_jobs as (
 colliding_groups as (
 
     select {{ row_hash(['customer_id', 'job_id']) }} as job_hash
-    from readable_steps
+    from positions
     group by job_hash, floor(line_index / 64)
     having count(*) > {{ distinct_small_numbers('line_index % 64') }}
 

@@ -12,13 +12,14 @@ app_connections as (
 
 ),
 
+-- A row for each customer and app.
 by_app as (
 
     select
         app_connections.app,
         app_connections.app_name,
         sum(app_connections.connections) as connections,
-        count(distinct app_connections.customer_id) as customers,
+        count(*) as customers,
         sum(sum(app_connections.connections)) over () as connections_of_all_apps
 
     from app_connections

@@ -1,0 +1,62 @@
+{{ config(
+    materialized='incremental',
+    full_refresh=false,
+    incremental_strategy='append',
+    pre_hook="{{ forget_unpublished_runs() }}"
+) }}
+
+with
+
+extract_row_counts as (
+
+    select * from {{ ref('extract_row_counts') }}
+
+),
+
+findings as (
+
+    select count(*) as findings from {{ ref('findings') }}
+
+),
+
+as_of as (
+
+    select * from {{ ref('as_of') }}
+
+),
+
+totals as (
+
+    select
+        cast(sum(rows_read) as bigint) as rows_read,
+        cast(sum(rows_used) as bigint) as rows_used,
+        cast(sum(rows_repeated) as bigint) as rows_repeated,
+        cast(sum(rows_quarantined) as bigint) as rows_quarantined
+    from extract_row_counts
+
+),
+
+-- published_at is filled in when every node of the run has succeeded (macros/publish.sql).
+runs as (
+
+    select
+        {{ literal(invocation_id) }} as run_id,
+        cast({{ literal(run_started_at.strftime('%Y-%m-%d %H:%M:%S')) }} as timestamp) as started_at,
+        cast(null as timestamp) as published_at,
+        {{ literal(extracts_from()) }} as extracts_from,
+        as_of.as_of_date,
+        totals.rows_read,
+        totals.rows_used,
+        totals.rows_repeated,
+        totals.rows_quarantined,
+        findings.findings,
+        {{ project_revision() }} as project_revision,
+        {{ literal(dbt_version) }} as dbt_version,
+        version() as engine_version
+    from totals
+    cross join findings
+    cross join as_of
+
+)
+
+select * from runs

@@ -1,0 +1,129 @@
+"""One build at a time, and what people open replaced in one step.
+
+``hold_warehouse(folder)`` takes the build's lock, or raises with who holds it. ``publish_warehouse(built, published,
+run_id) -> text`` replaces the published database and the folder of Parquet files beside it; it returns what went wrong,
+or an empty text.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from dbt_common.exceptions import DbtRuntimeError
+
+# In a child process: closing a descriptor of the live database file in this process would drop its locks. Where the
+# file system can clone a file it costs nothing (FICLONE of linux/fs.h); elsewhere it runs at the disk's speed.
+COPY_FILE = """
+import fcntl, os, shutil, sys
+with open(sys.argv[1], "rb") as built, open(sys.argv[2], "wb") as copy:
+    try:
+        fcntl.ioctl(copy.fileno(), 0x40049409, built.fileno())
+    except OSError:
+        shutil.copyfileobj(built, copy, 1 << 24)
+    copy.flush()
+    os.fsync(copy.fileno())
+"""
+
+# The locks of this process, by path: held until it ends, whatever opens and closes connections meanwhile.
+_held: dict[Path, IO[str]] = {}
+
+
+def hold_warehouse(folder: Path) -> None:
+    """Take the lock of the build database in ``folder``; raises DbtRuntimeError when another process holds it.
+
+    The system drops the lock with the process that holds it, however that ends.
+    """
+    path = (folder / "lock").resolve()
+    if path in _held:
+        return
+    lock = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read()
+        lock.close()
+        raise DbtRuntimeError(
+            f"Another run works on {folder.parent}: {_describe(holder)}. This one stops, and has changed nothing."
+        ) from None
+    lock.truncate(0)
+    json.dump({"process": os.getpid(), "host": socket.gethostname(), "since": _now(), "command": sys.argv[1:]}, lock)
+    lock.flush()
+    _held[path] = lock
+
+
+def _describe(holder: str) -> str:
+    try:
+        said = json.loads(holder)
+        return f"process {said['process']} on {said['host']} since {said['since']} (dbt {' '.join(said['command'])})"
+    except (ValueError, KeyError, TypeError):
+        return "a process that has just begun"
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def publish_warehouse(built: str, published: str, run_id: str) -> str:
+    """Replace the file ``published`` by a copy of ``built``, and ``parquet`` beside it by ``build/parquet``.
+
+    Readers that hold the old file open keep reading it; whoever connects afterwards sees the new one. ``built`` must
+    have been checkpointed, so that nothing of it is in a write-ahead log. ``parquet`` is a link to a folder that
+    is named after the run; the folder of the run before stays for those who still read it.
+    """
+    target = Path(published)
+    scratch = target.with_name(f"{target.name}.new")
+    exported, runs = Path(built).parent / "parquet", target.parent / "parquet_runs"
+    try:
+        copied = subprocess.run([sys.executable, "-c", COPY_FILE, built, scratch], capture_output=True, text=True)
+        if copied.returncode:
+            return f"copying {built} failed: {copied.stderr.strip().splitlines()[-1]}"
+        runs.mkdir(exist_ok=True)
+        shutil.rmtree(runs / run_id, ignore_errors=True)
+        exported.rename(runs / run_id)
+        scratch.replace(target)
+        _point(target.parent / "parquet", runs / run_id)
+    except OSError as error:
+        return f"replacing {published} failed: {error.strerror}"
+    return ""
+
+
+def _point(link: Path, folder: Path) -> None:
+    """Let ``link`` name ``folder``, in one step; of the folders beside it only the one it named before is kept."""
+    before = link.parent / link.readlink() if link.is_symlink() else None
+    scratch = link.with_name(f"{link.name}.new")
+    scratch.unlink(missing_ok=True)
+    scratch.symlink_to(folder.relative_to(link.parent), target_is_directory=True)
+    scratch.replace(link)
+    for run in folder.parent.iterdir():
+        if run not in (folder, before):
+            shutil.rmtree(run, ignore_errors=True)
+
+
+def empty_folder(folder: str) -> str:
+    """Make the folder anew, without what an earlier run left in it; returns its path."""
+    shutil.rmtree(folder, ignore_errors=True)
+    Path(folder).mkdir(parents=True)
+    return folder
+
+
+def revision_of(project: str) -> str:
+    """The git revision of the project, with a + where it has changes; an empty text where it is in no repository."""
+    try:
+        described = subprocess.run(
+            ["git", "-C", project, "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return ""
+    return described.stdout.strip() if described.returncode == 0 else ""

@@ -1,0 +1,193 @@
+"""What people open is replaced whole, by a run that succeeded whole; one run at a time; a killed run does no harm."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+from builders import connection, customer, job, recipe, world
+from conftest import PROJECT
+from reference.files import write_world
+
+# How many runs to kill at random moments; the seed is printed.
+KILLS = int(os.environ.get("KILLS", "4"))
+
+BEFORE = world(customer("old"), recipe("r", user_id="old"), connection("c", user_id="old"), job("j", account_id="old"))
+AFTER = world(
+    *(customer(f"new{n}") for n in range(3)),
+    recipe("r", user_id="new0"),
+    connection("c", user_id="new0", authorization_status="success"),
+    *(job(f"j{n}", account_id=f"new{n % 3}") for n in range(50)),
+)
+HOLD = (
+    "import sys, time; from pathlib import Path; from publishing import hold_warehouse; "
+    "hold_warehouse(Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"
+)
+
+
+def contents(published: Path) -> dict[str, list[tuple]]:
+    """What readers see, by table: figures, decisions, and which run they are of."""
+    with duckdb.connect(published, read_only=True) as connection:
+        return {
+            table: connection.execute(f"from {table} order by all").fetchall()
+            for (table,) in connection.execute(
+                "select table_schema || '.' || table_name from information_schema.tables "
+                "where table_schema in ('marts', 'metering') order by all"
+            ).fetchall()
+        }
+
+
+class TestRuns:
+    """Two runs that succeeded; between them one that failed, and one of a part of the project."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runs(cls, build):
+        first = build(BEFORE)
+        assert first.exit_code == 0, first.output
+        failed = build(AFTER, onto=first, vars={"task_terms": "T9"})
+        part = build(AFTER, onto=failed, arguments=("--select", "+runs"))
+        assert part.exit_code == 0, part.output
+        second = build(AFTER, onto=part)
+        assert second.exit_code == 0, second.output
+        return first, failed, part, second
+
+    def test_a_failed_run_leaves_the_last_good_one(self, runs):
+        first, failed, *_ = runs
+        assert failed.exit_code != 0
+        assert failed.published.read_bytes() == first.published.read_bytes()
+        assert (failed.warehouse / "parquet").readlink() == (first.warehouse / "parquet").readlink()
+
+    def test_each_published_run_is_told_of_in_the_file(self, runs):
+        *_, second = runs
+        told = second.rows(
+            "select extracts_from, as_of_date::varchar, rows_read, rows_used, rows_repeated, rows_quarantined, "
+            "dbt_version like '1.11.%', published_at >= started_at from publication.runs order by started_at"
+        )
+        extracts = str(second.warehouse.parent / "extracts")
+        assert told == [
+            # a customer, a recipe, a connection, a job and its two steps
+            (extracts, "2026-03-31", 6, 6, 0, 0, True, True),
+            (extracts, "2026-03-31", 3 + 1 + 1 + 50 + 100, 3 + 1 + 1 + 50 + 100, 0, 0, True, True),
+        ]
+
+    def test_the_parquet_files_are_the_marts(self, runs):
+        *_, second = runs
+        tables = second.column("select table_name from information_schema.tables where table_schema = 'marts'")
+        folder = second.warehouse / "parquet"
+        assert {path.stem for path in folder.iterdir()} == {*tables, "runs"}
+        for table in tables:
+            file = f"read_parquet('{folder / table}.parquet')"
+            for ours, theirs in ((f"marts.{table}", file), (file, f"marts.{table}")):
+                assert second.rows(f"from (from {ours}) except all (from {theirs})") == []
+
+    def test_the_folder_of_the_run_before_stays_for_its_readers(self, runs):
+        first, *_, second = runs
+        folders = {path.name for path in (second.warehouse / "parquet_runs").iterdir()}
+        assert folders == {(run.warehouse / "parquet").readlink().name for run in (first, second)}
+
+    def test_a_part_of_the_project_publishes_nothing(self, runs):
+        first, _, part, _ = runs
+        assert "only a part of the project was built" in part.output
+        assert part.published.read_bytes() == first.published.read_bytes()
+
+
+def test_of_the_runs_before_only_the_last_ones_files_are_kept(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(PROJECT / "plugins")
+    from publishing import publish_warehouse
+
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "usage.duckdb").write_bytes(b"built")
+    for run_id in ("first", "second", "third"):
+        (tmp_path / "build" / "parquet").mkdir()
+        assert publish_warehouse(tmp_path / "build" / "usage.duckdb", tmp_path / "usage.duckdb", run_id) == ""
+        assert (tmp_path / "parquet").resolve() == tmp_path / "parquet_runs" / run_id
+    assert {path.name for path in (tmp_path / "parquet_runs").iterdir()} == {"second", "third"}
+    assert (tmp_path / "usage.duckdb").read_bytes() == b"built"
+
+
+class TestLock:
+    @pytest.fixture
+    def holder(self, workbench):
+        """A process that holds the lock of the workbench's warehouse."""
+
+        def start(warehouse: Path) -> None:
+            (warehouse / "build").mkdir(parents=True)
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", HOLD, warehouse / "build"],
+                    env=os.environ | {"PYTHONPATH": str(PROJECT / "plugins")},
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            assert processes[0].stdout.readline() == "held\n"
+
+        processes = []
+        yield start, processes
+        for process in processes:
+            process.kill()
+            process.wait()
+
+    def test_the_second_run_says_who_holds_it_and_stops(self, build, holder):
+        start, processes = holder
+        stopped = build(BEFORE, prepare=start)
+        assert stopped.exit_code != 0
+        assert f"Another run works on {stopped.warehouse.parent / 'warehouse'}: process {processes[0].pid} on" in (
+            stopped.output
+        )
+        assert "This one stops, and has changed nothing." in stopped.output
+        assert not stopped.published.exists()
+
+    def test_a_killed_holder_holds_nothing(self, build, holder):
+        start, processes = holder
+
+        def start_and_kill(warehouse: Path) -> None:
+            start(warehouse)
+            processes[0].kill()
+            processes[0].wait()
+
+        built = build(BEFORE, prepare=start_and_kill)
+        assert built.exit_code == 0, built.output
+
+
+class TestKills:
+    def test_what_is_published_is_whole_whenever_a_run_is_killed_and_the_next_run_is_right(
+        self, workbench, build, tmp_path
+    ):
+        """Runs over the one world and the other in turn are killed at random moments; some get as far as publishing."""
+        seed = random.randrange(1 << 32)
+        print(f"{KILLS} kills, seed {seed}")
+        moments = random.Random(seed)
+        folders = [tmp_path / "before", tmp_path / "after"]
+        for rows, folder in zip((BEFORE, AFTER), folders, strict=True):
+            write_world(rows, folder, split=1, ragged=False)
+        started = time.monotonic()
+        built = [build(folder) for folder in folders]
+        longest = (time.monotonic() - started) / 2
+        whole = [contents(run.published) for run in built]
+
+        def run_and_kill_many(warehouse: Path) -> None:
+            for n in range(KILLS):
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "dbt.cli.main", "build"],
+                    env=workbench.environment(folders[n % 2]),
+                    cwd=PROJECT,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+                time.sleep(moments.uniform(0.2, 1.1) * longest)
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                assert contents(warehouse / "usage.duckdb") in whole
+
+        last = build(folders[1], onto=built[0], prepare=run_and_kill_many)
+        assert last.exit_code == 0, last.output
+        assert contents(last.published) == whole[1]
+        left = sorted(path.name for path in last.warehouse.iterdir())
+        assert left == ["build", "parquet", "parquet_runs", "usage.duckdb"]
