@@ -58,6 +58,24 @@ of_all as (
 
 ),
 
+customers_and_before as (
+
+    select
+        *,
+        lag(customers) over (order by usage_month) as customers_before
+    from {{ ref('monthly_customers') }}
+
+),
+
+recipes_and_before as (
+
+    select
+        *,
+        lag(active_recipes) over (order by usage_month) as active_recipes_before
+    from {{ ref('monthly_active_recipes') }}
+
+),
+
 compared as (
 
     select
@@ -110,9 +128,9 @@ compared as (
         'customers are those before, the new and not the deleted' as claim,
         usage_month,
         customers as found,
-        lag(customers) over (order by usage_month) + new_customers - deleted_customers as expected
-    from {{ ref('monthly_customers') }}
-    qualify lag(customers) over (order by usage_month) is not null
+        customers_before + new_customers - deleted_customers as expected
+    from customers_and_before
+    where customers_before is not null
 
     union all
 
@@ -120,9 +138,9 @@ compared as (
         'active recipes are those before, the started and not the stopped' as claim,
         usage_month,
         active_recipes as found,
-        lag(active_recipes) over (order by usage_month) + recipes_started - recipes_stopped as expected
-    from {{ ref('monthly_active_recipes') }}
-    qualify lag(active_recipes) over (order by usage_month) is not null
+        active_recipes_before + recipes_started - recipes_stopped as expected
+    from recipes_and_before
+    where active_recipes_before is not null
 
     union all
 
