@@ -6,7 +6,7 @@ export DO_NOT_TRACK = 1
 # Tests and lint look at the sample, whatever the caller's environment names.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-.PHONY: build test prove test-duckdb-2 lint docs explain sample clean requirements
+.PHONY: build test prove test-duckdb-2 lint docs explain bench sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it.
@@ -57,6 +57,16 @@ explain: $(VENV)/run.stamp
 	@$(BIN)/python scripts/explain.py $(if $(JOB),--job '$(JOB)') $(if $(CUSTOMER),--customer '$(CUSTOMER)') \
 		$(if $(MONTH),--month '$(MONTH)')
 
+# Measures this project beside the shortest script, Polars and pandas; writes benchmarks/RESULTS.md. Takes a while.
+BENCH ?= --steps 1000000 10000000 --runs 3
+bench: .venv-bench/bench.stamp
+	.venv-bench/bin/python benchmarks/run.py $(BENCH)
+
+.venv-bench/bench.stamp: requirements-bench.txt
+	$(MAKE) .venv-bench/run.stamp VENV=.venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-bench.txt
+	touch $@
+
 # Writes the sample extracts anew from the script that tells their story.
 sample: $(VENV)/run.stamp
 	$(BIN)/python scripts/make_sample_extracts.py
@@ -66,6 +76,7 @@ COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index
 requirements: $(VENV)/dev.stamp
 	$(COMPILE) --output-file=requirements.txt pyproject.toml
 	$(COMPILE) --extra=dev --allow-unsafe --output-file=requirements-dev.txt pyproject.toml
+	$(COMPILE) --extra=bench --output-file=requirements-bench.txt pyproject.toml
 
 clean:
-	rm -rf .venv .venv-duckdb-2 target logs warehouse
+	rm -rf .venv .venv-bench .venv-duckdb-2 target logs warehouse
