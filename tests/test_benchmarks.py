@@ -41,7 +41,7 @@ class TestBenchmark:
         """Of the jobs of the first half month, all of whose nights have come: how many, late ones, repeated ones."""
         database = duckdb.connect()
         database.execute("set TimeZone = 'UTC'")
-        return database.sql(f"""
+        return database.execute(f"""
             select
                 count(*) filter (where nth = 1),
                 count(*) filter (where nth = 1 and extracted_at > completed_day + interval 27 hours),
@@ -62,7 +62,7 @@ class TestBenchmark:
 
     def test_about_as_many_steps_as_asked_for_ten_a_job(self, generated):
         steps, jobs = (
-            duckdb.sql(f"select count(*) from read_parquet('{generated}/{name}/*.parquet')").fetchone()[0]
+            duckdb.execute(f"select count(*) from read_parquet('{generated}/{name}/*.parquet')").fetchone()[0]
             for name in ("steps", "jobs")
         )
         assert steps == pytest.approx(20_000, rel=0.1)
