@@ -72,8 +72,8 @@
 {%- endmacro %}
 
 
-{#- The periods in which an entity was listed with the same attributes, one row each, from the relation
-    `listed` with one row per entity and listing. It holds from its first listing (valid_from) until, excluding, the first one that
+{#- The periods in which an entity was listed with the same attributes, one row each, from the relation `listed` with one
+    row per entity and listing. A period holds from its first listing (valid_from) until, excluding, the first one that
     says something else or nothing (valid_to, null while it holds); last_listed_at is the last that said it, so the change
     was made after it. However many listings repeat it, it is one row. Only entities that return to something they were
     before need their listings put in order. -#}

@@ -27,7 +27,7 @@
 {%- endmacro %}
 
 
-{#- Writes each mart as a Parquet file beside the build's database. -#}
+{#- Writes each mart, and the table of runs, as a Parquet file beside the build's database. -#}
 {% macro export_marts() -%}
     {%- set folder = target.path.rsplit('/', 1)[0] ~ '/parquet' -%}
     {%- do run_query("select empty_folder(" ~ literal(folder) ~ ")") -%}
@@ -72,8 +72,7 @@
 {#- Brings a schema that others keep in the published database into the build's own: the extracts of the var
     extracts_schema. Being copied with every build, it is still there after the published file was replaced. -#}
 {% macro bring_schema(schema) -%}
-    {%- set pattern = published_path() | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]') -%}
-    {%- if run_query("select count(*) from glob(" ~ literal(pattern) ~ ")").columns[0].values()[0] -%}
+    {%- if is_file(published_path()) -%}
         {%- do run_query("attach " ~ literal(published_path()) ~ " as published (read_only)") -%}
         {%- set tables = run_query("select table_name from duckdb_tables() where database_name = 'published' and schema_name = " ~ literal(schema)) -%}
         {%- if tables.rows -%}
@@ -89,11 +88,24 @@
 {%- endmacro %}
 
 
-{#- Runs that were never published did not happen, for whoever reads publication.runs. -#}
+{#- Run hook. A run that was killed or failed on its way out told of itself and was never published. What was, the
+    published Parquet files say: unlike the database, nobody can have them locked. -#}
 {% macro forget_unpublished_runs() -%}
-    {%- if execute and is_incremental() -%}
-    delete from {{ this }} where published_at is null
+    {%- if execute and run_query("select count(*) from duckdb_tables() where schema_name = 'publication' and table_name = 'runs'").columns[0].values()[0] -%}
+        {%- set told = env_var('WAREHOUSE_DIR', 'warehouse') ~ '/parquet/runs.parquet' -%}
+        {%- do run_query("delete from publication.runs" ~ (" where run_id not in (select run_id from read_parquet(" ~ literal(exact_pattern(told)) ~ "))" if is_file(told))) -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro is_file(path) -%}
+    {{ return(run_query("select count(*) from glob(" ~ literal(exact_pattern(path)) ~ ")").columns[0].values()[0] > 0) }}
+{%- endmacro %}
+
+
+{#- A path as a pattern that matches only itself. -#}
+{% macro exact_pattern(path) -%}
+    {{ return(path | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]')) }}
 {%- endmacro %}
 
 

@@ -43,7 +43,7 @@ def contents(published: Path) -> dict[str, list[tuple]]:
 
 
 class TestRuns:
-    """Two runs that succeeded; between them one that failed, and one of a part of the project."""
+    """Two runs that succeeded; between them one that failed, one of a part, and one that could not be published."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -53,7 +53,10 @@ class TestRuns:
         failed = build(AFTER, onto=first, vars={"task_terms": "T9"})
         part = build(AFTER, onto=failed, arguments=("--select", "+runs"))
         assert part.exit_code == 0, part.output
-        second = build(AFTER, onto=part)
+        in_the_way = "usage.duckdb.new"
+        unpublished = build(AFTER, onto=part, prepare=lambda warehouse: (warehouse / in_the_way).mkdir())
+        assert "Not published: copying" in unpublished.output
+        second = build(AFTER, onto=unpublished, prepare=lambda warehouse: (warehouse / in_the_way).rmdir())
         assert second.exit_code == 0, second.output
         return first, failed, part, second
 

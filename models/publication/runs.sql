@@ -1,8 +1,7 @@
 {{ config(
     materialized='incremental',
     full_refresh=false,
-    incremental_strategy='append',
-    pre_hook="{{ forget_unpublished_runs() }}"
+    incremental_strategy='append'
 ) }}
 
 with
@@ -36,7 +35,8 @@ totals as (
 
 ),
 
--- published_at is filled in when every node of the run has succeeded (macros/publish.sql).
+-- published_at is filled in when every node of the run has succeeded; a run that is not published all the same is taken
+-- out by the next one (macros/publish.sql).
 runs as (
 
     select

@@ -58,8 +58,7 @@ months as (
         last_date,
         {{ start_of_day_in_utc("cast(last_date + interval '1' day as date)") }} as ends_at,
         is_current_month,
-        usage_month > cast(as_of_month - interval '6' month as date) as is_in_last_6_months,
-        usage_month > cast(as_of_month - interval '12' month as date) as is_in_last_12_months
+        usage_month > cast(as_of_month - interval '6' month as date) as is_in_last_6_months
     from ended
 
 )

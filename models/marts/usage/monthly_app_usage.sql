@@ -22,13 +22,13 @@ used as (
 
     select
         customer_id,
-        usage_date,
         app,
-        sum(tasks) as tasks,
-        sum(quantity) filter (where metric = 'business_actions') as business_actions
+        cast(date_trunc('month', usage_date) as date) as usage_month,
+        cast(sum(tasks) as bigint) as tasks,
+        cast(coalesce(sum(quantity) filter (where metric = 'business_actions'), 0) as bigint) as business_actions
     from steps
     where not {{ is_admin_account('customer_id') }}
-    group by customer_id, usage_date, app
+    group by customer_id, app, usage_month
 
 ),
 
@@ -45,18 +45,17 @@ app_names as (
 monthly_app_usage as (
 
     select
-        cast(date_trunc('month', used.usage_date) as date) as usage_month,
+        used.usage_month,
         used.customer_id,
         used.app,
         app_names.app_name,
-        cast(sum(used.tasks) as bigint) as tasks,
-        cast(coalesce(sum(used.business_actions), 0) as bigint) as business_actions
+        used.tasks,
+        used.business_actions
 
     from used
-    inner join as_of on used.usage_date < cast(as_of.as_of_month + interval '1' month as date)
+    inner join as_of on used.usage_month <= as_of.as_of_month
     inner join app_names on used.app = app_names.app
-    group by usage_month, used.customer_id, used.app, app_names.app_name
-    having sum(used.tasks) > 0 or coalesce(sum(used.business_actions), 0) > 0
+    where used.tasks > 0 or used.business_actions > 0
 
 )
 

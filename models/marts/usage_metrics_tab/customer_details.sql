@@ -49,6 +49,12 @@ jobs as (
 
 ),
 
+as_of as (
+
+    select * from {{ ref('as_of') }}
+
+),
+
 months as (
 
     select * from {{ ref('months') }}
@@ -93,6 +99,7 @@ listed as (
 
 ),
 
+-- Usage may be older than the first creation, with which the model months begins.
 usage_of_12_months as (
 
     select
@@ -102,10 +109,8 @@ usage_of_12_months as (
         sum(customer_months.jobs_failed) as jobs_failed,
         sum(customer_months.jobs_succeeded + customer_months.jobs_failed) as jobs_run
     from customer_months
-    inner join months
-        on
-            customer_months.usage_month = months.usage_month
-            and months.is_in_last_12_months
+    inner join as_of
+        on customer_months.usage_month > cast(as_of.as_of_month - interval '12' month as date)
     group by customer_months.customer_id
 
 ),
@@ -144,10 +149,8 @@ last_jobs as (
         jobs.customer_id,
         max(jobs.completed_at) as last_job_at
     from jobs
-    inner join months
-        on
-            months.is_current_month
-            and jobs.usage_date < cast(months.usage_month + interval '1' month as date)
+    inner join as_of
+        on jobs.usage_date < cast(as_of.as_of_month + interval '1' month as date)
     where jobs.is_finished and not jobs.is_excluded
     group by jobs.customer_id
 
