@@ -6,7 +6,7 @@ export DO_NOT_TRACK = 1
 # Tests and lint look at the sample, whatever the caller's environment names.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-.PHONY: build test prove test-duckdb-2 lint docs explain bench sample clean requirements
+.PHONY: build test prove test-duckdb-2 lint docs explain verify bench sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it.
@@ -56,6 +56,10 @@ docs: build
 explain: $(VENV)/run.stamp
 	@$(BIN)/python scripts/explain.py $(if $(JOB),--job '$(JOB)') $(if $(CUSTOMER),--customer '$(CUSTOMER)') \
 		$(if $(MONTH),--month '$(MONTH)')
+
+# Does recomputing the stored deliveries give the published rows? Of WAREHOUSE_DIR; VARS as the nightly run is given them.
+verify: $(VENV)/run.stamp
+	@$(BIN)/python scripts/verify.py $(if $(VARS),--vars '$(VARS)')
 
 # Measures this project beside the shortest script, Polars and pandas; writes benchmarks/RESULTS.md. Takes a while.
 BENCH ?= --steps 1000000 10000000 --runs 3

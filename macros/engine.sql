@@ -90,13 +90,33 @@
 {%- endmacro %}
 
 
-{% macro distinct_small_numbers(column) -%}
-    {{ return(adapter.dispatch('distinct_small_numbers')(column)) }}
+{% macro bits_of_small_numbers(column) -%}
+    {{ return(adapter.dispatch('bits_of_small_numbers')(column)) }}
 {%- endmacro %}
 
-{#- How many different values from 0 to 63 a group holds: a bit for each, much cheaper than count(distinct). -#}
-{% macro duckdb__distinct_small_numbers(column) -%}
-    bit_count(bit_or(cast(1 as ubigint) << cast({{ column }} as ubigint)))
+{#- A bit for each different value from 0 to 63 that a group holds: much cheaper than count(distinct). -#}
+{% macro duckdb__bits_of_small_numbers(column) -%}
+    bit_or(cast(1 as ubigint) << cast({{ column }} as ubigint))
+{%- endmacro %}
+
+
+{% macro number_of_bits(bits) -%}
+    {{ return(adapter.dispatch('number_of_bits')(bits)) }}
+{%- endmacro %}
+
+{#- How many different values the bits of bits_of_small_numbers() stand for. -#}
+{% macro duckdb__number_of_bits(bits) -%}
+    bit_count({{ bits }})
+{%- endmacro %}
+
+
+{% macro all_bits(bits) -%}
+    {{ return(adapter.dispatch('all_bits')(bits)) }}
+{%- endmacro %}
+
+{#- The bits that any row of a group has. -#}
+{% macro duckdb__all_bits(bits) -%}
+    bit_or({{ bits }})
 {%- endmacro %}
 
 

@@ -2,11 +2,11 @@
     models/staging/_extracts.yml: its columns, their types, and which of them must be there. -#}
 
 {#- The relation that holds an extract's rows as they were delivered: the sample seed, or the view that
-    prepare_extracts() laid over files or tables. Beside the contract's columns it has file_name. -#}
+    prepare_extracts() laid over files or tables. Beside the contract's columns it has load_id and file_name. -#}
 {% macro extract(name) -%}
     {%- if is_sample() -%}
-    {#- the seed's rows, with the same file_name column as the views over files -#}
-    (select *, 'raw_{{ name }}.csv' as file_name from {{ ref('raw_' ~ name) }}) as raw_{{ name }}
+    {#- the seed's rows, with the columns of the views over files -#}
+    (select *, 1 as load_id, 'raw_{{ name }}.csv' as file_name from {{ ref('raw_' ~ name) }}) as raw_{{ name }}
     {%- else -%}
     {{ source('extracts', name) }}
     {%- endif -%}
@@ -14,7 +14,7 @@
 
 
 {% macro is_sample() -%}
-    {{ return(env_var('EXTRACTS_DIR', '') == '' and var('extracts_schema', none) is none) }}
+    {{ return(env_var('EXTRACTS_DIR', '') == '' and var('extracts_schema', none) is none and not var('only_stored_deliveries')) }}
 {%- endmacro %}
 
 
@@ -76,21 +76,23 @@
         {%- do run_query("drop schema if exists sample cascade") -%}
         {%- do run_query("drop schema if exists extracts cascade") -%}
         {%- do run_query("create schema extracts") -%}
-        {%- if env_var('EXTRACTS_DIR', '') -%}
-            {%- do view_files(env_var('EXTRACTS_DIR'), contracts) -%}
-        {%- else -%}
+        {%- if var('extracts_schema', none) is not none -%}
             {%- do view_tables(var('extracts_schema'), contracts) -%}
+        {%- else -%}
+            {%- do view_deliveries(contracts) -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
 
-{% macro view_files(folder, contracts) -%}
+{#- Stores what is new under EXTRACTS_DIR, and lays the views over stored files. -#}
+{% macro view_deliveries(contracts) -%}
     {%- set terms = {} -%}
     {%- for name, contract in contracts.items() -%}
-        {%- do terms.update({name: {'required': contract.meta.required or false, 'columns': required_columns(contract)}}) -%}
+        {%- do terms.update({name: {'required': contract.meta.required or false, 'columns': required_columns(contract), 'all_columns': contract.columns.keys() | list}}) -%}
     {%- endfor -%}
-    {%- set answer = run_query("select list_extracts(" ~ literal(folder) ~ ", " ~ literal(tojson(terms)) ~ ")") -%}
+    {%- set folder = env_var('EXTRACTS_DIR') if flags.WHICH in ['build', 'run'] and not var('only_stored_deliveries') else '' -%}
+    {%- set answer = run_query("select take_in_deliveries(" ~ literal(folder) ~ ", " ~ literal(deliveries_path()) ~ ", " ~ literal(tojson(terms)) ~ ")") -%}
     {%- set found = fromjson(answer.columns[0].values()[0]) -%}
     {%- if found.problem -%}
         {{ exceptions.raise_compiler_error(found.problem) }}
@@ -98,58 +100,72 @@
     {%- for path in found.ignored -%}
         {%- do log("Ignored, neither an extract's folder nor a file of a known format: " ~ path, info=True) -%}
     {%- endfor -%}
-    {%- for name, contract in contracts.items() -%}
-        {%- if name in found.extracts -%}
-            {%- do create_extract_view(contract, read_files(contract, found.extracts[name].format, found.extracts[name].reads), 'substr(filename, ' ~ (found.root | length + 2) ~ ')') -%}
-        {%- else -%}
-            {%- do create_extract_view(contract, none, none) -%}
-        {%- endif -%}
-    {%- endfor -%}
-{%- endmacro %}
-
-
-{#- The reading of an extract's files as an SQL table expression. Text formats are read as text: what a value means,
-    and whether it can be read at all, is decided once, by the contract. -#}
-{% macro read_files(contract, format, reads) -%}
-    {%- if format == 'csv' -%}
-        {%- set selects = [] -%}
-        {%- for read in reads -%}
-            {%- do selects.append("select * from " ~ read_csv_files(read)) -%}
+    {%- do run_query("create or replace table run_state.stored_files (extract_name varchar, load_id bigint, path varchar, file_name varchar, file_hash ubigint)") -%}
+    {%- for name, files in found.files.items() -%}
+        {%- set rows = [] -%}
+        {%- for file in files -%}
+            {%- do rows.append("(" ~ file[0] ~ ", " ~ literal(file[1]) ~ ")") -%}
         {%- endfor -%}
-        {{ return("(" ~ selects | join(" union all by name ") ~ ")") }}
-    {%- endif -%}
-    {%- set patterns = literals(reads[0].patterns) -%}
-    {%- if format == 'parquet' -%}
-        {{ return("read_parquet(" ~ patterns ~ ", union_by_name = true, filename = true, hive_partitioning = false)") }}
-    {%- elif contract.name == 'job_history' -%}
-        {{ return("(select cast(json as varchar) as record, filename from read_json_objects(" ~ patterns ~ ", format = 'auto', filename = true, hive_partitioning = false, maximum_object_size = 67108864))") }}
+        {%- do run_query(
+            "insert into run_state.stored_files select " ~ literal(name) ~ ", load_id, path, file_name, " ~ row_hash(['load_id', 'file_name'])
+            ~ " from (select cast(load_id as bigint) as load_id, path, " ~ delivered_name('path') ~ " as file_name from (values " ~ rows | join(', ') ~ ") as files (load_id, path)) as named"
+        ) -%}
+    {%- endfor -%}
+    {%- for contract in contracts.values() -%}
+        {%- do view_stored_files(contract, is_new() if contract.meta.is_read_by_load else 'true') -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{% macro deliveries_path() -%}
+    {{ return(env_var('WAREHOUSE_DIR', 'warehouse') ~ '/deliveries') }}
+{%- endmacro %}
+
+
+{#- A delivered file's path below EXTRACTS_DIR, from the one below the deliveries: without the load before it and the
+    .parquet behind it. -#}
+{% macro delivered_name(path) -%}
+    {{ return("substr(" ~ path ~ ", instr(" ~ path ~ ", '/') + 1, length(" ~ path ~ ") - instr(" ~ path ~ ", '/') - 8)") }}
+{%- endmacro %}
+
+
+{#- The view over those stored files of an extract for which the condition holds. -#}
+{% macro view_stored_files(contract, condition) -%}
+    {%- set paths = run_query("select path from run_state.stored_files where extract_name = " ~ literal(contract.name) ~ " and " ~ condition ~ " order by path").columns[0].values() -%}
+    {%- set patterns = [] -%}
+    {%- for path in paths -%}
+        {%- do patterns.append(literal(exact_pattern(deliveries_path() ~ '/' ~ path))) -%}
+    {%- endfor -%}
+    {%- if patterns -%}
+        {%- set path = 'substr(filename, ' ~ (deliveries_path() | length + 2) ~ ')' -%}
+        {%- do create_extract_view(
+            contract,
+            "read_parquet([" ~ patterns | join(', ') ~ "], union_by_name = true, filename = true, hive_partitioning = false)",
+            delivered_name(path),
+            "cast(split_part(" ~ path ~ ", '/', 1) as bigint)"
+        ) -%}
     {%- else -%}
-        {{ return("read_json(" ~ patterns ~ ", format = 'newline_delimited', columns = " ~ text_columns(contract.columns) ~ ", filename = true, hive_partitioning = false, maximum_object_size = 67108864)") }}
+        {%- do create_extract_view(contract, none, none, none) -%}
     {%- endif -%}
 {%- endmacro %}
 
 
-{#- CSV files that share a header. Nothing is sniffed: a broken row must be an error, never a guess at the header. -#}
-{% macro read_csv_files(read) -%}
-    {{ return("read_csv(" ~ literals(read.patterns) ~ ", auto_detect = false, header = true, columns = " ~ text_columns(read.columns) ~ ", delim = ',', quote = '\"', escape = '\"', comment = '', strict_mode = true, max_line_size = 67108864, filename = true, hive_partitioning = false)") }}
-{%- endmacro %}
-
-
-{% macro literals(values) -%}
-    {%- set quoted = [] -%}
-    {%- for value in values -%}
-        {%- do quoted.append(literal(value)) -%}
-    {%- endfor -%}
-    {{ return("[" ~ quoted | join(", ") ~ "]") }}
-{%- endmacro %}
-
-
-{% macro text_columns(names) -%}
-    {%- set columns = [] -%}
-    {%- for name in names -%}
-        {%- do columns.append(literal(name) ~ ": 'varchar'") -%}
-    {%- endfor -%}
-    {{ return("{" ~ columns | join(", ") ~ "}") }}
+{#- Post-hook of changed_requests, the last of what says where this run looks again: the views over jobs, steps and
+    requests come to hold the older files with deliveries of those, too. -#}
+{% macro view_changed_deliveries() -%}
+    {%- if execute and not is_whole_run() -%}
+        {%- set holds_changed -%}
+            (
+                {{ is_new() }}
+                or file_hash in (select file_hash from staging.delivered_jobs where {{ is_changed_job('job_hash', 'staging.changed_jobs') }})
+                or file_hash in (select file_hash from staging.delivered_steps where {{ is_changed_job('job_hash', 'staging.changed_jobs') }})
+                or file_hash in (select file_hash from staging.delivered_requests where {{ is_changed_request('request_hash', 'staging.changed_requests') }})
+            )
+        {%- endset -%}
+        {%- for node in graph.sources.values() if node.source_name == 'extracts' and node.meta.is_read_by_load -%}
+            {%- do view_stored_files(node, holds_changed) -%}
+        {%- endfor -%}
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -170,13 +186,13 @@
             {%- for column in required_columns(contract) if column not in tables[table] -%}
                 {{ exceptions.raise_compiler_error("The table " ~ schema ~ "." ~ table ~ " lacks the required column " ~ column ~ ".") }}
             {%- endfor -%}
-            {%- do create_extract_view(contract, adapter.quote(schema) ~ "." ~ adapter.quote(table), literal(schema ~ '.' ~ table)) -%}
+            {%- do create_extract_view(contract, adapter.quote(schema) ~ "." ~ adapter.quote(table), literal(schema ~ '.' ~ table), '1') -%}
         {%- else -%}
             {%- set streamed = name in ('jobs', 'steps') and ('job_history' in tables or 'raw_job_history' in tables) -%}
             {%- if contract.meta.required and not streamed -%}
                 {{ exceptions.raise_compiler_error("The schema " ~ schema ~ " lacks the required table " ~ name ~ " (or raw_" ~ name ~ ").") }}
             {%- endif -%}
-            {%- do create_extract_view(contract, none, none) -%}
+            {%- do create_extract_view(contract, none, none, none) -%}
         {%- endif -%}
     {%- endfor -%}
 {%- endmacro %}
@@ -194,11 +210,12 @@
 {#- The view extracts.<name>: the contract's columns, null where the input lacks an optional one. A typed column
     stays as it is where its type can be cast to the contract's; everything else becomes text, and an empty text
     null, so that every format reads alike. Without an input the view has no rows: no such usage. -#}
-{% macro create_extract_view(contract, input, file_name) -%}
+{% macro create_extract_view(contract, input, file_name, load_id) -%}
     {%- set castable = {
         'timestamp': ['TIMESTAMP', 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMP_NS', 'TIMESTAMP_MS', 'TIMESTAMP_S', 'DATE'],
         'bigint': ['BIGINT', 'INTEGER', 'SMALLINT', 'TINYINT', 'UBIGINT', 'UINTEGER', 'DOUBLE', 'FLOAT'],
         'boolean': ['BOOLEAN'],
+        'decimal(18, 6)': ['DOUBLE', 'FLOAT', 'DECIMAL(18,6)'],
     } -%}
     {%- set types = {} -%}
     {%- if input -%}
@@ -223,6 +240,6 @@
     {%- endfor -%}
     {%- do run_query(
         "create or replace view extracts." ~ contract.name ~ " as select " ~ select | join(', ') ~ ", "
-        ~ ((file_name ~ " as file_name from " ~ input) if input else "cast(null as varchar) as file_name where false")
+        ~ ((load_id ~ " as load_id, " ~ file_name ~ " as file_name from " ~ input) if input else "cast(null as bigint) as load_id, cast(null as varchar) as file_name where false")
     ) -%}
 {%- endmacro %}

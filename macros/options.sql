@@ -19,6 +19,9 @@
                 {{ exceptions.raise_compiler_error(name ~ " is '" ~ value ~ "': it must be a date, YYYY-MM-DD.") }}
             {%- endif -%}
         {%- endfor -%}
+        {%- if var('recompute_month') and not modules.re.fullmatch('[0-9]{4}-(0[1-9]|1[0-2])', var('recompute_month') | string) -%}
+            {{ exceptions.raise_compiler_error("The var recompute_month is '" ~ var('recompute_month') ~ "': it must be a month, YYYY-MM.") }}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 

@@ -13,8 +13,9 @@
             {%- do log("Not published: " ~ (failed | length ~ " nodes failed or were skipped" if failed else "only a part of the project was built") ~ ". " ~ published_path() ~ " is as it was.", info=True) -%}
         {%- else -%}
             {#- views over files of this machine mean nothing to readers -#}
-            {%- do run_query("drop schema if exists extracts cascade") -%}
+            {%- do drop_views_over_files() -%}
             {%- do run_query("update publication.runs set published_at = " ~ utc_now() ~ " where run_id = " ~ literal(invocation_id)) -%}
+            {%- do settle_run() -%}
             {%- do export_marts() -%}
             {%- do run_query("checkpoint") -%}
             {%- set problem = run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", " ~ literal(invocation_id) ~ ")").columns[0].values()[0] -%}
@@ -24,6 +25,17 @@
             {%- do summarize() -%}
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- The views over files of this machine, and those that read them: the next run makes them anew. -#}
+{% macro drop_views_over_files() -%}
+    {%- if not is_sample() -%}
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema == 'staging' and node.config.materialized == 'view' -%}
+            {%- do run_query("drop view if exists staging." ~ node.name) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- do run_query("drop schema if exists extracts cascade") -%}
 {%- endmacro %}
 
 

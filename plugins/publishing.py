@@ -8,6 +8,7 @@ or an empty text.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -127,3 +128,12 @@ def revision_of(project: str) -> str:
     except OSError:
         return ""
     return described.stdout.strip() if described.returncode == 0 else ""
+
+
+def code_digest(project: str) -> str:
+    """A digest of the code that decides on figures: models, macros and the rule book."""
+    digest = hashlib.sha256()
+    for folder, pattern in (("models", "*.sql"), ("macros", "*.sql"), ("seeds/rules", "*.csv")):
+        for path in sorted((Path(project) / folder).rglob(pattern)):
+            digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -63,8 +63,9 @@ class Build:
 class Workbench:
     """Runs builds one after the other, always in the same place, so that dbt need not parse the project each time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: Path = PROJECT) -> None:
         self.folder = folder
+        self.project = project
         self.finished = 0
 
     @property
@@ -113,7 +114,7 @@ class Workbench:
         options = ["--vars", json.dumps(vars)] if vars else []
         finished = subprocess.run(
             [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build", *options, *arguments],
-            cwd=PROJECT,
+            cwd=self.project,
             env=self.environment(source, with_tests) | (env or {}),
             capture_output=True,
             text=True,

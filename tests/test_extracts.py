@@ -238,7 +238,9 @@ class TestStreamedJobs:
             ("text", "api_calls", 1),
         ]
         assert built.column("select count(*) from audit.findings where finding = 'job without steps'") == [4]
-        assert built.column("select distinct extracted_at::varchar from staging.stg_jobs") == ["2026-03-10 12:00:00"]
+        assert built.column("select distinct extracted_at::varchar from staging.delivered_jobs") == [
+            "2026-03-10 12:00:00"
+        ]
 
     def test_where_three_facts_stand_can_be_said_by_vars(self, flat, build, extracts):
         (job_row, steps), *_ = jobs_with_steps(world(job("j", TRIGGER, PAGES, BATCH_PUBLISH, CALL)))
@@ -254,9 +256,9 @@ class TestStreamedJobs:
             "job_history_called_recipe_path": "input.called.recipe",
         }
         built = build(extracts, vars=paths)
-        assert built.rows(
-            "select line_index, page_count, message_count, called_recipe_id from staging.stg_steps order by all"
-        ) == [(line, 6, 3, "elsewhere") for line in range(4)]
+        counted = built.rows("select metric, quantity from metering.metered_steps where quantity > 1 order by all")
+        assert counted == [("events_processed", 3), ("pages_processed", 6)]
+        assert built.column("select called_recipe_id from metering.function_calls") == ["elsewhere"]
 
 
 def test_the_scheduled_run_proves_itself_over_extracts_of_ones_own(build):

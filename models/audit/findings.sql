@@ -1,23 +1,5 @@
 with
 
-jobs as (
-
-    select * from {{ ref('metered_jobs') }}
-
-),
-
-contexts as (
-
-    select * from {{ ref('job_billing_contexts') }}
-
-),
-
-steps as (
-
-    select * from {{ ref('metered_steps') }}
-
-),
-
 requests as (
 
     select * from {{ ref('metered_requests') }}
@@ -32,56 +14,10 @@ default_applied as (
         customer_id,
         adapter_name as subject,
         case when metric is null then 'not counted' else 'counted' end || ' by default' as detail,
-        cast(count(*) as bigint) as occurrences
-    from steps
+        cast(sum(steps) as bigint) as occurrences
+    from {{ ref('monthly_rule_usage') }}
     where is_default_applied
     group by customer_id, adapter_name, metric, rule_id
-
-),
-
-count_missing as (
-
-    select
-        'count missing' as finding,
-        rule_id,
-        customer_id,
-        job_id as subject,
-        'line ' || cast(line_index as string) || ' says no ' || metric as detail,
-        cast(1 as bigint) as occurrences
-    from steps
-    where is_count_missing
-
-),
-
-contradictory_delivery as (
-
-    select
-        'contradictory delivery' as finding,
-        'G9' as rule_id,
-        customer_id,
-        job_id as subject,
-        'deliveries with the same extracted_at differ' as detail,
-        cast(1 as bigint) as occurrences
-    from {{ ref('stg_jobs') }}
-    where is_contradictory
-
-),
-
-unsure_call as (
-
-    select
-        case
-            when is_in_cycle then 'call cycle'
-            when is_orphan then 'function without caller'
-            else 'mixed calls'
-        end as finding,
-        context_rule_id as rule_id,
-        customer_id,
-        job_id as subject,
-        'read as ' || billing_context as detail,
-        cast(1 as bigint) as occurrences
-    from contexts
-    where is_in_cycle or is_orphan or is_mixed_call
 
 ),
 
@@ -110,38 +46,6 @@ request_without_its_job as (
         cast(1 as bigint) as occurrences
     from requests
     where rule_id = 'R-JOB' and not is_job_known
-
-),
-
-jobs_with_steps as (
-
-    select distinct
-        customer_id,
-        job_id
-    from steps
-
-),
-
--- Its usage is unknown: the platform leaves out the lines of a job whose file would grow too large.
-job_without_steps as (
-
-    select
-        'job without steps' as finding,
-        cast(null as string) as rule_id,
-        jobs.customer_id,
-        jobs.job_id as subject,
-        jobs.status
-        || coalesce(', the platform says ' || cast(jobs.action_count as string) || ' actions', '') as detail,
-        cast(1 as bigint) as occurrences
-    from jobs
-    left join jobs_with_steps
-        on
-            jobs.customer_id = jobs_with_steps.customer_id
-            and jobs.job_id = jobs_with_steps.job_id
-    where
-        jobs.is_finished
-        and not jobs.is_poll_error
-        and jobs_with_steps.job_id is null
 
 ),
 
@@ -252,17 +156,18 @@ findings as (
     union all
     select * from default_applied
     union all
-    select * from count_missing
-    union all
-    select * from contradictory_delivery
-    union all
-    select * from unsure_call
+    select
+        finding,
+        rule_id,
+        customer_id,
+        subject,
+        detail,
+        occurrences
+    from {{ ref('job_findings') }}
     union all
     select * from unknown_recipe_type
     union all
     select * from request_without_its_job
-    union all
-    select * from job_without_steps
     union all
     select * from unpriced_metric
     union all

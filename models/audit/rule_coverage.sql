@@ -10,40 +10,40 @@ decisions as (
 
     select
         rule_id,
-        metric,
-        quantity
-    from {{ ref('metered_steps') }}
+        quantity,
+        steps as decisions
+    from {{ ref('monthly_rule_usage') }}
 
     union all
 
     select
         task_rule_id as rule_id,
-        'tasks' as metric,
-        tasks as quantity
-    from {{ ref('metered_steps') }}
+        tasks as quantity,
+        steps as decisions
+    from {{ ref('monthly_rule_usage') }}
 
     union all
 
     select
         rule_id,
-        metric,
-        quantity
+        quantity,
+        1 as decisions
     from {{ ref('metered_jobs') }}
 
     union all
 
     select
         rule_id,
-        metric,
-        quantity
+        quantity,
+        1 as decisions
     from {{ ref('metered_requests') }}
 
     union all
 
     select
         task_rule_id as rule_id,
-        'tasks' as metric,
-        tasks as quantity
+        tasks as quantity,
+        1 as decisions
     from {{ ref('metered_requests') }}
     where task_rule_id is not null
 
@@ -51,8 +51,8 @@ decisions as (
 
     select
         rule_id,
-        metric,
-        quantity
+        quantity,
+        1 as decisions
     from {{ ref('metered_seats') }}
 
 ),
@@ -65,7 +65,7 @@ rule_coverage as (
         rules.source,
         rules.rule,
         cast(coalesce(sum(decisions.quantity), 0) as bigint) as quantity,
-        count(decisions.rule_id) as decisions
+        cast(coalesce(sum(decisions.decisions), 0) as bigint) as decisions
 
     from rules
     left join decisions on rules.rule_id = decisions.rule_id

@@ -1,8 +1,8 @@
 with
 
-steps as (
+operations as (
 
-    select * from {{ ref('stg_steps') }}
+    select * from {{ ref('delivered_operations') }}
 
 ),
 
@@ -20,7 +20,7 @@ app_eligibility as (
 
 seen as (
 
-    select adapter_name from steps
+    select adapter_name from operations
     where adapter_name is not null
     union
     select adapter_name from connections

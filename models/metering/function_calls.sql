@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+
 with
 
 steps as (
@@ -13,6 +15,7 @@ jobs as (
         job_id,
         rule_date
     from {{ ref('job_recipe_types') }}
+    where {{ is_changed_job() }}
 
 ),
 
@@ -32,6 +35,7 @@ control_keywords as (
 calls as (
 
     select
+        steps.job_hash,
         steps.customer_id,
         steps.job_id,
         steps.called_recipe_id,
@@ -62,13 +66,14 @@ calls as (
 function_calls as (
 
     select
+        job_hash,
         customer_id,
         job_id as calling_job_id,
         called_recipe_id,
         case when bool_or(call_mode = 'sync') then 'sync' else 'async' end as call_mode,
         count(distinct call_mode) > 1 as is_mixed
     from calls
-    group by customer_id, job_id, called_recipe_id
+    group by job_hash, customer_id, job_id, called_recipe_id
 
 )
 

@@ -1,8 +1,11 @@
+{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+
 with recursive
 
 jobs as (
 
     select
+        typed_jobs.job_hash,
         typed_jobs.customer_id,
         typed_jobs.job_id,
         typed_jobs.recipe_id,
@@ -15,6 +18,7 @@ jobs as (
         on
             typed_jobs.customer_id = jobs.customer_id
             and typed_jobs.job_id = jobs.job_id
+    where {{ is_changed_job('typed_jobs.job_hash') }}
 
 ),
 
@@ -34,6 +38,7 @@ collections as (
 function_calls as (
 
     select * from {{ ref('function_calls') }}
+    where {{ is_changed_job() }}
 
 ),
 
@@ -276,6 +281,7 @@ resolved as (
 job_billing_contexts as (
 
     select
+        typed.job_hash,
         typed.customer_id,
         typed.job_id,
         typed.recipe_type,

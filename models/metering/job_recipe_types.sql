@@ -1,9 +1,12 @@
+{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+
 -- stg_steps is read twice, by name: DuckDB would write out a CTE that is read more than once.
 with
 
 jobs as (
 
     select
+        job_hash,
         customer_id,
         job_id,
         recipe_id,
@@ -97,6 +100,7 @@ job_triggers as (
 read as (
 
     select
+        listed_jobs.job_hash,
         listed_jobs.customer_id,
         listed_jobs.job_id,
         listed_jobs.recipe_id,
@@ -151,6 +155,7 @@ transformed as (
 job_recipe_types as (
 
     select
+        read.job_hash,
         read.customer_id,
         read.job_id,
         read.recipe_id,

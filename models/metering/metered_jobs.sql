@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='by_changed_job', meta={'dates_usage': true}) }}
+
 with
 
 jobs as (
@@ -9,6 +11,7 @@ jobs as (
 contexts as (
 
     select * from {{ ref('job_billing_contexts') }}
+    where {{ is_changed_job() }}
 
 ),
 
@@ -66,6 +69,7 @@ metered_jobs as (
 
     select
         -- ids
+        job_hash,
         customer_id,
         job_id,
         recipe_id,

@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='by_changed_request', meta={'dates_usage': true}) }}
+
 with
 
 api_requests as (
@@ -48,6 +50,7 @@ task_rules as (
 requests as (
 
     select
+        api_requests.request_hash,
         'api_requests' as extract_name,
         api_requests.customer_id,
         api_requests.request_id,
@@ -69,6 +72,7 @@ requests as (
     union all
 
     select
+        request_hash,
         'event_stream_requests' as extract_name,
         customer_id,
         request_id,
@@ -85,6 +89,7 @@ requests as (
     union all
 
     select
+        request_hash,
         'genie_prompts' as extract_name,
         customer_id,
         prompt_id as request_id,
@@ -164,6 +169,7 @@ metered_requests as (
 
     select
         -- ids
+        request_hash,
         extract_name,
         customer_id,
         request_id,

@@ -1,24 +1,9 @@
-{% set extracts = [
-    'customers', 'recipes', 'connections', 'jobs', 'steps', 'job_history', 'api_requests', 'api_collections',
-    'event_stream_requests', 'genie_prompts', 'vendor_usage',
-] %}
-
 with
-
-newest_by_extract as (
-    {% for extract in extracts %}
-        select max(extracted_at) as extracted_at
-        from {{ ref('base_' ~ extract) }}
-        where quarantine_reason is null
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-
-),
 
 newest_of_all as (
 
-    select max(extracted_at) as extracted_at
-    from newest_by_extract
+    select max(newest_extracted_at) as extracted_at
+    from {{ ref('delivery_totals') }}
 
 ),
 

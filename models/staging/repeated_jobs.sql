@@ -1,66 +1,13 @@
+{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+
+-- readable_jobs is read twice, by name: DuckDB would write out a CTE that is read more than once.
 with
-
-readable_jobs as (
-
-    select
-        job_id,
-        customer_id,
-        recipe_id,
-        master_job_id,
-        calling_job_id,
-        calling_recipe_id,
-        root_job_id,
-        root_recipe_id,
-        environment_type,
-        status,
-        is_repeat,
-        repeat_count,
-        is_test,
-        is_poll_error,
-        action_count,
-        error_type,
-        error,
-        started_at,
-        completed_at,
-        extracted_at,
-        'jobs' as extract_name
-    from {{ ref('base_jobs') }}
-    where quarantine_reason is null
-
-    union all
-
-    select
-        job_id,
-        customer_id,
-        recipe_id,
-        master_job_id,
-        calling_job_id,
-        calling_recipe_id,
-        root_job_id,
-        root_recipe_id,
-        environment_type,
-        status,
-        is_repeat,
-        repeat_count,
-        is_test,
-        is_poll_error,
-        action_count,
-        error_type,
-        error,
-        started_at,
-        completed_at,
-        extracted_at,
-        'job_history' as extract_name
-    from {{ ref('base_job_history') }}
-    where quarantine_reason is null
-
-),
 
 repeated_keys as (
 
-    select {{ row_hash(['customer_id', 'job_id']) }} as job_hash
-    from readable_jobs
-    group by job_hash
+    select {{ row_hash(['customer_id', 'job_id']) }} as key_hash
+    from {{ ref('readable_jobs') }}
+    group by key_hash
     having count(*) > 1
 
 ),
@@ -76,8 +23,8 @@ candidates as (
             'is_poll_error', 'started_at', 'completed_at', 'action_count', 'error_type', 'error',
         ]) }} as job_text
 
-    from readable_jobs
-    where {{ row_hash(['customer_id', 'job_id']) }} in (select repeated_keys.job_hash from repeated_keys)
+    from {{ ref('readable_jobs') }} as readable_jobs
+    where {{ row_hash(['customer_id', 'job_id']) }} in (select repeated_keys.key_hash from repeated_keys)
 
 ),
 
@@ -102,6 +49,7 @@ ranked as (
 repeated_jobs as (
 
     select
+        job_hash,
         job_id,
         customer_id,
         recipe_id,

@@ -1,69 +1,6 @@
+{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+
 with
-
-readable_steps as (
-
-    select
-        customer_id,
-        job_id,
-        called_recipe_id,
-        line_index,
-        recipe_line_number,
-        adapter_name,
-        adapter_operation,
-        keyword,
-        status,
-        error,
-        page_count,
-        message_count,
-        duration_seconds,
-        extracted_at,
-        'steps' as extract_name
-    from {{ ref('base_steps') }}
-    where quarantine_reason is null
-
-    union all
-
-    select
-        customer_id,
-        job_id,
-        called_recipe_id,
-        line_index,
-        recipe_line_number,
-        adapter_name,
-        adapter_operation,
-        keyword,
-        status,
-        error,
-        page_count,
-        message_count,
-        duration_seconds,
-        extracted_at,
-        'job_history_lines' as extract_name
-    from {{ ref('base_job_history_lines') }}
-    where quarantine_reason is null
-
-),
-
--- Apart from the rows: DuckDB would write out a CTE that is read more than once.
-positions as (
-
-    select
-        customer_id,
-        job_id,
-        line_index
-    from {{ ref('base_steps') }}
-    where quarantine_reason is null
-
-    union all
-
-    select
-        customer_id,
-        job_id,
-        line_index
-    from {{ ref('base_job_history_lines') }}
-    where quarantine_reason is null
-
-),
 
 stg_jobs as (
 
@@ -74,25 +11,34 @@ stg_jobs as (
 repeated_jobs as (
 
     select * from {{ ref('repeated_jobs') }}
+    where {{ is_changed_job() }}
 
 ),
 
--- A bit for each position of a job, 64 positions a group: a group with more rows than bits holds a position twice.
--- This is the one look at all steps; only the jobs that it finds, and those delivered repeatedly, are put in order.
-colliding_groups as (
+-- A row of positions with more steps than bits holds a position twice. Only the jobs that have one, and those delivered
+-- repeatedly, are put in order.
+colliding_jobs as (
 
-    select {{ row_hash(['customer_id', 'job_id']) }} as job_hash
-    from positions
-    group by job_hash, floor(line_index / 64)
-    having count(*) > {{ distinct_small_numbers('line_index % 64') }}
+    select job_hash
+    from {{ ref('delivered_steps') }}
+    where {{ is_changed_job() }}
+    group by job_hash, position_block
+    having sum(steps) > {{ number_of_bits(all_bits('positions')) }}
 
 ),
 
 affected_hashes as (
 
-    select job_hash from colliding_groups
+    select job_hash from colliding_jobs
     union
     select {{ row_hash(['customer_id', 'job_id']) }} as job_hash from repeated_jobs
+
+),
+
+affected_steps as (
+
+    select * from {{ ref('readable_steps') }}
+    where {{ row_hash(['customer_id', 'job_id']) }} in (select affected_hashes.job_hash from affected_hashes)
 
 ),
 
@@ -110,23 +56,20 @@ deliveries as (
 placed as (
 
     select
-        readable_steps.*,
-        readable_steps.extracted_at = stg_jobs.extracted_at as is_of_latest,
-        deliveries.job_id is not null and readable_steps.extracted_at <> stg_jobs.extracted_at as is_superseded
+        affected_steps.*,
+        affected_steps.extracted_at = stg_jobs.extracted_at as is_of_latest,
+        deliveries.job_id is not null and affected_steps.extracted_at <> stg_jobs.extracted_at as is_superseded
 
-    from readable_steps
+    from affected_steps
     inner join stg_jobs
         on
-            readable_steps.customer_id = stg_jobs.customer_id
-            and readable_steps.job_id = stg_jobs.job_id
+            affected_steps.customer_id = stg_jobs.customer_id
+            and affected_steps.job_id = stg_jobs.job_id
     left join deliveries
         on
-            readable_steps.customer_id = deliveries.customer_id
-            and readable_steps.job_id = deliveries.job_id
-            and readable_steps.extracted_at = deliveries.extracted_at
-    where
-        {{ row_hash(['readable_steps.customer_id', 'readable_steps.job_id']) }}
-        in (select affected_hashes.job_hash from affected_hashes)
+            affected_steps.customer_id = deliveries.customer_id
+            and affected_steps.job_id = deliveries.job_id
+            and affected_steps.extracted_at = deliveries.extracted_at
 
 ),
 
@@ -155,6 +98,7 @@ ranked as (
 repeated_steps as (
 
     select
+        job_hash,
         customer_id,
         job_id,
         called_recipe_id,

@@ -22,13 +22,16 @@ ranked as (
         ) as delivery_rank
 
     from base_api_requests
-    where quarantine_reason is null
+    where
+        quarantine_reason is null
+        and {{ is_changed_request() }}
 
 ),
 
 stg_api_requests as (
 
     select
+        request_hash,
         request_id,
         customer_id,
         api_collection_id,

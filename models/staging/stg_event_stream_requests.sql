@@ -19,13 +19,16 @@ ranked as (
         ) as delivery_rank
 
     from base_event_stream_requests
-    where quarantine_reason is null
+    where
+        quarantine_reason is null
+        and {{ is_changed_request() }}
 
 ),
 
 stg_event_stream_requests as (
 
     select
+        request_hash,
         request_id,
         customer_id,
         endpoint,

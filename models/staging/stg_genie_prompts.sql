@@ -19,13 +19,16 @@ ranked as (
         ) as delivery_rank
 
     from base_genie_prompts
-    where quarantine_reason is null
+    where
+        quarantine_reason is null
+        and {{ is_changed_request() }}
 
 ),
 
 stg_genie_prompts as (
 
     select
+        request_hash,
         prompt_id,
         customer_id,
         genie_id,

@@ -2,61 +2,16 @@ with
 
 readable_jobs as (
 
-    select
-        job_id,
-        customer_id,
-        recipe_id,
-        master_job_id,
-        calling_job_id,
-        calling_recipe_id,
-        root_job_id,
-        root_recipe_id,
-        environment_type,
-        status,
-        is_repeat,
-        repeat_count,
-        is_test,
-        is_poll_error,
-        action_count,
-        error_type,
-        error,
-        started_at,
-        completed_at,
-        extracted_at
-    from {{ ref('base_jobs') }}
-    where quarantine_reason is null
-
-    union all
-
-    select
-        job_id,
-        customer_id,
-        recipe_id,
-        master_job_id,
-        calling_job_id,
-        calling_recipe_id,
-        root_job_id,
-        root_recipe_id,
-        environment_type,
-        status,
-        is_repeat,
-        repeat_count,
-        is_test,
-        is_poll_error,
-        action_count,
-        error_type,
-        error,
-        started_at,
-        completed_at,
-        extracted_at
-    from {{ ref('base_job_history') }}
-    where quarantine_reason is null
+    select * from {{ ref('readable_jobs') }}
 
 ),
 
 repeated_jobs as (
 
     select * from {{ ref('repeated_jobs') }}
+    where
+        is_latest
+        and {{ is_changed_job() }}
 
 ),
 
@@ -68,7 +23,6 @@ delivered_once as (
         on
             readable_jobs.customer_id = repeated_jobs.customer_id
             and readable_jobs.job_id = repeated_jobs.job_id
-            and repeated_jobs.is_latest
     where repeated_jobs.job_id is null
 
 ),
@@ -76,6 +30,7 @@ delivered_once as (
 stg_jobs as (
 
     select
+        job_hash,
         job_id,
         customer_id,
         recipe_id,
@@ -102,6 +57,7 @@ stg_jobs as (
     union all
 
     select
+        job_hash,
         job_id,
         customer_id,
         recipe_id,
@@ -124,7 +80,6 @@ stg_jobs as (
         extracted_at,
         is_contradictory
     from repeated_jobs
-    where is_latest
 
 )
 

@@ -1,61 +1,15 @@
-{{ config(materialized='view') }}
-
 with
 
 readable_steps as (
 
-    select
-        customer_id,
-        job_id,
-        called_recipe_id,
-        line_index,
-        recipe_line_number,
-        adapter_name,
-        adapter_operation,
-        keyword,
-        status,
-        error,
-        page_count,
-        message_count,
-        duration_seconds,
-        extracted_at
-    from {{ ref('base_steps') }}
-    where quarantine_reason is null
-
-    union all
-
-    select
-        customer_id,
-        job_id,
-        called_recipe_id,
-        line_index,
-        recipe_line_number,
-        adapter_name,
-        adapter_operation,
-        keyword,
-        status,
-        error,
-        page_count,
-        message_count,
-        duration_seconds,
-        extracted_at
-    from {{ ref('base_job_history_lines') }}
-    where quarantine_reason is null
+    select * from {{ ref('readable_steps') }}
 
 ),
 
 repeated_steps as (
 
     select * from {{ ref('repeated_steps') }}
-
-),
-
-stg_jobs as (
-
-    select
-        customer_id,
-        job_id
-    from {{ ref('stg_jobs') }}
+    where {{ is_changed_job() }}
 
 ),
 
@@ -68,6 +22,7 @@ settled_jobs as (
 
 ),
 
+-- A step without its job is here, too: it finds none, and waits in the quarantine for a job that arrives later.
 used_as_they_are as (
 
     select readable_steps.*
@@ -80,21 +35,10 @@ used_as_they_are as (
 
 ),
 
--- A step without its job is no usage yet: it waits in the quarantine for a job that arrives later.
-with_their_job as (
-
-    select used_as_they_are.*
-    from used_as_they_are
-    inner join stg_jobs
-        on
-            used_as_they_are.customer_id = stg_jobs.customer_id
-            and used_as_they_are.job_id = stg_jobs.job_id
-
-),
-
 stg_steps as (
 
     select
+        job_hash,
         customer_id,
         job_id,
         called_recipe_id,
@@ -109,11 +53,12 @@ stg_steps as (
         message_count,
         duration_seconds,
         extracted_at
-    from with_their_job
+    from used_as_they_are
 
     union all
 
     select
+        job_hash,
         customer_id,
         job_id,
         called_recipe_id,

@@ -178,6 +178,38 @@ compared as (
         cast({{ ratio('0', '0') }} as string) as found,
         cast(null as string) as expected
 
+    union all
+
+    select
+        'bits_of_small_numbers has a bit for each number, once' as claim,
+        (
+            select cast({{ number_of_bits(bits_of_small_numbers('small_number')) }} as string)
+            from (
+                select 0 as small_number
+                union all
+                select 63 as small_number
+                union all
+                select 63 as small_number
+            ) as three
+        ) as found,
+        '2' as expected
+
+    union all
+
+    select
+        'all_bits joins them' as claim,
+        (
+            select cast({{ number_of_bits(all_bits('bits')) }} as string)
+            from (
+                select {{ bits_of_small_numbers('0') }} as bits
+                union all
+                select {{ bits_of_small_numbers('5') }} as bits
+                union all
+                select {{ bits_of_small_numbers('5') }} as bits
+            ) as three
+        ) as found,
+        '2' as expected
+
 )
 
 select *

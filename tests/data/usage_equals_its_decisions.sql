@@ -1,23 +1,24 @@
--- A month's usage is the sum of its decisions, for every customer and metric that adds up, admin workspaces left out.
+-- A month's usage is the sum of its decisions, for every customer and metric that adds up, admin workspaces left
+-- out. Those on steps are summed by monthly_rule_usage, another way than the usage of a day.
 with
 
 decisions as (
 
     select
         customer_id,
-        usage_date,
+        usage_month as usage_date,
         metric,
         quantity
-    from {{ ref('metered_steps') }}
+    from {{ ref('monthly_rule_usage') }}
 
     union all
 
     select
         customer_id,
-        usage_date,
+        usage_month as usage_date,
         'tasks' as metric,
         tasks as quantity
-    from {{ ref('metered_steps') }}
+    from {{ ref('monthly_rule_usage') }}
 
     union all
 

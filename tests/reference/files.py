@@ -121,12 +121,13 @@ def write_parquet(path, rows, types):
 # --------------------------------------------------------------------------------------------------------- whole worlds
 
 
-def write_world(world, folder, fmt="csv", split=3, seed=0, ragged=True, overlap=0.05, typed=True):
+def write_world(world, folder, fmt="csv", split=3, seed=0, ragged=True, overlap=0.05, typed=True, name="part"):
     """Write <folder>/<extract>/** and return the world as delivered.
 
     Rows are shuffled over ``split`` files in sub-folders, ``overlap`` is the share of rows that the next file repeats.
     ``ragged``: columns come in another order in each file, and optional ones without a value are absent. ``typed``:
-    Parquet columns carry the contract's type where every value is readable; otherwise all are text.
+    Parquet columns carry the contract's type where every value is readable; otherwise all are text. ``name``: what the
+    files are called, before their number.
     """
     rng = random.Random(f"write-{seed}")
     delivered = {}
@@ -148,7 +149,7 @@ def write_world(world, folder, fmt="csv", split=3, seed=0, ragged=True, overlap=
             if ragged:
                 columns = [c for c in columns if c in required or any(r.get(c) not in (None, "") for r in part)]
                 rng.shuffle(columns)
-            path = Path(folder, extract, SUB_FOLDERS[number % len(SUB_FOLDERS)], f"part-{number}.{fmt}")
+            path = Path(folder, extract, SUB_FOLDERS[number % len(SUB_FOLDERS)], f"{name}-{number}.{fmt}")
             if fmt.startswith("csv"):
                 write_text(path, as_csv(part, columns))
             elif fmt.startswith("json"):

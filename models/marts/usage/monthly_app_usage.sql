@@ -1,8 +1,8 @@
 with
 
-steps as (
+decisions as (
 
-    select * from {{ ref('metered_steps') }}
+    select * from {{ ref('monthly_rule_usage') }}
 
 ),
 
@@ -22,11 +22,11 @@ used as (
 
     select
         customer_id,
+        usage_month,
         app,
-        cast(date_trunc('month', usage_date) as date) as usage_month,
         cast(sum(tasks) as bigint) as tasks,
         cast(coalesce(sum(quantity) filter (where metric = 'business_actions'), 0) as bigint) as business_actions
-    from steps
+    from decisions
     where not {{ is_admin_account('customer_id') }}
     group by customer_id, app, usage_month
 

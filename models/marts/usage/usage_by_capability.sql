@@ -1,20 +1,29 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='by_touched_date',
+    meta={'replaces_too': "metric in (select distinct levels.metric from rules.metrics as levels where levels.month_figure = 'peak')"}
+) }}
+
 with
 
 steps as (
 
     select * from {{ ref('metered_steps') }}
+    where {{ is_touched_date() }}
 
 ),
 
 jobs as (
 
     select * from {{ ref('metered_jobs') }}
+    where {{ is_touched_date() }}
 
 ),
 
 requests as (
 
     select * from {{ ref('metered_requests') }}
+    where {{ is_touched_date() }}
 
 ),
 

@@ -43,6 +43,7 @@ base_api_collections as (
         read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('api_collections') }} end as row_content

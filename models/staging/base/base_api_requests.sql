@@ -34,6 +34,7 @@ base_api_requests as (
 
     select
         -- ids
+        {{ row_hash(["'api_requests'", 'account_id', 'id']) }} as request_hash,
         id as request_id,
         account_id as customer_id,
         api_collection_id,
@@ -51,6 +52,7 @@ base_api_requests as (
         read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('api_requests') }} end as row_content

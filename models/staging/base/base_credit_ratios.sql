@@ -44,6 +44,7 @@ base_credit_ratios as (
         read_effective_to as effective_to,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('credit_ratios') }} end as row_content

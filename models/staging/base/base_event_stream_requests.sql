@@ -45,6 +45,7 @@ base_event_stream_requests as (
 
     select
         -- ids
+        {{ row_hash(["'event_stream_requests'", 'account_id', 'id']) }} as request_hash,
         id as request_id,
         account_id as customer_id,
 
@@ -58,6 +59,7 @@ base_event_stream_requests as (
         read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('event_stream_requests') }} end as row_content

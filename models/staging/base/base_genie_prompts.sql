@@ -43,6 +43,7 @@ base_genie_prompts as (
 
     select
         -- ids
+        {{ row_hash(["'genie_prompts'", 'account_id', 'id']) }} as request_hash,
         id as prompt_id,
         account_id as customer_id,
         genie_id,
@@ -57,6 +58,7 @@ base_genie_prompts as (
         read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('genie_prompts') }} end as row_content

@@ -19,6 +19,7 @@ status_words as (
 unwrapped as (
 
     select
+        load_id,
         file_name,
         record,
         case when {{ is_json('record') }} then coalesce({{ json_text('record', 'logEntries') }}, record) end as payload
@@ -29,13 +30,14 @@ unwrapped as (
 
 listed as (
 
-    {{ json_elements('unwrapped', 'payload', ['file_name']) }}
+    {{ json_elements('unwrapped', 'payload', ['load_id', 'file_name']) }}
 
 ),
 
 entries as (
 
     select
+        load_id,
         file_name,
         element as entry
     from listed
@@ -43,6 +45,7 @@ entries as (
     union all
 
     select
+        load_id,
         file_name,
         coalesce(payload, record) as entry
     from unwrapped
@@ -93,6 +96,7 @@ extracted as (
         {{ json_text('readable_entry', 'lines') }} as lines,
         readable_entry,
         entry,
+        load_id,
         file_name
 
     from readable
@@ -136,6 +140,7 @@ base_job_history as (
 
     select
         -- ids
+        {{ row_hash(['account_id', 'id']) }} as job_hash,
         id as job_id,
         account_id as customer_id,
         recipe_id,
@@ -165,6 +170,7 @@ base_job_history as (
         case when {{ is_json_array('lines') }} then lines end as lines,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then entry end as row_content

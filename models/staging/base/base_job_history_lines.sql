@@ -18,7 +18,7 @@ status_words as (
 
 listed as (
 
-    {{ json_elements('base_job_history', 'lines', ['customer_id', 'job_id', 'extracted_at', 'file_name']) }}
+    {{ json_elements('base_job_history', 'lines', ['customer_id', 'job_id', 'extracted_at', 'load_id', 'file_name']) }}
 
 ),
 
@@ -41,6 +41,7 @@ extracted as (
         nullif({{ json_text('element', 'line_stat.total') }}, '') as duration_seconds,
         extracted_at,
         element,
+        load_id,
         file_name
 
     from listed
@@ -79,6 +80,7 @@ base_job_history_lines as (
 
     select
         -- ids
+        {{ row_hash(['account_id', 'job_id']) }} as job_hash,
         account_id as customer_id,
         job_id,
         called_recipe_id,
@@ -99,6 +101,7 @@ base_job_history_lines as (
         read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then element end as row_content

@@ -49,6 +49,7 @@ base_jobs as (
 
     select
         -- ids
+        {{ row_hash(['account_id', 'id']) }} as job_hash,
         id as job_id,
         account_id as customer_id,
         recipe_id,
@@ -75,6 +76,7 @@ base_jobs as (
         read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('jobs') }} end as row_content

@@ -40,6 +40,7 @@ base_recommended_recipes as (
         read_recommended_from as recommended_from,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('recommended_recipes') }} end as row_content

@@ -47,6 +47,7 @@ base_seats as (
         read_effective_to as effective_to,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('seats') }} end as row_content

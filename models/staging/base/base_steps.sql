@@ -47,6 +47,7 @@ base_steps as (
 
     select
         -- ids
+        {{ row_hash(['account_id', 'job_id']) }} as job_hash,
         account_id as customer_id,
         job_id,
         called_recipe_id,
@@ -67,6 +68,7 @@ base_steps as (
         read_extracted_at as extracted_at,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('steps') }} end as row_content

@@ -49,6 +49,7 @@ base_subscriptions as (
         read_effective_to as effective_to,
 
         -- where it comes from, and whether it can be used
+        load_id,
         file_name,
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('subscriptions') }} end as row_content

@@ -1,0 +1,203 @@
+{#- Bringing the warehouse up to date: a run looks again at what arrived since the last run that succeeded whole, and at
+    what that touches; everything else stays as it was computed. A run is *whole* where it must compute everything: over
+    the sample or tables of a schema, with --full-refresh, after a change of the rules, the counting options, the
+    project's code or the engine, and where no run has succeeded yet.
+
+    What a run knows of the ones before stands in the schema run_state:
+    progress           one row: what the figures depend on (fingerprint), and the newest load that a run which succeeded
+                       whole has seen (settled_load)
+    stored_files       one row per stored delivered file
+    touched_dates      dates of usage that changed since that run
+    recipe_types, mcp_collections    what that run read from the newest listings -#}
+
+{% macro begin_run() -%}
+    {%- if execute -%}
+        {%- do run_query("create schema if not exists run_state") -%}
+        {%- do run_query("create table if not exists run_state.progress as select cast(null as varchar) as fingerprint, cast(0 as bigint) as settled_load") -%}
+        {%- do run_query("create table if not exists run_state.stored_files (extract_name varchar, load_id bigint, path varchar, file_name varchar, file_hash ubigint)") -%}
+        {%- do run_query("create table if not exists run_state.touched_dates (usage_date date)") -%}
+        {%- do run_query("create table if not exists run_state.recipe_types (customer_id varchar, recipe_id varchar, recipe_type varchar, read_from varchar)") -%}
+        {%- do run_query("create table if not exists run_state.mcp_collections (customer_id varchar, api_collection_id varchar)") -%}
+        {%- if flags.WHICH in ['build', 'run'] -%}
+            {%- set progress = run_query("select fingerprint, settled_load from run_state.progress").rows[0] -%}
+            {%- set reads_files = env_var('EXTRACTS_DIR', '') != '' or var('only_stored_deliveries') -%}
+            {%- set reason -%}
+                {%- if not reads_files or progress[1] == 0 -%}
+                {%- elif flags.FULL_REFRESH -%}
+                    --full-refresh
+                {%- elif progress[0] != fingerprint() -%}
+                    the rules, the counting options, the project's code or the engine changed
+                {%- endif -%}
+            {%- endset -%}
+            {%- if reason | trim -%}
+                {%- do log("Everything is recomputed from the stored deliveries: " ~ reason ~ ".", info=True) -%}
+            {%- endif -%}
+            {#- settled_load stays 0 until a whole run has succeeded: one that breaks off is followed by another whole one -#}
+            {%- set is_whole = reason | trim != '' or not reads_files or progress[1] == 0 -%}
+            {%- if is_whole -%}
+                {%- do run_query("update run_state.progress set settled_load = 0, fingerprint = " ~ literal(fingerprint())) -%}
+                {%- do run_query("delete from run_state.touched_dates") -%}
+                {%- do run_query("delete from run_state.stored_files") -%}
+            {%- endif -%}
+            {%- do note_run(is_whole) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- What the figures depend on beside the deliveries, as one text. -#}
+{% macro fingerprint() -%}
+    {%- set options = {} -%}
+    {%- for name in [
+        'reporting_timezone', 'count_test_jobs', 'admin_account_ids', 'unruled_app_is_eligible', 'unknown_app_is_eligible',
+        'task_terms', 'rules_as_of', 'job_history_page_count_path', 'job_history_messages_path',
+        'job_history_called_recipe_path',
+    ] -%}
+        {%- do options.update({name: var(name)}) -%}
+    {%- endfor -%}
+    {%- set engine = run_query("select version()").columns[0].values()[0] -%}
+    {%- set code = run_query("select code_digest(" ~ literal(flags.PROJECT_DIR) ~ ")").columns[0].values()[0] -%}
+    {{ return(local_md5(tojson(options, sort_keys=true) ~ engine ~ code)) }}
+{%- endmacro %}
+
+
+{#- Run hook, within publishing: what this run has seen is settled. -#}
+{% macro settle_run() -%}
+    {%- do run_query("update run_state.progress set settled_load = (select coalesce(max(load_id), 0) from run_state.stored_files)") -%}
+    {%- do run_query("delete from run_state.touched_dates") -%}
+    {%- do run_query("create or replace table run_state.recipe_types as select customer_id, recipe_id, recipe_type, read_from from metering.recipe_types_listed") -%}
+    {%- do run_query("create or replace table run_state.mcp_collections as select customer_id, api_collection_id from staging.stg_api_collections where is_latest and is_mcp_server") -%}
+{%- endmacro %}
+
+
+{#- What this run is, asked for hundreds of times: noted once, where dbt keeps its graph of the project. -#}
+{% macro note_run(is_whole) -%}
+    {%- set settled_load = run_query("select settled_load from run_state.progress").columns[0].values()[0] -%}
+    {%- do graph.update({'present_run': {'is_whole': is_whole, 'settled_load': settled_load}}) -%}
+{%- endmacro %}
+
+
+{#- Whether this run computes everything; so too where nothing is run, as when a model is only compiled. -#}
+{% macro is_whole_run() -%}
+    {{ return(not execute or graph.get('present_run', {}).get('is_whole', true)) }}
+{%- endmacro %}
+
+
+{#- dbt asks this before it adds to a table: in a whole run no table is added to, whatever the command line says. -#}
+{% macro should_full_refresh() -%}
+    {%- set configured = config.get('full_refresh') -%}
+    {%- if configured is not none -%}
+        {{ return(configured) }}
+    {%- endif -%}
+    {{ return(flags.FULL_REFRESH or is_whole_run()) }}
+{%- endmacro %}
+
+
+{#- Whether a row came after the last run that succeeded whole; every row did in a whole run. -#}
+{% macro is_new(column='load_id') -%}
+    {%- if is_whole_run() -%}
+    true
+    {%- else -%}
+    {{ column }} > {{ graph['present_run']['settled_load'] }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Whether this run looks at a job: all in a whole run, else those of changed_jobs. -#}
+{% macro is_changed_job(column='job_hash', changed_jobs=none) -%}
+    {%- if not execute -%}
+        {%- do ref('changed_jobs') -%}
+    {%- endif -%}
+    {%- if is_whole_run() -%}
+    true
+    {%- else -%}
+    {{ column }} in (select changed_jobs.job_hash from {{ changed_jobs or ref('changed_jobs') }} as changed_jobs)
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Whether this run looks at a request: all in a whole run, else those of changed_requests. -#}
+{% macro is_changed_request(column='request_hash', changed_requests=none) -%}
+    {%- if not execute -%}
+        {%- do ref('changed_requests') -%}
+    {%- endif -%}
+    {%- if is_whole_run() -%}
+    true
+    {%- else -%}
+    {{ column }} in (select changed_requests.request_hash from {{ changed_requests or ref('changed_requests') }} as changed_requests)
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Whether usage of this date may have changed; what has no date yet always may. -#}
+{% macro is_touched_date(column='usage_date') -%}
+    {%- if is_whole_run() -%}
+    true
+    {%- else -%}
+    ({{ column }} is null or {{ column }} in (select touched_dates.usage_date from run_state.touched_dates as touched_dates))
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The same by month, of a column that holds the first day of one, or any date where `of_date`. -#}
+{% macro is_touched_month(column='usage_month') -%}
+    {%- if is_whole_run() -%}
+    true
+    {%- else -%}
+    (
+        {{ column }} is null
+        or cast(date_trunc('month', {{ column }}) as date) in (
+            select cast(date_trunc('month', touched_dates.usage_date) as date)
+            from run_state.touched_dates as touched_dates
+        )
+    )
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The month that the var recompute_month asks for, as its first day; null where none is asked for. -#}
+{% macro recompute_month() -%}
+    cast({{ literal(var('recompute_month') ~ '-01') if var('recompute_month') else 'null' }} as date)
+{%- endmacro %}
+
+
+{#- Incremental strategies: the rows that a run computes take the place of those that stood for the same, in one
+    transaction. -#}
+{% macro replace_rows(arguments, is_replaced) -%}
+    {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
+    delete from {{ arguments['target_relation'] }} where {{ is_replaced }};
+    insert into {{ arguments['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arguments['temp_relation'] }};
+{%- endmacro %}
+
+{% macro get_incremental_by_load_sql(arguments) -%}
+    {{ return(replace_rows(arguments, is_new())) }}
+{%- endmacro %}
+
+{% macro get_incremental_by_changed_job_sql(arguments) -%}
+    {{ return(touch_dates(arguments, is_changed_job('job_hash', 'staging.changed_jobs')) ~ replace_rows(arguments, is_changed_job('job_hash', 'staging.changed_jobs'))) }}
+{%- endmacro %}
+
+{% macro get_incremental_by_changed_request_sql(arguments) -%}
+    {{ return(touch_dates(arguments, is_changed_request('request_hash', 'staging.changed_requests')) ~ replace_rows(arguments, is_changed_request('request_hash', 'staging.changed_requests'))) }}
+{%- endmacro %}
+
+{% macro get_incremental_by_touched_date_sql(arguments) -%}
+    {%- set too = config.get('meta', {}).get('replaces_too') -%}
+    {{ return(replace_rows(arguments, is_touched_date() ~ (' or ' ~ too if too else ''))) }}
+{%- endmacro %}
+
+{% macro get_incremental_by_touched_month_sql(arguments) -%}
+    {{ return(replace_rows(arguments, is_touched_month())) }}
+{%- endmacro %}
+
+
+{#- Notes the dates on which rows stood and will stand, where the rows are units of usage. -#}
+{% macro touch_dates(arguments, is_replaced) -%}
+    {%- if config.get('meta', {}).get('dates_usage') %}
+    insert into run_state.touched_dates
+    select usage_date from {{ arguments['target_relation'] }} where usage_date is not null and {{ is_replaced }}
+    union
+    select usage_date from {{ arguments['temp_relation'] }} where usage_date is not null;
+    {%- endif %}
+{%- endmacro %}

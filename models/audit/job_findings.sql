@@ -1,0 +1,121 @@
+{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+
+with
+
+jobs as (
+
+    select * from {{ ref('metered_jobs') }}
+    where {{ is_changed_job() }}
+
+),
+
+contexts as (
+
+    select * from {{ ref('job_billing_contexts') }}
+    where {{ is_changed_job() }}
+
+),
+
+steps as (
+
+    select * from {{ ref('metered_step_keys') }}
+    where {{ is_changed_job() }}
+
+),
+
+count_missing as (
+
+    select
+        steps.job_hash,
+        'count missing' as finding,
+        rulings.rule_id,
+        jobs.customer_id,
+        jobs.job_id as subject,
+        'line ' || cast(steps.line_index as string) || ' says no ' || rulings.metric as detail,
+        cast(1 as bigint) as occurrences
+    from steps
+    inner join {{ ref('step_rulings') }} as rulings
+        on
+            steps.ruling_hash = rulings.ruling_hash
+            and rulings.is_count_missing
+    inner join jobs on steps.job_hash = jobs.job_hash
+
+),
+
+contradictory_delivery as (
+
+    select
+        job_hash,
+        'contradictory delivery' as finding,
+        'G9' as rule_id,
+        customer_id,
+        job_id as subject,
+        'deliveries with the same extracted_at differ' as detail,
+        cast(1 as bigint) as occurrences
+    from {{ ref('repeated_jobs') }}
+    where
+        is_latest
+        and is_contradictory
+        and {{ is_changed_job() }}
+
+),
+
+unsure_call as (
+
+    select
+        job_hash,
+        case
+            when is_in_cycle then 'call cycle'
+            when is_orphan then 'function without caller'
+            else 'mixed calls'
+        end as finding,
+        context_rule_id as rule_id,
+        customer_id,
+        job_id as subject,
+        'read as ' || billing_context as detail,
+        cast(1 as bigint) as occurrences
+    from contexts
+    where is_in_cycle or is_orphan or is_mixed_call
+
+),
+
+jobs_with_steps as (
+
+    select distinct job_hash from steps
+
+),
+
+-- Its usage is unknown: the platform leaves out the lines of a job whose file would grow too large.
+job_without_steps as (
+
+    select
+        jobs.job_hash,
+        'job without steps' as finding,
+        cast(null as string) as rule_id,
+        jobs.customer_id,
+        jobs.job_id as subject,
+        jobs.status
+        || coalesce(', the platform says ' || cast(jobs.action_count as string) || ' actions', '') as detail,
+        cast(1 as bigint) as occurrences
+    from jobs
+    left join jobs_with_steps on jobs.job_hash = jobs_with_steps.job_hash
+    where
+        jobs.is_finished
+        and not jobs.is_poll_error
+        and jobs_with_steps.job_hash is null
+
+),
+
+job_findings as (
+
+    select * from count_missing
+    union all
+    select * from contradictory_delivery
+    union all
+    select * from unsure_call
+    union all
+    select * from job_without_steps
+
+)
+
+select * from job_findings

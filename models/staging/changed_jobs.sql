@@ -1,0 +1,118 @@
+with recursive
+
+deliveries as (
+
+    select * from {{ ref('delivered_jobs') }}
+
+),
+
+requests as (
+
+    select * from {{ ref('delivered_requests') }}
+
+),
+
+-- Recipes of which the newest listing says another type than the one that the last run read.
+changed_recipes as (
+
+    select {{ row_hash(['customer_id', 'recipe_id']) }} as recipe_hash
+    from (
+        select
+            customer_id,
+            recipe_id,
+            recipe_type,
+            read_from
+        from {{ ref('recipe_types_listed') }}
+        except
+        select * from run_state.recipe_types
+    ) as listed_now
+
+    union
+
+    select {{ row_hash(['customer_id', 'recipe_id']) }} as recipe_hash
+    from (
+        select * from run_state.recipe_types
+        except
+        select
+            customer_id,
+            recipe_id,
+            recipe_type,
+            read_from
+        from {{ ref('recipe_types_listed') }}
+    ) as listed_before
+
+),
+
+changed_collections as (
+
+    select * from {{ ref('changed_collections') }}
+
+),
+
+-- What arrived, and whatever is read in another light because of a listing.
+touched as (
+
+    select job_hash from deliveries
+    where
+        {{ is_new() }}
+        or recipe_hash in (select changed_recipes.recipe_hash from changed_recipes)
+        or root_recipe_hash in (select changed_recipes.recipe_hash from changed_recipes)
+        or usage_month = {{ recompute_month() }}
+
+    union
+
+    select job_hash from {{ ref('delivered_steps') }}
+    where {{ is_new() }}
+
+    union
+
+    select job_hash from requests
+    where
+        job_hash is not null
+        and (
+            {{ is_new() }}
+            or collection_hash in (select changed_collections.collection_hash from changed_collections)
+        )
+
+),
+
+calls as (
+
+    select distinct
+        job_hash,
+        calling_job_hash
+    from deliveries
+    where calling_job_hash is not null
+
+),
+
+-- Functions are billed by their callers, all the way up and down: whole families are looked at again.
+called as (
+
+    select job_hash from touched
+
+    union
+
+    select calls.job_hash
+    from called
+    inner join calls on called.job_hash = calls.calling_job_hash
+
+),
+
+changed_jobs as (
+
+    select job_hash from called
+
+    union
+
+    select calls.calling_job_hash as job_hash
+    from changed_jobs
+    inner join calls on changed_jobs.job_hash = calls.job_hash
+
+)
+
+select * from changed_jobs
+{%- if is_whole_run() %}
+    -- a whole run looks at every job, without asking which
+    where false
+{%- endif %}

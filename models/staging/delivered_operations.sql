@@ -1,0 +1,30 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
+
+with
+
+delivered as (
+    {% for base in ['base_steps', 'base_job_history_lines'] %}
+        select distinct
+            adapter_name,
+            adapter_operation
+        from {{ ref(base) }}
+        where {{ is_new() }}
+        {% if not loop.last %}union{% endif %}
+    {% endfor %}
+
+),
+
+delivered_operations as (
+
+    select
+        {{ row_hash(['adapter_name', 'adapter_operation']) }} as operation_hash,
+        adapter_name,
+        adapter_operation
+    from delivered
+
+)
+
+select * from delivered_operations
+{% if is_incremental() -%}
+    where operation_hash not in (select known.operation_hash from {{ this }} as known)
+{%- endif %}

@@ -1,0 +1,12 @@
+{#- No job holds a position twice: a bit for each of 64 positions, much cheaper than counting rows of each. -#}
+{% test unique_positions(model) %}
+
+select
+    job_hash,
+    floor(line_index / 64) as first_position
+from {{ model }}
+where {{ is_changed_job() }}
+group by job_hash, first_position
+having count(*) > {{ number_of_bits(bits_of_small_numbers('line_index % 64')) }}
+
+{% endtest %}

@@ -1,0 +1,376 @@
+"""Spreads random worlds over nightly deliveries, in every order that real ones come in.
+
+``nightly_deliveries(plan)`` says what arrives in which night. ``Source`` keeps a folder of extracts through the nights:
+files are added, replaced under their name, removed, and come back; it knows all that it ever held. What happens to a
+world depends on its own number and on the plan, not on the worlds beside it: a plan can be cut down to fewer worlds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from . import reference
+from .files import FORMATS, is_readable, nest, write_nested_jobs, write_world
+from .worlds import END, LISTINGS, merge_worlds, random_world
+
+REQUIRED = ("customers", "recipes", "connections", "jobs", "steps")
+ORDERS = (
+    "scattered",  # every row for itself
+    "whole deliveries",  # a delivery of a job with its steps
+    "by time",  # as extracted
+    "callers last",  # each caller a night after what it called
+    "callers first",
+    "jobs last",  # after their steps and requests
+    "jobs first",
+    "listings last",  # and nothing else with them
+    "one night",
+)
+LATE = 0.08  # share of rows that come in any night, whatever the order
+
+# What a newer row of the same thing may say instead.
+CHANGES = {
+    "customers": {"name": ["Newly named", None], "in_trial": [True, False], "subscription_expired": [True, False]},
+    "recipes": {
+        "recipe_type": ["workflow", "api_recipe", "api_proxy", "recipe_function", "skill", "knowledge_base", None],
+        "trigger_application": ["salesforce", "workato_api_platform", "workato_recipe_function", "workato_genie"],
+        "running": [True, False],
+        "project_name": ["Newly named", None],
+    },
+    "connections": {"authorization_status": ["success", "failed", None], "provider": ["slack", "jira"]},
+    "jobs": {
+        "status": ["succeeded", "failed", "canceled", "pending"],
+        "environment_type": ["dev", "prod", None],
+        "calling_job_id": ["j-1", "j-2", "j-missing", None],
+        "is_test": [True, False],
+        "recipe_id": ["c1-r0", "c1-r4", "c2-r9"],
+    },
+    "steps": {"adapter_name": ["logger", "slack"], "adapter_operation": ["create_object"], "page_count": [4, None]},
+    "api_requests": {
+        "job_id": ["j-1", "j-3", "j-missing", None],
+        "request_type": ["managed", "proxy"],
+        "gateway_code": ["429", None],
+        "internal_error": [True, False],
+    },
+    "api_collections": {"is_mcp_server": [True, False]},
+    "event_stream_requests": {"status": ["succeeded", "failed", "pending"], "message_count": [0, 250]},
+    "genie_prompts": {"status": ["failed", "succeeded", None]},
+    "seats": {"seats": [0, 50], "effective_to": ["2024-05-25", None]},
+    "subscriptions": {"recipe_metric": ["business_actions", "tasks"]},
+    "recommended_recipes": {"name": ["Newly named", None]},
+    "vendor_usage": {"tasks": [1, 99]},
+}
+LISTED = ("customers", "recipes", "connections", "api_collections")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which worlds arrive, and how."""
+
+    worlds: int
+    nights: int
+    order: str = "scattered"  # one of ORDERS, or "mixed": each world has its own
+    repeated: int = 0  # percent of the rows that come again in a later night, as they were or newer
+    formats: str = "one"  # for all extracts; or "own": each has one; or "changing" from night to night
+    streamed: bool = False  # some nights bring jobs as streamed job files
+    replaced: bool = False  # some extracts come under the same file names each night
+    gone: str = "no"  # which files of earlier nights are gone when the next one comes: no, some, all
+    first_world: int = 0
+
+
+# ---------------------------------------------------------------------------------------------- what comes when
+
+
+def nightly_deliveries(plan):
+    """([{extract: rows} of each night], admin account ids)."""
+    nights = [{} for _ in range(plan.nights)]
+    for number in range(plan.first_world, plan.first_world + plan.worlds):
+        for night, rows in zip(nights, Spread(random_world(number), number, plan).nights, strict=True):
+            night[f"w{number}-"] = rows
+    merged, admins = zip(*(merge_worlds(night) for night in nights), strict=True)
+    for extract in REQUIRED:  # a first night without one of them is no first night
+        if extract not in merged[0]:
+            merged[0][extract] = [next(night[extract] for night in merged if night.get(extract)).pop()]
+    return list(merged), admins[0]
+
+
+def instant(row):
+    """The row's extracted_at, or None."""
+    try:
+        return reference.read_time(row.get("extracted_at"))
+    except reference.Unreadable:
+        return None
+
+
+class Spread:
+    """The nights of one world."""
+
+    def __init__(self, world, number, plan):
+        self.rng = random.Random(f"nights-{number}")
+        order = self.rng.choice(ORDERS)
+        self.order = order if plan.order == "mixed" else plan.order
+        self.last = plan.nights - 1
+        self.only = self.rng.randint(0, self.last)
+        self.night_of = {}  # of what comes together
+        self.callers = {(job["account_id"], job["id"]): job["calling_job_id"] for job in world["jobs"]}
+        times = sorted(time for rows in world.values() for row in rows if (time := instant(row)))
+        self.ends = [times[len(times) * night // plan.nights] for night in range(1, plan.nights)]
+        self.steps = defaultdict(list)
+        for step in world["steps"]:
+            self.steps[step["account_id"], step["job_id"]].append(step)
+
+        self.nights = [defaultdict(list) for _ in range(plan.nights)]
+        for extract, rows in world.items():
+            for row in rows:
+                night = self.place(extract, row)
+                self.nights[night][extract].append(row)
+                may_repeat = self.order != "listings last" or extract in LISTED
+                if may_repeat and self.rng.random() < plan.repeated / 100:
+                    self.repeat(extract, row, night)
+
+    def place(self, extract, row):
+        """The night in which the row comes."""
+        rng, last = self.rng, self.last
+        anywhere = rng.randint(0, last)
+        if self.order == "listings last":
+            return last if extract in LISTED else rng.randint(0, max(last - 1, 0))
+        if rng.random() < LATE:
+            return anywhere
+        is_of_job = extract in ("jobs", "steps")
+        match self.order:
+            case "whole deliveries" if is_of_job:
+                delivery = (row["account_id"], row["id" if extract == "jobs" else "job_id"], instant(row))
+                return self.night_of.setdefault(delivery, anywhere)
+            case "by time" if time := instant(row):
+                return sum(time >= end for end in self.ends)
+            case "callers last" if is_of_job:
+                return max(last - self.depth(extract, row), 0)
+            case "callers first" if is_of_job:
+                return min(self.depth(extract, row), last)
+            case "jobs last" if is_of_job or extract == "api_requests":
+                return last if extract == "jobs" else rng.randint(0, max(last - 1, 0))
+            case "jobs first" if is_of_job or extract == "api_requests":
+                return 0 if extract == "jobs" else rng.randint(min(1, last), last)
+            case "one night":
+                return self.only
+        return anywhere
+
+    def depth(self, extract, row):
+        """How many callers the job has above it, as far as it matters; cycles end somewhere."""
+        account, job, depth = row["account_id"], row["id" if extract == "jobs" else "job_id"], 0
+        while depth < self.last and self.callers.get((account, job)):
+            job = self.callers[account, job]
+            depth += 1
+        return depth
+
+    def repeat(self, extract, row, night):
+        """The row again in a later night: as it was, or a newer one; of a job with some, all or none of its steps."""
+        rng = self.rng
+        later = rng.randint(night, self.last)
+        row, time = dict(row), instant(row)
+        changes = CHANGES.get(extract)
+        if changes is None or rng.random() < 0.35:
+            self.nights[later][extract].append(row)
+            return
+        for column in rng.sample(list(changes), rng.randint(1, min(2, len(changes)))):
+            row[column] = rng.choice(changes[column])
+        if extract in LISTED:
+            row["extracted_at"] = rng.choice(LISTINGS).isoformat()
+        elif extract != "steps" and time and rng.random() < 0.8:
+            row["extracted_at"] = min(time + timedelta(minutes=rng.randint(1, 4000)), END).isoformat()
+        if extract == "jobs":
+            if row["status"] == "pending":
+                row["completed_at"] = None
+            elif rng.random() < 0.4:
+                row["completed_at"] = rng.choice(
+                    ["2024-03-31T23:59:59Z", "2024-04-01T00:00:00Z", "2024-05-20T12:00:00Z"]
+                )
+            kept = rng.choice([0, 0.5, 1, 1])
+            for step in self.steps[row["account_id"], row["id"]]:
+                if rng.random() < kept:
+                    with_its_job = rng.random() < 0.7
+                    self.nights[later if with_its_job else rng.randint(0, self.last)]["steps"].append(
+                        {**step, "extracted_at": row["extracted_at"]}
+                    )
+        self.nights[later][extract].append(row)
+
+
+def ways_to_be_late(nights):
+    """How often each way occurs in which a night has to do with what came, or comes, in another."""
+    ways = Counter()
+
+    def rows(extract):
+        return [(night, row) for night, delivered in enumerate(nights) for row in delivered.get(extract, [])]
+
+    def again(extract):
+        """Pairs of rows about the same thing, the second from a later night; both can be told apart by their time."""
+        things = defaultdict(list)
+        for night, row in rows(extract):
+            if instant(row):
+                things[row.get("account_id") or row.get("user_id"), row["id"]].append((night, row))
+        for deliveries in things.values():
+            for (night, row), (later, other) in itertools.combinations(deliveries, 2):
+                if night < later:
+                    yield row, other, instant(other) > instant(row)
+
+    arrived, callers = {}, defaultdict(set)
+    for night, row in rows("jobs"):
+        arrived.setdefault((row["account_id"], row["id"]), night)
+        if row["calling_job_id"]:
+            callers[row["account_id"], row["id"]].add((row["account_id"], row["calling_job_id"]))
+    for job, night in arrived.items():
+        late = [caller for caller in callers[job] if night < arrived.get(caller, -1)]
+        ways["caller after its job"] += bool(late)
+        ways["chain of three, each caller a night later"] += any(
+            arrived[caller] < arrived.get(above, -1) for caller in late for above in callers[caller]
+        )
+    for extract in ("steps", "api_requests"):
+        for night, row in rows(extract):
+            ways[f"{extract} before their job"] += night < arrived.get((row["account_id"], row["job_id"]), -1)
+
+    steps = Counter((row["account_id"], row["job_id"], instant(row)) for _, row in rows("steps"))
+    for job, other, is_newer in again("jobs"):
+        before, after = (steps[row["account_id"], row["id"], instant(row)] for row in (job, other))
+        ways["a job as it was"] += job == other
+        ways["older delivery of a job"] += instant(other) < instant(job)
+        ways["pending job finished"] += bool(is_newer and not job["completed_at"] and other["completed_at"])
+        ways["newer delivery with fewer steps"] += is_newer and 0 < after < before
+        ways["newer delivery without steps"] += is_newer and after == 0 < before
+        months = [str(row["completed_at"])[:7] for row in (job, other)]
+        ways["another completion month"] += is_newer and months[0] != months[1]
+    for extract in LISTED:
+        ways[f"older listing of {extract}"] += sum(instant(other) < instant(row) for row, other, _ in again(extract))
+    for recipe, other, is_newer in again("recipes"):
+        ways["another recipe type"] += is_newer and recipe["recipe_type"] != other["recipe_type"]
+    for collection, other, is_newer in again("api_collections"):
+        ways["another word on MCP"] += is_newer and collection["is_mcp_server"] != other["is_mcp_server"]
+    return ways
+
+
+# ----------------------------------------------------------------------------------------- the folder of extracts
+
+
+class Source:
+    """A folder of extracts from night to night, and all that it ever held."""
+
+    def __init__(self, folder, plan):
+        self.folder = Path(folder)
+        self.plan = plan
+        self.rng = random.Random(f"files-{plan.first_world}")
+        self.delivered = {}  # (path, content) -> the rows; None for a streamed job
+        self.formats = {}
+        self.gone = []  # [(path, content)]
+        self.night = 0
+        self.replaced = 0
+        self.returned = 0
+
+    def deliver(self, rows):
+        """Let a night pass: files go, others come, some come back."""
+        if self.night:
+            self._lose(self.plan.gone)
+        streams = self.plan.streamed and (self.plan.nights <= 2 or self.rng.random() < 0.6)
+        if streams:
+            nested, rows = nest({"jobs": [], "steps": [], **rows}, seed=self.night)
+            self._stream(nested)
+        for extract in sorted(set(rows) & set(reference.EXTRACTS)):
+            self._write(extract, rows[extract])
+        self._return()
+        for extract in REQUIRED:
+            (self.folder / extract).mkdir(parents=True, exist_ok=True)
+        self.night += 1
+
+    def write_all(self, folder, fmt):
+        """Write all that was ever delivered, each file's every version, as one delivery in one format."""
+        rows = defaultdict(list)
+        for number, ((path, content), part) in enumerate(self.delivered.items()):
+            if part is None:
+                self._put(Path(folder, path.with_name(f"{number}-{path.name}")), content)
+            else:
+                rows[path.parts[0]] += part
+        write_world(rows, folder, fmt, overlap=0)
+
+    def _write(self, extract, rows):
+        fmt = self._format(extract)
+        name = "latest" if self._keeps_names(extract) else f"night-{self.night}"
+        parts = self.rng.choice([1, 1, 2, 3])
+        for number in range(parts):
+            part = rows[number::parts]
+            if not part:
+                continue
+            # a bad row stands in the quarantine as it was written: as text
+            typed = all(is_readable(extract, row) for row in part)
+            written = part if typed or fmt != "parquet" else [as_text(row) for row in part]
+            folder = self.folder.with_name("written")
+            write_world({extract: written}, folder, fmt, split=1, seed=self.night, typed=typed, overlap=0)
+            self._take(Path(extract, f"part-0.{fmt}"), Path(extract, str(number), f"{name}.{fmt}"), part)
+
+    def _stream(self, nested):
+        folder = self.folder.with_name("written")
+        write_nested_jobs(nested, folder, seed=self.night)
+        for file in sorted((folder / "job_history").rglob("*.json")):
+            path = file.relative_to(folder)
+            name = path.name if self._keeps_names("job_history") else f"{self.night}-{path.name}"
+            self._take(path, path.with_name(name), None)
+
+    def _take(self, written, path, rows):
+        """Move the file that was written to its place in the folder of extracts."""
+        written = self.folder.with_name("written") / written
+        content = written.read_bytes()
+        written.unlink()
+        self.replaced += (self.folder / path).exists()
+        self._put(self.folder / path, content)
+        self.delivered.setdefault((path, content), rows)
+
+    def _put(self, path, content):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def _keeps_names(self, extract):
+        return self.plan.replaced and random.Random(f"{extract}-{self.plan.first_world}").random() < 0.5
+
+    def _format(self, extract):
+        """The format of the extract's new files; a folder holds one, so that others have to go."""
+        drawn, changes = self.rng.choice(FORMATS), self.rng.random() < 0.5
+        before = self.formats.get(extract)
+        if self.plan.formats == "one":
+            drawn = "csv"
+        elif before and not (changes and self.plan.formats == "changing"):
+            drawn = before
+        if before and family(before) != family(drawn):
+            self._lose("all", extract)
+        self.formats[extract] = drawn
+        return drawn
+
+    def _lose(self, which, extract="."):
+        """Remove files; what is replaced under its name stays until then."""
+        for file in sorted((self.folder / extract).rglob("*")):
+            path = file.relative_to(self.folder)
+            if not file.is_file() or (extract == "." and self._keeps_names(path.parts[0])):
+                continue
+            if which == "all" or (which == "some" and self.rng.random() < 0.4):
+                self.gone.append((path, file.read_bytes()))
+                file.unlink()
+
+    def _return(self):
+        """Here and there a file that was gone is there again; it was loaded long ago."""
+        for path, content in self.gone:
+            extract = path.parts[0]
+            if self.rng.random() < 0.1 and not (self.folder / path).exists():
+                others = [file for file in (self.folder / extract).rglob("*") if file.is_file()]
+                if all(family(file.name) == family(path.name) for file in others):
+                    self._put(self.folder / path, content)
+                    self.returned += 1
+
+
+def family(name):
+    """csv, json or parquet: of a format, or of a file's name."""
+    return name.removesuffix(".gz").rsplit(".", 1)[-1]
+
+
+def as_text(row):
+    """The row with its booleans as every format writes them."""
+    return {column: str(value).lower() if isinstance(value, bool) else value for column, value in row.items()}
