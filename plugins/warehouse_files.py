@@ -36,6 +36,10 @@ class Plugin(BasePlugin):
         hold_warehouse(folder)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        # Half of what DuckDB would take of its own accord: beyond that it spills to disk, and Python needs some, too.
+        if "memory_limit" not in (self.creds.settings or {}):
+            amount, unit = duckdb.connect().execute("select current_setting('memory_limit')").fetchone()[0].split()
+            conn.execute(f"set memory_limit = '{float(amount) / 2:.1f} {unit}'")
         for function in (take_in_deliveries, code_digest, publish_warehouse, empty_folder, revision_of):
             arguments = ["VARCHAR"] * function.__code__.co_argcount
             conn.create_function(function.__name__, function, arguments, "VARCHAR", side_effects=True)

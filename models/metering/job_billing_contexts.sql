@@ -163,11 +163,11 @@ chain as (
         functions.job_id,
         by_call.billing_context,
         1 as call_depth
-    from functions
-    inner join roots
+    from roots
+    inner join functions
         on
-            functions.customer_id = roots.customer_id
-            and functions.calling_job_id = roots.job_id
+            roots.customer_id = functions.customer_id
+            and roots.job_id = functions.calling_job_id
     inner join contexts_by_call as by_call
         on
             roots.billing_context = by_call.caller_context

@@ -120,31 +120,42 @@ read as (
 
 ),
 
+proxy_jobs as (
+
+    select
+        customer_id,
+        job_id,
+        rule_date
+    from read
+    where
+        recipe_type = 'api_proxy'
+        and read_from <> 'recipe_type'
+
+),
+
 -- A proxy job that ran anything beside forwarding and answering has transformed; failed steps ran too.
 transformed as (
 
     select distinct
-        read.customer_id,
-        read.job_id
+        proxy_jobs.customer_id,
+        proxy_jobs.job_id
 
-    from read
-    inner join {{ ref('stg_steps') }} as steps
+    from {{ ref('stg_steps') }} as steps
+    inner join proxy_jobs
         on
-            read.customer_id = steps.customer_id
-            and read.job_id = steps.job_id
+            steps.customer_id = proxy_jobs.customer_id
+            and steps.job_id = proxy_jobs.job_id
     left join control_keywords
         on
             lower(steps.keyword) = control_keywords.keyword
-            and {{ is_in_force('control_keywords', 'read.rule_date') }}
+            and {{ is_in_force('control_keywords', 'proxy_jobs.rule_date') }}
     left join proxy_operations
         on
             steps.adapter_name = proxy_operations.adapter_name
             and steps.adapter_operation = proxy_operations.adapter_operation
-            and {{ is_in_force('proxy_operations', 'read.rule_date') }}
+            and {{ is_in_force('proxy_operations', 'proxy_jobs.rule_date') }}
     where
-        read.recipe_type = 'api_proxy'
-        and read.read_from <> 'recipe_type'
-        and steps.line_index > 0
+        steps.line_index > 0
         and steps.adapter_name is not null
         and steps.status is distinct from 'skipped'
         and control_keywords.keyword is null
