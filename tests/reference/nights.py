@@ -31,6 +31,7 @@ ORDERS = (
     "one night",
 )
 LATE = 0.08  # share of rows that come in any night, whatever the order
+KEPT = 0.01  # share of its rows that a quiet night keeps
 
 # What a newer row of the same thing may say instead.
 CHANGES = {
@@ -74,6 +75,7 @@ class Plan:
     worlds: int
     nights: int
     order: str = "scattered"  # one of ORDERS, or "mixed": each world has its own
+    quiet: bool = False  # the last night brings little, so that what it does not touch has to stay right
     repeated: int = 0  # percent of the rows that come again in a later night, as they were or newer
     formats: str = "one"  # for all extracts; or "own": each has one; or "changing" from night to night
     streamed: bool = False  # some nights bring jobs as streamed job files
@@ -114,6 +116,7 @@ class Spread:
         order = self.rng.choice(ORDERS)
         self.order = order if plan.order == "mixed" else plan.order
         self.last = plan.nights - 1
+        self.quiet = plan.quiet
         self.only = self.rng.randint(0, self.last)
         self.night_of = {}  # of what comes together
         self.callers = {(job["account_id"], job["id"]): job["calling_job_id"] for job in world["jobs"]}
@@ -127,7 +130,7 @@ class Spread:
         for extract, rows in world.items():
             for row in rows:
                 night = self.place(extract, row)
-                self.nights[night][extract].append(row)
+                self.add(night, extract, row)
                 may_repeat = self.order != "listings last" or extract in LISTED
                 if may_repeat and self.rng.random() < plan.repeated / 100:
                     self.repeat(extract, row, night)
@@ -159,6 +162,11 @@ class Spread:
                 return self.only
         return anywhere
 
+    def add(self, night, extract, row):
+        if self.quiet and night == self.last and self.rng.random() >= KEPT:
+            night = self.rng.randint(0, max(night - 1, 0))
+        self.nights[night][extract].append(row)
+
     def depth(self, extract, row):
         """How many callers the job has above it, as far as it matters; cycles end somewhere."""
         account, job, depth = row["account_id"], row["id" if extract == "jobs" else "job_id"], 0
@@ -174,7 +182,7 @@ class Spread:
         row, time = dict(row), instant(row)
         changes = CHANGES.get(extract)
         if changes is None or rng.random() < 0.35:
-            self.nights[later][extract].append(row)
+            self.add(later, extract, row)
             return
         for column in rng.sample(list(changes), rng.randint(1, min(2, len(changes)))):
             row[column] = rng.choice(changes[column])
@@ -193,10 +201,9 @@ class Spread:
             for step in self.steps[row["account_id"], row["id"]]:
                 if rng.random() < kept:
                     with_its_job = rng.random() < 0.7
-                    self.nights[later if with_its_job else rng.randint(0, self.last)]["steps"].append(
-                        {**step, "extracted_at": row["extracted_at"]}
-                    )
-        self.nights[later][extract].append(row)
+                    night = later if with_its_job else rng.randint(0, self.last)
+                    self.add(night, "steps", {**step, "extracted_at": row["extracted_at"]})
+        self.add(later, extract, row)
 
 
 def ways_to_be_late(nights):

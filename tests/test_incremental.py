@@ -1,0 +1,480 @@
+"""However many runs loaded the extracts, the rows are those of one build over everything that was ever delivered.
+
+A warehouse is continued by run after run, each with a night's files. What a later night changes in what earlier ones
+brought is tried claim by claim over small worlds, then over random worlds in random nights.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from builders import (
+    API_REQUEST,
+    CALL,
+    FUNCTION,
+    NOON,
+    SALESFORCE,
+    TRIGGER,
+    collection,
+    connection,
+    customer,
+    job,
+    only_steps,
+    recipe,
+    request,
+    step,
+    without_steps,
+    world,
+)
+from conftest import PROJECT, Workbench
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from reference.files import write_world
+from reference.nights import ORDERS, REQUIRED, Plan, Source, nightly_deliveries, ways_to_be_late
+
+# How many random sequences of nights to try, each over many worlds; failing ones are cut down for some minutes.
+EXAMPLES = int(os.environ.get("INCREMENTAL_EXAMPLES", "2"))
+WORLDS = 40
+
+SCHEMAS = ("metering", "marts", "audit")
+LATER = "2026-04-01T22:00:00Z"
+ANEW = "Everything is recomputed"
+
+
+def succeeded(built):
+    assert built.exit_code == 0, built.output
+    return built
+
+
+def add_files(folder, *parts, name="part"):
+    write_world(world(*parts, with_required=False), folder, split=1, ragged=False, name=name)
+
+
+def dbt_build(workbench, options=None):
+    """Start a run in the workbench's own place, to be read from or killed meanwhile."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dbt.cli.main", "--quiet", "build", "--vars", json.dumps(options or {})],
+        env=workbench.environment(workbench.extracts),
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def contents(built):
+    """{table: ({column: type}, its rows)}; in which file a row stood is no part of it."""
+    columns = {}
+    for schema, table, column, type_ in built.rows(
+        "select table_schema, table_name, column_name, data_type from information_schema.columns "
+        "where list_contains(?, table_schema) and column_name <> 'file_name' order by all",
+        list(SCHEMAS),
+    ):
+        columns.setdefault(f"{schema}.{table}", {})[column] = type_
+    assert columns, f"no tables in {SCHEMAS}"
+    return {
+        table: (types, Counter(built.rows(f"select {', '.join(types)} from {table}")))
+        for table, types in columns.items()
+    }
+
+
+def assert_same(built, full):
+    """Every table of the schemas has the same columns and rows; returns how many rows."""
+    ours, theirs = contents(built), contents(full)
+    assert {name: types for name, (types, _) in ours.items()} == {name: types for name, (types, _) in theirs.items()}
+    differences = []
+    for name, (types, rows) in theirs.items():
+        for found, where in ((ours[name][1] - rows, "only in the first"), (rows - ours[name][1], "only in the second")):
+            if found:
+                worlds = Counter(re.findall(r"\bw(\d+)-", str(list(found)))).most_common(5)
+                differences.append(f"{name}: {found.total()} rows {where}, {worlds=}")
+                differences += [f"    {dict(zip(types, row, strict=True))}" for row in sorted(found, key=str)[:5]]
+    assert not differences, "\n".join(differences)
+    return sum(rows.total() for _, rows in theirs.values())
+
+
+class TestLateness:
+    """Three nights. The second and the third bring what those before lacked, or saw otherwise."""
+
+    NIGHTS = (
+        [
+            customer(),
+            connection(),
+            recipe("api", trigger_application=API_REQUEST[0], trigger_operation=API_REQUEST[1]),
+            recipe("function", trigger_application=FUNCTION[0], trigger_operation=FUNCTION[1]),
+            recipe("changing"),
+            job("j-grandchild", FUNCTION, SALESFORCE, recipe_id="function", calling_job_id="j-child"),
+            only_steps(job("j-late")),
+            request("of-late", job_id="j-late"),
+            job("j-changing", recipe_id="changing"),
+            job("j-orphan", FUNCTION, SALESFORCE, recipe_id="unlisted", root_recipe_id="changing"),
+            job("j-called", API_REQUEST, SALESFORCE, recipe_id="api"),
+            request("of-called", job_id="j-called", api_collection_id="collection"),
+            request("of-none", api_collection_id="collection"),
+            collection(is_mcp_server=False, extracted_at=NOON),
+            job("j-moved", recipe_id="moved", completed_at="2026-03-05T12:00:00Z"),
+            job("j-pending", status="pending", completed_at=None),
+            job("j-shorter", TRIGGER, SALESFORCE, SALESFORCE),
+            job("j-emptied"),
+        ],
+        [
+            job(
+                "j-child",
+                FUNCTION,
+                step(*CALL, called_recipe_id="function"),
+                recipe_id="function",
+                calling_job_id="j-parent",
+            ),
+            without_steps(job("j-late")),
+            job("j-pending", extracted_at=LATER),
+        ],
+        [
+            job("j-parent", API_REQUEST, step(*CALL, called_recipe_id="function"), recipe_id="api"),
+            recipe("changing", recipe_type="api_recipe", extracted_at=LATER),
+            collection(extracted_at=LATER),
+            job("j-moved", recipe_id="moved", completed_at="2026-02-10T12:00:00Z", extracted_at=LATER),
+            job("j-shorter", TRIGGER, extracted_at=LATER),
+            without_steps(job("j-emptied", extracted_at=LATER)),
+        ],
+    )
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def nights(cls, workbench, build):
+        folder, built = workbench.clear_extracts(), []
+        for number, parts in enumerate(cls.NIGHTS):
+            add_files(folder, *parts, name=f"night-{number}")
+            built.append(succeeded(build(folder, onto=built[-1] if built else None)))
+        return built
+
+    def test_no_night_computes_everything_anew(self, nights):
+        assert [ANEW in night.output for night in nights] == [False, False, False]
+
+    def test_three_nights_are_one_build_over_all_files(self, nights, build):
+        everything = world(*(part for parts in self.NIGHTS for part in parts))
+        print(f"{assert_same(nights[-1], succeeded(build(everything)))} rows compared")
+
+    def test_a_late_parent_changes_its_children(self, nights):
+        contexts = [
+            dict(night.rows("select job_id, context_rule_id from metering.metered_jobs where recipe_id = 'function'"))
+            for night in nights
+        ]
+        assert contexts == [
+            {"j-grandchild": "J-FN-ORPHAN"},
+            {"j-child": "J-FN-ORPHAN", "j-grandchild": "J-FN-WORKFLOW"},
+            {"j-child": "J-FN-SYNC-API", "j-grandchild": "J-FN-NESTED"},
+        ]
+        actions = (
+            "select sum(quantity) from metering.metered_steps where job_id = 'j-grandchild' and metric is not null"
+        )
+        assert [night.column(actions) for night in nights] == [[1], [1], [None]]
+
+    def test_steps_wait_for_their_job_and_are_released(self, nights):
+        waiting = "select count(*) from audit.quarantined_rows where reason = 'step without job'"
+        assert [night.column(waiting) for night in nights] == [[2], [0], [0]]
+        counted = "select count(*) from metering.metered_steps where job_id = 'j-late' and metric = 'business_actions'"
+        assert [night.column(counted) for night in nights] == [[0], [2], [2]]
+
+    def test_a_request_waits_for_its_job(self, nights):
+        waiting = "select subject from audit.findings where finding = 'request without its job'"
+        assert [night.column(waiting) for night in nights] == [["of-late"], [], []]
+
+    def test_a_late_recipe_listing_that_says_another_type_changes_jobs_of_earlier_nights(self, nights):
+        decided = "select recipe_type, context_rule_id, metric from metering.metered_jobs where job_id = 'j-changing'"
+        workflow, api = ("workflow", "J-WORKFLOW", None), ("api_recipe", "J-API", "api_calls")
+        assert [night.rows(decided) for night in nights] == [[workflow], [workflow], [api]]
+        steps = "select distinct rule_id from metering.metered_steps where job_id = 'j-changing'"
+        assert [night.column(steps) for night in nights] == [["S-ACTION"], ["S-ACTION"], ["S-API"]]
+        orphan = "select billing_context from metering.metered_jobs where job_id = 'j-orphan'"
+        assert [night.column(orphan) for night in nights] == [["workflow"], ["workflow"], ["continuation"]]
+
+    def test_a_collection_that_becomes_an_mcp_server_changes_earlier_calls(self, nights):
+        of_a_job = "select metric, quantity from metering.metered_jobs where job_id = 'j-called'"
+        of_none = "select metric, quantity from metering.metered_requests where request_id = 'of-none'"
+        for query in (of_a_job, of_none):
+            assert [night.rows(query) for night in nights] == [
+                [("api_calls", 1)],
+                [("api_calls", 1)],
+                [("mcp_calls", 1)],
+            ]
+
+    def test_a_job_delivered_again_with_another_completion_month_moves_its_usage(self, nights):
+        usage = (
+            "select usage_date::varchar, quantity from marts.usage_by_capability "
+            "where recipe_id = 'moved' and metric = 'business_actions'"
+        )
+        march, february = ("2026-03-05", 2), ("2026-02-10", 2)
+        assert [night.rows(usage) for night in nights] == [[march], [march], [february]]
+
+    def test_a_pending_job_counts_once_it_is_finished(self, nights):
+        rules = "select distinct rule_id from metering.metered_steps where job_id = 'j-pending'"
+        assert [night.column(rules) for night in nights] == [["S-PENDING"], ["S-ACTION"], ["S-ACTION"]]
+
+    def test_a_newer_delivery_has_only_its_own_steps(self, nights):
+        steps = "select count(*) from metering.metered_steps where job_id = ?"
+        assert [night.column(steps, "j-shorter") for night in nights] == [[3], [3], [1]]
+        assert [night.column(steps, "j-emptied") for night in nights] == [[2], [2], [0]]
+
+
+class TestFiles:
+    """Four runs: the first, one over the same files, one with a file replaced, one without any file, from scratch."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runs(cls, workbench, build):
+        folder = workbench.clear_extracts()
+        add_files(folder, customer(), recipe(), connection(), job("j-1"), request("q-1"))
+        first = succeeded(build(folder))
+        again = succeeded(build(folder, onto=first))
+        add_files(folder, job("j-2"))
+        replaced = succeeded(build(folder, onto=again))
+        for extract in REQUIRED:
+            (folder / extract / "part-0.csv").unlink()
+        shutil.rmtree(folder / "api_requests")
+        gone = succeeded(build(folder, onto=replaced, arguments=("--full-refresh",)))
+        return first, again, replaced, gone
+
+    def test_a_run_over_the_same_files_changes_nothing(self, runs):
+        first, again, *_ = runs
+        assert first.published.read_bytes() != again.published.read_bytes()
+        assert_same(again, first)
+
+    def test_a_replaced_file_is_a_new_delivery(self, runs):
+        first, _, replaced, _ = runs
+        jobs = "select job_id from metering.metered_jobs order by all"
+        assert (first.column(jobs), replaced.column(jobs)) == (["j-1"], ["j-1", "j-2"])
+
+    def test_what_was_loaded_stays_when_its_file_is_gone_with_full_refresh_too(self, runs):
+        *_, replaced, gone = runs
+        assert ANEW in gone.output
+        assert_same(gone, replaced)
+
+
+class TestOptions:
+    """A counting option is changed; then it is as before and a row of the rule book is changed; then that is, too."""
+
+    SLACK = ("slack", "post_message")
+    WORLD = world(customer(), recipe(), connection(), job("j-plain"), job("j-test", TRIGGER, SLACK, is_test=True))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runs(cls, tmp_path_factory):
+        """Runs over the same files, of a copy of the project whose rule book can be changed."""
+        folder = tmp_path_factory.mktemp("options")
+        project = folder / "project"
+        shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "target", "logs", "warehouse", "docs"))
+        bench = Workbench(folder, project)
+        book = project / "seeds" / "rules" / "app_eligibility.csv"
+        rules = book.read_text(encoding="utf-8")
+        changed = rules.replace("\nS-ACTION,salesforce,", "\nS-INELIGIBLE,salesforce,")
+        assert changed != rules
+
+        first = succeeded(bench.build(cls.WORLD))
+        without_tests = succeeded(bench.build(cls.WORLD, onto=first, vars={"count_test_jobs": False}))
+        book.write_text(changed, encoding="utf-8")
+        ruled = succeeded(bench.build(cls.WORLD, onto=without_tests))
+        book.write_text(rules, encoding="utf-8")
+        last = succeeded(bench.build(cls.WORLD, onto=ruled))
+        return first, without_tests, ruled, last
+
+    @staticmethod
+    def actions(run):
+        """(business actions by job, of the month)"""
+        by_job = run.rows("select job_id, count(metric) from metering.metered_steps group by job_id")
+        (month,) = run.column("select business_actions from marts.monthly_customer_usage")
+        return dict(by_job), month
+
+    def test_an_option_that_changes_decides_on_what_was_loaded_before(self, runs):
+        first, without_tests, *_ = runs
+        assert self.actions(first) == ({"j-plain": 2, "j-test": 2}, 4)
+        assert self.actions(without_tests) == ({"j-plain": 2, "j-test": 0}, 2)
+        assert ANEW in without_tests.output
+
+    def test_a_rule_that_changes_decides_on_what_was_loaded_before(self, runs):
+        _, _, ruled, _ = runs
+        assert self.actions(ruled) == ({"j-plain": 0, "j-test": 1}, 1)
+        assert ANEW in ruled.output
+
+    def test_what_is_changed_back_gives_the_rows_of_before(self, runs):
+        first, *_, last = runs
+        assert_same(last, first)
+
+
+class TestReaders:
+    READERS = 4
+    READ = """
+import sys, duckdb
+with duckdb.connect(sys.argv[1], read_only=True) as published:
+    for figure in (
+        "select count(*) from publication.runs",
+        "select sum(tasks) from marts.monthly_customer_usage",
+        "select sum(tasks) from marts.monthly_tasks",
+    ):
+        print(published.execute(figure).fetchall()[0][0])
+"""
+
+    def test_no_reader_fails_or_sees_two_runs_mixed_while_two_runs_follow_each_other(self, workbench, build):
+        """Each read is a process of its own; a run adds jobs of one task each, ten more than the run before."""
+        folder = workbench.clear_extracts()
+        add_files(folder, customer(), recipe(), connection(), *(job(f"first-{n}") for n in range(10)))
+        first = succeeded(build(folder))
+        shutil.copytree(first.warehouse, workbench.warehouse, symlinks=True)
+        published = workbench.warehouse / "usage.duckdb"
+        reads, runs_are_over = [], threading.Event()
+
+        def read():
+            read = subprocess.run([sys.executable, "-c", self.READ, published], capture_output=True, text=True)
+            reads.append(read.stderr or tuple(map(int, read.stdout.split())))
+
+        def keep_reading():
+            while not runs_are_over.is_set() or len(reads) < 100:
+                read()
+                time.sleep(0.5)  # or the runs would hardly get on
+            read()
+
+        with ThreadPoolExecutor(self.READERS) as readers:
+            reading = [readers.submit(keep_reading) for _ in range(self.READERS)]
+            try:
+                for name, jobs in (("second", 20), ("third", 30)):
+                    add_files(folder, *(job(f"{name}-{n}") for n in range(jobs)), name=name)
+                    assert dbt_build(workbench).wait() == 0
+            finally:
+                runs_are_over.set()
+        for finished in reading:
+            finished.result()
+        print(f"{len(reads)} reads: {Counter(reads)}")
+        assert len(reads) >= 100
+        assert set(reads) == {(1, 10, 10), (2, 30, 30), (3, 60, 60)}
+
+
+# ------------------------------------------------------------------------------------------------- random nights
+
+# The first value of each is the simplest; a failing plan is cut down towards it.
+PLANS = st.builds(
+    Plan,
+    worlds=st.sampled_from([1, 5, 10, 20, *[WORLDS] * 12]),
+    nights=st.sampled_from([1, 2, 3, 3, 4, 4, 4]),
+    order=st.sampled_from([*ORDERS, *["mixed"] * 24]),
+    quiet=st.booleans(),
+    repeated=st.sampled_from([0, 5, 15, 15]),
+    formats=st.sampled_from(["one", "own", "changing", "changing"]),
+    streamed=st.booleans(),
+    replaced=st.booleans(),
+    gone=st.sampled_from(["no", "some", "some", "all"]),
+    first_world=st.integers(0, 9_999),
+)
+# What becomes of the last run but one.
+TURNS = st.sampled_from(["good", "good", "other options", "full refresh", "not published", "stopped", "killed"])
+
+
+def test_random_nights_are_late_in_every_way():
+    nights, _ = nightly_deliveries(Plan(worlds=WORLDS, nights=3, order="mixed", repeated=5))
+    ways = ways_to_be_late(nights)
+    print("\n".join(f"{count:6} {way}" for way, count in ways.items()))
+    assert min(ways.values()) > 0
+
+
+def run_nights(plan, turn, workbench, build):
+    """Run all nights, then one build over all that they brought; returns the number of rows that are the same."""
+    nights, admins = nightly_deliveries(plan)
+    options = {"admin_account_ids": admins}
+    source, built = Source(workbench.clear_extracts(), plan), None
+    for number, rows in enumerate(nights):
+        source.deliver(rows)
+        before = built
+        if number == plan.nights - 2:
+            built = turned_run(turn, options, before, workbench, build)
+        else:
+            built = succeeded(build(source.folder, onto=before, vars=options, prepare=clear_the_way))
+            # or nothing is tried: a changed option asks for it, no night does
+            assert (ANEW in built.output) == (turn == "other options" and number == plan.nights - 1)
+        if before:
+            shutil.rmtree(before.warehouse)
+    source.write_all(workbench.clear_extracts(), "csv" if plan.first_world % 2 else "json")
+    full = succeeded(build(workbench.extracts, vars=options))
+    rows = assert_same(built, full)
+    for finished in (built, full):
+        shutil.rmtree(finished.warehouse)
+    print(
+        f"{plan}, last run but one {turn}: {source.replaced} files replaced, {len(source.gone)} gone, "
+        f"{source.returned} back again; {rows:,} rows compared"
+    )
+    return rows
+
+
+IN_THE_WAY = "usage.duckdb.new"
+
+
+def clear_the_way(warehouse):
+    if (warehouse / IN_THE_WAY).exists():
+        (warehouse / IN_THE_WAY).rmdir()
+
+
+def turned_run(turn, options, before, workbench, build):
+    """A run that goes another way than others do; what can't be read, or is killed, is run again."""
+
+    def run(**arguments):
+        return build(workbench.extracts, onto=before, **{"vars": options, **arguments})
+
+    def stop(_):
+        """Nothing is loaded where a file lacks its columns."""
+        unreadable = workbench.extracts / "customers" / "unreadable.csv"
+        unreadable.write_text("id\n1\n", encoding="utf-8")
+        try:
+            assert dbt_build(workbench, options).wait() != 0
+        finally:
+            unreadable.unlink()
+
+    def kill(_):
+        process = dbt_build(workbench, options)
+        moment = random.Random().uniform(3, 13)  # Hypothesis seeds the module's own
+        print(f"killed after {moment:.1f} s")
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    match turn:
+        case "good":
+            return succeeded(run())
+        case "other options":
+            return succeeded(run(vars=options | {"count_test_jobs": False}))
+        case "full refresh":
+            return succeeded(run(arguments=("--full-refresh",)))
+        case "not published":
+            unpublished = run(prepare=lambda warehouse: (warehouse / IN_THE_WAY).mkdir())
+            assert "Not published: copying" in unpublished.output, unpublished.output
+            return unpublished
+        case "stopped":
+            return succeeded(run(prepare=stop))
+        case "killed":
+            return succeeded(run(prepare=kill))
+
+
+def test_after_random_nights_the_rows_are_those_of_one_build_over_all_files(workbench, build):
+    tried = Counter()
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(PLANS, TURNS)
+    def the_rows_are_the_same(plan, turn):
+        assume(plan.nights > 1)
+        rows = run_nights(plan, turn, workbench, build)
+        tried.update(worlds=plan.worlds, sequences=1, rows=rows)
+
+    the_rows_are_the_same()
+    print(f"{tried['worlds']} worlds in {tried['sequences']} sequences of nights, {tried['rows']:,} rows compared")
