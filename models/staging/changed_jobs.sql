@@ -27,20 +27,6 @@ changed_recipes as (
         select * from run_state.recipe_types
     ) as listed_now
 
-    union
-
-    select {{ row_hash(['customer_id', 'recipe_id']) }} as recipe_hash
-    from (
-        select * from run_state.recipe_types
-        except
-        select
-            customer_id,
-            recipe_id,
-            recipe_type,
-            read_from
-        from {{ ref('recipe_types_listed') }}
-    ) as listed_before
-
 ),
 
 changed_collections as (
