@@ -100,7 +100,7 @@
     {%- for path in found.ignored -%}
         {%- do log("Ignored, neither an extract's folder nor a file of a known format: " ~ path, info=True) -%}
     {%- endfor -%}
-    {%- do run_query("create or replace table run_state.stored_files (extract_name varchar, load_id bigint, path varchar, file_name varchar, file_hash ubigint)") -%}
+    {%- do run_query("delete from run_state.stored_files") -%}
     {%- for name, files in found.files.items() -%}
         {%- set rows = [] -%}
         {%- for file in files -%}
@@ -118,7 +118,7 @@
 
 
 {% macro deliveries_path() -%}
-    {{ return(env_var('WAREHOUSE_DIR', 'warehouse') ~ '/deliveries') }}
+    {{ return(warehouse_path('deliveries')) }}
 {%- endmacro %}
 
 

@@ -21,25 +21,22 @@
         {%- if flags.WHICH in ['build', 'run'] -%}
             {%- set progress = run_query("select fingerprint, settled_load from run_state.progress").rows[0] -%}
             {%- set reads_files = env_var('EXTRACTS_DIR', '') != '' or var('only_stored_deliveries') -%}
-            {%- set reason -%}
-                {%- if not reads_files or progress[1] == 0 -%}
-                {%- elif flags.FULL_REFRESH -%}
-                    --full-refresh
-                {%- elif progress[0] != fingerprint() -%}
-                    the rules, the counting options, the project's code or the engine changed
-                {%- endif -%}
-            {%- endset -%}
-            {%- if reason | trim -%}
+            {%- set present = fingerprint() -%}
+            {%- set is_first = not reads_files or progress[1] == 0 -%}
+            {%- set is_changed = progress[0] != present -%}
+            {%- if not is_first and (flags.FULL_REFRESH or is_changed) -%}
+                {%- set reason = '--full-refresh' if flags.FULL_REFRESH else "the rules, the counting options, the project's code or the engine changed" -%}
                 {%- do log("Everything is recomputed from the stored deliveries: " ~ reason ~ ".", info=True) -%}
             {%- endif -%}
             {#- settled_load stays 0 until a whole run has succeeded: one that breaks off is followed by another whole one -#}
-            {%- set is_whole = reason | trim != '' or not reads_files or progress[1] == 0 -%}
+            {%- set is_whole = is_first or flags.FULL_REFRESH or is_changed -%}
             {%- if is_whole -%}
-                {%- do run_query("update run_state.progress set settled_load = 0, fingerprint = " ~ literal(fingerprint())) -%}
+                {%- do run_query("update run_state.progress set settled_load = 0, fingerprint = " ~ literal(present)) -%}
                 {%- do run_query("delete from run_state.touched_dates") -%}
                 {%- do run_query("delete from run_state.stored_files") -%}
             {%- endif -%}
-            {%- do note_run(is_whole) -%}
+            {#- asked for hundreds of times: noted once, where dbt keeps its graph of the project -#}
+            {%- do graph.update({'present_run': {'is_whole': is_whole, 'settled_load': 0 if is_whole else progress[1]}}) -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
@@ -61,19 +58,12 @@
 {%- endmacro %}
 
 
-{#- Run hook, within publishing: what this run has seen is settled. -#}
+{#- Part of publishing: what this run has seen is settled. -#}
 {% macro settle_run() -%}
     {%- do run_query("update run_state.progress set settled_load = (select coalesce(max(load_id), 0) from run_state.stored_files)") -%}
     {%- do run_query("delete from run_state.touched_dates") -%}
     {%- do run_query("create or replace table run_state.recipe_types as select customer_id, recipe_id, recipe_type, read_from from metering.recipe_types_listed") -%}
     {%- do run_query("create or replace table run_state.mcp_collections as select customer_id, api_collection_id from staging.stg_api_collections where is_latest and is_mcp_server") -%}
-{%- endmacro %}
-
-
-{#- What this run is, asked for hundreds of times: noted once, where dbt keeps its graph of the project. -#}
-{% macro note_run(is_whole) -%}
-    {%- set settled_load = run_query("select settled_load from run_state.progress").columns[0].values()[0] -%}
-    {%- do graph.update({'present_run': {'is_whole': is_whole, 'settled_load': settled_load}}) -%}
 {%- endmacro %}
 
 
@@ -139,7 +129,7 @@
 {%- endmacro %}
 
 
-{#- The same by month, of a column that holds the first day of one, or any date where `of_date`. -#}
+{#- The same for the month of a date. -#}
 {% macro is_touched_month(column='usage_month') -%}
     {%- if is_whole_run() -%}
     true

@@ -1,7 +1,12 @@
 {#- Publishing: the build works on its own database; what people open is replaced in one step, or not at all. -#}
 
+{% macro warehouse_path(name) -%}
+    {{ return(env_var('WAREHOUSE_DIR', 'warehouse') ~ '/' ~ name) }}
+{%- endmacro %}
+
+
 {% macro published_path() -%}
-    {{ return(env_var('WAREHOUSE_DIR', 'warehouse') ~ '/usage.duckdb') }}
+    {{ return(warehouse_path('usage.duckdb')) }}
 {%- endmacro %}
 
 
@@ -104,7 +109,7 @@
     published Parquet files say: unlike the database, nobody can have them locked. -#}
 {% macro forget_unpublished_runs() -%}
     {%- if execute and run_query("select count(*) from duckdb_tables() where schema_name = 'publication' and table_name = 'runs'").columns[0].values()[0] -%}
-        {%- set told = env_var('WAREHOUSE_DIR', 'warehouse') ~ '/parquet/runs.parquet' -%}
+        {%- set told = warehouse_path('parquet/runs.parquet') -%}
         {%- do run_query("delete from publication.runs" ~ (" where run_id not in (select run_id from read_parquet(" ~ literal(exact_pattern(told)) ~ "))" if is_file(told))) -%}
     {%- endif -%}
 {%- endmacro %}

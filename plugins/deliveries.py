@@ -17,7 +17,6 @@ path are a new delivery, beside the old one. Nothing that a load holds is ever c
 from __future__ import annotations
 
 import csv
-import fcntl
 import functools
 import gzip
 import hashlib
@@ -37,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from copying import copy_file
 
 # Ending of a file name -> format. One format per folder; a format may come plain and gzipped.
 FORMATS = {
@@ -58,7 +58,6 @@ WORKERS = 4  # files at a time; DuckDB reads a large one on all cores
 
 # A file that changed within this time before a run may change again and look the same to a coarse clock.
 SETTLED_NS = 2_000_000_000
-FICLONE = 0x40049409  # of linux/fs.h: where the file system can clone a file, the copy costs nothing
 
 
 class _Problem(Exception):
@@ -340,7 +339,7 @@ def _store_parquet(file: _Delivered, target: Path, store: Path, terms: dict[str,
         "select count(*), bit_xor(hash(columns(*))) from read_parquet(?, hive_partitioning = false)", [pattern]
     )
     with _storing(store):
-        _copy(file.file, target)
+        copy_file(file.file, target)
     return rows
 
 
@@ -492,14 +491,6 @@ def _sha256_or_error(path: Path) -> str | OSError:
         return _sha256(path)
     except OSError as error:
         return error
-
-
-def _copy(path: Path, target: Path) -> None:
-    with path.open("rb") as source, target.open("wb") as copy:
-        try:
-            fcntl.ioctl(copy.fileno(), FICLONE, source.fileno())
-        except OSError:
-            shutil.copyfileobj(source, copy, 1 << 20)
 
 
 def _sync(paths: list[Path]) -> None:

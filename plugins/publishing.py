@@ -21,18 +21,8 @@ from typing import IO
 
 from dbt_common.exceptions import DbtRuntimeError
 
-# In a child process: closing a descriptor of the live database file in this process would drop its locks. Where the
-# file system can clone a file it costs nothing (FICLONE of linux/fs.h); elsewhere it runs at the disk's speed.
-COPY_FILE = """
-import fcntl, os, shutil, sys
-with open(sys.argv[1], "rb") as built, open(sys.argv[2], "wb") as copy:
-    try:
-        fcntl.ioctl(copy.fileno(), 0x40049409, built.fileno())
-    except OSError:
-        shutil.copyfileobj(built, copy, 1 << 24)
-    copy.flush()
-    os.fsync(copy.fileno())
-"""
+# Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
+COPYING = Path(__file__).with_name("copying.py")
 
 # The locks of this process, by path: held until it ends, whatever opens and closes connections meanwhile.
 _held: dict[Path, IO[str]] = {}
@@ -85,7 +75,7 @@ def publish_warehouse(built: str, published: str, run_id: str) -> str:
     scratch = target.with_name(f"{target.name}.new")
     exported, runs = Path(built).parent / "parquet", target.parent / "parquet_runs"
     try:
-        copied = subprocess.run([sys.executable, "-c", COPY_FILE, built, scratch], capture_output=True, text=True)
+        copied = subprocess.run([sys.executable, COPYING, built, scratch], capture_output=True, text=True)
         if copied.returncode:
             return f"copying {built} failed: {copied.stderr.strip().splitlines()[-1]}"
         runs.mkdir(exist_ok=True)

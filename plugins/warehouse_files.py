@@ -4,7 +4,8 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 
 ``take_in_deliveries(folder, store, contract) -> JSON``
     Of deliveries.py.
-``publish_warehouse(built, published, run_id)``, ``empty_folder(folder)``, ``revision_of(project)`` -> text
+``publish_warehouse(built, published, run_id)``, ``empty_folder(folder)``, ``revision_of(project)``,
+``code_digest(project)`` -> text
     Of publishing.py.
 
 They return what went wrong instead of raising: the calling macro stops the run with it.
