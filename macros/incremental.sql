@@ -119,12 +119,13 @@
 {%- endmacro %}
 
 
-{#- Whether usage of this date may have changed; what has no date yet always may. -#}
+{#- Whether usage of this date may have changed; what has no date yet always may. The dates stand in the query one by
+    one, so that the engine skips what it stored of others. -#}
 {% macro is_touched_date(column='usage_date') -%}
     {%- if is_whole_run() -%}
     true
     {%- else -%}
-    ({{ column }} is null or {{ column }} in (select touched_dates.usage_date from run_state.touched_dates as touched_dates))
+    {{ is_empty_or_one_of(column, 'usage_date') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -134,14 +135,14 @@
     {%- if is_whole_run() -%}
     true
     {%- else -%}
-    (
-        {{ column }} is null
-        or cast(date_trunc('month', {{ column }}) as date) in (
-            select cast(date_trunc('month', touched_dates.usage_date) as date)
-            from run_state.touched_dates as touched_dates
-        )
-    )
+    {{ is_empty_or_one_of("cast(date_trunc('month', " ~ column ~ ") as date)", "cast(date_trunc('month', usage_date) as date)") }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro is_empty_or_one_of(date, touched) -%}
+    {%- set dates = run_query("select distinct " ~ touched ~ " as touched from run_state.touched_dates order by touched").columns[0].values() -%}
+    ({{ date }} is null{% if dates %} or {{ date }} in ({% for value in dates %}date '{{ value }}'{{ ', ' if not loop.last }}{% endfor %}){% endif %})
 {%- endmacro %}
 
 

@@ -17,19 +17,13 @@ jobs as (
 
 operations as (
 
-    select * from {{ ref('delivered_operations').include(database=false) }}
+    select * from {{ ref('step_operations').include(database=false) }}
 
 ),
 
 rulings as (
 
     select * from {{ ref('step_rulings').include(database=false) }}
-
-),
-
-apps as (
-
-    select * from {{ ref('apps').include(database=false) }}
 
 ),
 
@@ -47,8 +41,8 @@ metered_steps as (
 
         -- what it is
         operations.adapter_name,
-        apps.app,
-        operations.adapter_operation as operation,
+        operations.app,
+        operations.operation,
         rulings.step_kind,
         jobs.billing_context,
 
@@ -67,10 +61,6 @@ metered_steps as (
     inner join jobs on keys.job_hash = jobs.job_hash
     inner join operations on keys.operation_hash = operations.operation_hash
     inner join rulings on keys.ruling_hash = rulings.ruling_hash
-    left join apps
-        on
-            operations.adapter_name = apps.adapter_name
-            and {{ is_in_force('apps', 'jobs.rule_date') }}
 
 )
 

@@ -2,32 +2,71 @@
 
 with
 
-steps as (
+keys as (
 
     select
         *,
         cast(date_trunc('month', usage_date) as date) as usage_month
-    from {{ ref('metered_steps') }}
+    from {{ ref('metered_step_keys') }}
     where {{ is_touched_month('usage_date') }}
+
+),
+
+recipes as (
+
+    select * from {{ ref('job_recipes') }}
+
+),
+
+operations as (
+
+    select * from {{ ref('step_operations') }}
+
+),
+
+rulings as (
+
+    select * from {{ ref('step_rulings') }}
+
+),
+
+-- Steps are added up by numbers, and get their words when they are few.
+rolled_up as (
+
+    select
+        usage_month,
+        recipe_hash,
+        operation_hash,
+        ruling_hash,
+        count(*) as steps,
+        sum(quantity) as quantity
+    from keys
+    group by usage_month, recipe_hash, operation_hash, ruling_hash
 
 ),
 
 monthly_rule_usage as (
 
     select
-        customer_id,
-        app,
-        adapter_name,
-        rule_id,
-        metric,
-        task_rule_id,
-        is_default_applied,
-        usage_month,
-        cast(sum(quantity) as bigint) as quantity,
-        cast(sum(tasks) as bigint) as tasks,
-        count(*) as steps
-    from steps
-    group by usage_month, customer_id, app, adapter_name, rule_id, metric, task_rule_id, is_default_applied
+        recipes.customer_id,
+        operations.app,
+        operations.adapter_name,
+        rulings.rule_id,
+        rulings.metric,
+        rulings.task_rule_id,
+        rulings.is_default_applied,
+        rolled_up.usage_month,
+        cast(sum(rolled_up.quantity) as bigint) as quantity,
+        cast(sum(rolled_up.steps * rulings.tasks) as bigint) as tasks,
+        cast(sum(rolled_up.steps) as bigint) as steps
+
+    from rolled_up
+    inner join recipes on rolled_up.recipe_hash = recipes.recipe_hash
+    inner join operations on rolled_up.operation_hash = operations.operation_hash
+    inner join rulings on rolled_up.ruling_hash = rulings.ruling_hash
+    group by
+        recipes.customer_id, rolled_up.usage_month, operations.app, operations.adapter_name,
+        rulings.rule_id, rulings.metric, rulings.task_rule_id, rulings.is_default_applied
 
 )
 

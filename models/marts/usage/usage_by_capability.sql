@@ -8,7 +8,7 @@ with
 
 steps as (
 
-    select * from {{ ref('metered_steps') }}
+    select * from {{ ref('daily_step_usage') }}
     where {{ is_touched_date() }}
 
 ),
@@ -39,22 +39,6 @@ metrics as (
 
 ),
 
--- One pass over the steps for both ways of measuring them.
-steps_rolled_up as (
-
-    select
-        customer_id,
-        usage_date,
-        environment_type,
-        recipe_id,
-        metric,
-        cast(sum(quantity) as bigint) as quantity,
-        cast(sum(tasks) as bigint) as tasks
-    from steps
-    group by customer_id, usage_date, environment_type, recipe_id, metric
-
-),
-
 counted as (
 
     select
@@ -65,7 +49,7 @@ counted as (
         metric,
         cast(null as string) as call_type,
         quantity
-    from steps_rolled_up
+    from steps
     where metric is not null
 
     union all
@@ -78,7 +62,7 @@ counted as (
         'tasks' as metric,
         cast(null as string) as call_type,
         tasks as quantity
-    from steps_rolled_up
+    from steps
 
     union all
 
