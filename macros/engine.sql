@@ -61,10 +61,10 @@
 {%- endmacro %}
 
 {#- A text or number as BIGINT; null when it can't be read or has a fraction. '3.0' is 3: that is how a table tool
-    writes a whole number in a column with gaps. -#}
+    writes a whole number in a column with gaps. What is a BIGINT already costs nothing. -#}
 {% macro duckdb__to_whole_number(column) -%}
     case
-        when try_cast({{ column }} as double) = floor(try_cast({{ column }} as double))
+        when typeof({{ column }}) = 'BIGINT' or try_cast({{ column }} as double) = floor(try_cast({{ column }} as double))
             then try_cast({{ column }} as bigint)
     end
 {%- endmacro %}

@@ -122,10 +122,14 @@
 {%- endmacro %}
 
 
-{#- A delivered file's path below EXTRACTS_DIR, from the one below the deliveries: without the load before it and the
-    .parquet behind it. -#}
+{#- A stored file's path below the deliveries is 000001/<path below EXTRACTS_DIR>.parquet: the load that it came with,
+    and what it was delivered as. By position, since a search in each row's path takes as long as reading the row. -#}
+{% macro load_of(path) -%}
+    {{ return("cast(substr(" ~ path ~ ", 1, 6) as bigint)") }}
+{%- endmacro %}
+
 {% macro delivered_name(path) -%}
-    {{ return("substr(" ~ path ~ ", instr(" ~ path ~ ", '/') + 1, length(" ~ path ~ ") - instr(" ~ path ~ ", '/') - 8)") }}
+    {{ return("substr(" ~ path ~ ", 8, length(" ~ path ~ ") - 15)") }}
 {%- endmacro %}
 
 
@@ -142,7 +146,7 @@
             contract,
             "read_parquet([" ~ patterns | join(', ') ~ "], union_by_name = true, filename = true, hive_partitioning = false)",
             delivered_name(path),
-            "cast(split_part(" ~ path ~ ", '/', 1) as bigint)"
+            load_of(path)
         ) -%}
     {%- else -%}
         {%- do create_extract_view(contract, none, none, none) -%}

@@ -107,12 +107,16 @@ typed as (
 functions as (
 
     select
+        typed.job_hash,
         typed.customer_id,
         typed.job_id,
         typed.rule_date,
+        typed.recipe_type,
+        typed.own_metric,
+        typed.call_type,
         function_calls.calling_job_id,
         function_calls.call_mode,
-        function_calls.is_mixed,
+        coalesce(function_calls.is_mixed, false) as is_mixed_call,
         coalesce(by_root.orphan_function_context, 'workflow') as orphan_context
 
     from typed
@@ -162,6 +166,7 @@ chain as (
         functions.customer_id,
         functions.job_id,
         by_call.billing_context,
+        roots.billing_context as caller_context,
         1 as call_depth
     from roots
     inner join functions
@@ -180,6 +185,7 @@ chain as (
         functions.customer_id,
         functions.job_id,
         by_call.billing_context,
+        chain.billing_context as caller_context,
         chain.call_depth + 1 as call_depth
     from chain
     inner join functions
@@ -248,77 +254,91 @@ opened as (
 resolved as (
 
     select
-        typed.customer_id,
-        typed.job_id,
-        coalesce(
-            roots.billing_context, chain.billing_context, opened.billing_context, functions.orphan_context
-        ) as billing_context,
+        functions.*,
+        chain.caller_context,
+        case
+            when functions.calling_job_id is null then functions.orphan_context
+            else coalesce(chain.billing_context, opened.billing_context, functions.orphan_context)
+        end as billing_context,
         coalesce(chain.call_depth, 0) as call_depth,
-        coalesce(roots.job_id, chain.job_id) is null as is_in_cycle,
-        coalesce(roots.job_id, chain.job_id, opened.job_id) is null as is_unsettled
+        functions.calling_job_id is null as is_orphan,
+        functions.calling_job_id is not null and chain.job_id is null as is_in_cycle,
+        coalesce(chain.job_id, opened.job_id) is null as is_unsettled
 
-    from typed
-    left join roots
-        on
-            typed.customer_id = roots.customer_id
-            and typed.job_id = roots.job_id
+    from functions
     left join chain
         on
-            typed.customer_id = chain.customer_id
-            and typed.job_id = chain.job_id
+            functions.customer_id = chain.customer_id
+            and functions.job_id = chain.job_id
     left join opened
         on
-            typed.customer_id = opened.customer_id
-            and typed.job_id = opened.job_id
-    left join functions
-        on
-            typed.customer_id = functions.customer_id
-            and typed.job_id = functions.job_id
+            functions.customer_id = opened.customer_id
+            and functions.job_id = opened.job_id
 
 ),
 
--- The rule is the one of the caller's context, which may itself have come down the chain.
+-- The rule is the one of the caller's context, which may itself have come down the chain. A caller that is not known
+-- from there is in a cycle, too, or hangs on one.
+called as (
+
+    select
+        resolved.*,
+        coalesce(resolved.caller_context, callers.billing_context) as context_called_from
+
+    from resolved
+    left join resolved as callers
+        on
+            resolved.customer_id = callers.customer_id
+            and case when resolved.is_in_cycle then resolved.calling_job_id end = callers.job_id
+
+),
+
 job_billing_contexts as (
 
     select
-        typed.job_hash,
-        typed.customer_id,
-        typed.job_id,
-        typed.recipe_type,
-        resolved.billing_context,
-        typed.own_metric,
-        typed.call_type,
-        functions.calling_job_id,
-        functions.call_mode,
-        callers.billing_context as caller_context,
-        cast(resolved.call_depth as bigint) as call_depth,
-        resolved.is_in_cycle,
-        case
-            when not typed.is_function then typed.own_rule_id
-            when functions.calling_job_id is null or resolved.is_unsettled then 'J-FN-ORPHAN'
-            else by_call.rule_id
-        end as context_rule_id,
-        typed.is_function and functions.calling_job_id is null as is_orphan,
-        coalesce(functions.is_mixed, false) as is_mixed_call
-
+        job_hash,
+        customer_id,
+        job_id,
+        recipe_type,
+        own_context as billing_context,
+        own_metric,
+        call_type,
+        cast(null as string) as calling_job_id,
+        cast(null as string) as call_mode,
+        cast(null as string) as caller_context,
+        cast(0 as bigint) as call_depth,
+        false as is_in_cycle,
+        own_rule_id as context_rule_id,
+        false as is_orphan,
+        false as is_mixed_call
     from typed
-    inner join resolved
-        on
-            typed.customer_id = resolved.customer_id
-            and typed.job_id = resolved.job_id
-    left join functions
-        on
-            typed.customer_id = functions.customer_id
-            and typed.job_id = functions.job_id
-    left join resolved as callers
-        on
-            functions.customer_id = callers.customer_id
-            and functions.calling_job_id = callers.job_id
+    where not is_function
+
+    union all
+
+    select
+        called.job_hash,
+        called.customer_id,
+        called.job_id,
+        called.recipe_type,
+        called.billing_context,
+        called.own_metric,
+        called.call_type,
+        called.calling_job_id,
+        called.call_mode,
+        called.context_called_from as caller_context,
+        cast(called.call_depth as bigint) as call_depth,
+        called.is_in_cycle,
+        case when called.is_unsettled then 'J-FN-ORPHAN' else by_call.rule_id end as context_rule_id,
+        called.is_orphan,
+        called.is_mixed_call
+
+    from called
     left join contexts_by_call as by_call
         on
-            callers.billing_context = by_call.caller_context
-            and functions.call_mode = by_call.call_mode
-            and {{ is_in_force('by_call', 'typed.rule_date') }}
+            called.context_called_from = by_call.caller_context
+            and called.call_mode = by_call.call_mode
+            and {{ is_in_force('by_call', 'called.rule_date') }}
 
 )
 

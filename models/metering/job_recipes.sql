@@ -12,7 +12,7 @@ jobs as (
 job_recipes as (
 
     select distinct
-        {{ row_hash(['customer_id', 'recipe_id', 'environment_type']) }} as recipe_hash,
+        recipe_hash,
         customer_id,
         recipe_id,
         environment_type

@@ -70,6 +70,7 @@ metered_jobs as (
     select
         -- ids
         job_hash,
+        {{ row_hash(['customer_id', 'recipe_id', 'environment_type']) }} as recipe_hash,
         customer_id,
         job_id,
         recipe_id,

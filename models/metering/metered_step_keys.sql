@@ -15,7 +15,7 @@ metered_step_keys as (
         job_hash,
         line_index,
         usage_date,
-        {{ row_hash(['customer_id', 'recipe_id', 'environment_type']) }} as recipe_hash,
+        recipe_hash,
         {{ row_hash(['adapter_name', 'app', 'operation']) }} as operation_hash,
         {{ row_hash([
             'step_kind', 'metric', 'rule_id', 'is_default_applied', 'is_count_missing', 'tasks', 'task_rule_id',

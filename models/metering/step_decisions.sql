@@ -6,9 +6,24 @@ steps as (
 
 ),
 
+context_rules as (
+
+    select * from {{ ref('context_rules') }}
+
+),
+
+-- What is the same for all steps of a job is looked up once a job.
 jobs as (
 
-    select * from {{ ref('metered_jobs') }}
+    select
+        jobs.*,
+        context_rules.rule_id as steps_rule_id
+
+    from {{ ref('metered_jobs') }} as jobs
+    left join context_rules
+        on
+            jobs.billing_context = context_rules.billing_context
+            and {{ is_in_force('context_rules', 'jobs.rule_date') }}
 
 ),
 
@@ -27,12 +42,6 @@ call_operations as (
 operation_metrics as (
 
     select * from {{ ref('operation_metrics') }}
-
-),
-
-context_rules as (
-
-    select * from {{ ref('context_rules') }}
 
 ),
 
@@ -64,6 +73,7 @@ ruled as (
 
         jobs.recipe_id,
         jobs.environment_type,
+        jobs.recipe_hash,
         jobs.usage_date,
         jobs.rule_date,
         jobs.billing_context,
@@ -74,7 +84,7 @@ ruled as (
         apps.rule_id as app_rule_id,
         apps.is_eligible,
         apps.is_default_ruling,
-        context_rules.rule_id as context_rule_id,
+        jobs.steps_rule_id as context_rule_id,
         coalesce(own_operation.rule_id, any_other_operation.rule_id) as operation_rule_id,
         coalesce(own_operation.metric, any_other_operation.metric) as operation_metric,
         coalesce(own_operation.quantity_from, any_other_operation.quantity_from) as quantity_from,
@@ -109,10 +119,6 @@ ruled as (
             steps.adapter_name = any_other_operation.adapter_name
             and any_other_operation.adapter_operation is null
             and {{ is_in_force('any_other_operation', 'jobs.rule_date') }}
-    left join context_rules
-        on
-            jobs.billing_context = context_rules.billing_context
-            and {{ is_in_force('context_rules', 'jobs.rule_date') }}
     left join apps
         on
             steps.adapter_name = apps.adapter_name
@@ -198,6 +204,7 @@ step_decisions as (
         line_index,
         recipe_id,
         environment_type,
+        recipe_hash,
         usage_date,
 
         -- what it is
