@@ -165,8 +165,13 @@
     {{ return(replace_rows(arguments, is_new())) }}
 {%- endmacro %}
 
+{#- With meta.is_dated_by_its_job, only where those dates are: metered_jobs has noted them. -#}
 {% macro get_incremental_by_changed_job_sql(arguments) -%}
-    {{ return(touch_dates(arguments, is_changed_job('job_hash', 'staging.changed_jobs')) ~ replace_rows(arguments, is_changed_job('job_hash', 'staging.changed_jobs'))) }}
+    {%- set is_replaced = is_changed_job('job_hash', 'staging.changed_jobs') -%}
+    {%- if config.get('meta', {}).get('is_dated_by_its_job') -%}
+        {%- set is_replaced = is_replaced ~ ' and ' ~ is_touched_date() -%}
+    {%- endif -%}
+    {{ return(touch_dates(arguments, is_replaced) ~ replace_rows(arguments, is_replaced)) }}
 {%- endmacro %}
 
 {% macro get_incremental_by_changed_request_sql(arguments) -%}

@@ -19,7 +19,9 @@ contexts as (
 steps as (
 
     select * from {{ ref('metered_step_keys') }}
-    where {{ is_changed_job() }}
+    where
+        {{ is_changed_job() }}
+        and {{ is_touched_date() }}
 
 ),
 
@@ -79,9 +81,30 @@ unsure_call as (
 
 ),
 
+-- By what was delivered, and of jobs delivered repeatedly what was settled on: the decisions on steps are ten times as
+-- many.
+settled_steps as (
+
+    select
+        job_hash,
+        is_latest
+    from {{ ref('repeated_steps') }}
+    where {{ is_changed_job() }}
+
+),
+
 jobs_with_steps as (
 
-    select distinct job_hash from steps
+    select delivered.job_hash
+    from {{ ref('delivered_steps') }} as delivered
+    where
+        {{ is_changed_job('delivered.job_hash') }}
+        and delivered.job_hash not in (select settled_steps.job_hash from settled_steps)
+
+    union
+
+    select job_hash from settled_steps
+    where is_latest
 
 ),
 

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+{{ config(materialized='incremental', incremental_strategy='by_changed_job', meta={'is_dated_by_its_job': true}) }}
 
 with
 

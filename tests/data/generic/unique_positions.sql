@@ -5,7 +5,9 @@ select
     job_hash,
     floor(line_index / 64) as first_position
 from {{ model }}
-where {{ is_changed_job() }}
+where
+    {{ is_changed_job() }}
+    and {{ is_touched_date() }}
 group by job_hash, first_position
 having count(*) > {{ number_of_bits(bits_of_small_numbers('line_index % 64')) }}
 
