@@ -1,11 +1,11 @@
 """Measures this project against the shortest script, Polars and pandas, over generated extracts of some sizes.
 
-    python benchmarks/run.py --steps 1000000 10000000 100000000 --runs 3    # writes RESULTS.md
+    python benchmarks/run.py --steps 1000000 10000000 100000000 --runs 3 3 1    # writes RESULTS.md
     python benchmarks/run.py --steps 1000000 --check                        # only: do all arrive at the same totals?
 
-Each contender is a process of its own, in turn: A B C D E, A B C D E … Time is wall time, memory the peak of the
-resident set, written what the process gave the file system to write, kept the size of what it left behind. A process
-that needs more memory than the limit is stopped and recorded so.
+Each contender is a process of its own, in turn: A B C D E, A B C D E … Time is wall time; CPU time is that of the
+process and its children; memory the peak of the resident set; written what the process gave the file system to write;
+kept the size of what it left behind. A process that needs more memory than the limit is stopped and recorded so.
 """
 
 from __future__ import annotations
@@ -36,7 +36,14 @@ def main() -> int:
     """Measure, print and write the results; 1 when contenders disagree or one failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, nargs="+", default=[1_000_000], metavar="N")
-    parser.add_argument("--runs", type=int, default=3, help="of which the median is taken (default 3)")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        nargs="+",
+        default=[3],
+        metavar="N",
+        help="of which the median is taken; one for all or each size",
+    )
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--check", action="store_true", help="run once and compare the totals; write no results")
@@ -48,11 +55,13 @@ def main() -> int:
     asked = parser.parse_args()
     limit = int(asked.memory_limit * GIB) if asked.memory_limit else machine_memory() * 9 // 10
 
+    runs_of = dict(zip(asked.steps, asked.runs * len(asked.steps) if len(asked.runs) == 1 else asked.runs, strict=True))
+
     benches = []
-    for steps in asked.steps:
+    for steps, runs in runs_of.items():
         bench = Bench(asked.scratch.resolve() / str(steps), steps, asked.days, asked.seed, limit)
         bench.generate()
-        bench.run(1 if asked.check else asked.runs, with_decisions=asked.check)
+        bench.run(1 if asked.check else runs, with_decisions=asked.check)
         bench.clear()
         benches.append(bench)
         print("\n" + bench.report() + "\n", flush=True)
@@ -66,6 +75,7 @@ class Run:
     """What one process took. ``problem`` says why its figures don't count."""
 
     seconds: float
+    busy: float
     peak: int
     written: int
     kept: int = 0
@@ -163,19 +173,20 @@ class Bench:
         lines = [
             f"## {self.steps:,} steps",
             "",
-            f"{self.generated}.",
+            f"{self.generated}. Runs: {max(len(contender.runs) for contender in self.contenders)}.",
             "",
-            "| | seconds | to floor | lowest, highest | peak memory | to floor | written | kept |",
-            "|---|--:|--:|--:|--:|--:|--:|--:|",
+            "| | seconds | to floor | lowest, highest | CPU seconds | peak memory | to floor | written | kept |",
+            "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
         ]
         for contender in self.contenders:
             if contender.problem:
-                lines.append(f"| {contender.title} | {contender.problem} | | | | | | |")
+                lines.append(f"| {contender.title} | {contender.problem} | | | | | | | |")
                 continue
             seconds = sorted(run.seconds for run in contender.runs)
             lines.append(
                 f"| {contender.title} | {contender.median('seconds'):,.1f} | {self._ratio(contender, 'seconds')} "
-                f"| {seconds[0]:,.1f}, {seconds[-1]:,.1f} | {megabytes(contender.median('peak'))} "
+                f"| {seconds[0]:,.1f}, {seconds[-1]:,.1f} | {contender.median('busy'):,.1f} "
+                f"| {megabytes(contender.median('peak'))} "
                 f"| {self._ratio(contender, 'peak')} | {megabytes(contender.median('written'))} "
                 f"| {megabytes(contender.median('kept'))} |"
             )
@@ -263,7 +274,9 @@ def measure(command: list[str], environment: dict[str, str], log: Path, limit: i
         problem = f"out of memory after {seconds:,.0f} s"
     elif process.returncode:
         problem = f"failed with exit code {process.returncode}"
-    return Run(seconds, usage.ru_maxrss * 1024, usage.ru_oublock * 512, problem=problem)
+    return Run(
+        seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, usage.ru_oublock * 512, problem=problem
+    )
 
 
 def resident(pid: int) -> int:
@@ -274,8 +287,9 @@ def resident(pid: int) -> int:
         return 0
 
 
-def results(benches: list[Bench], runs: int, limit: int) -> str:
+def results(benches: list[Bench], runs: list[int], limit: int) -> str:
     """RESULTS.md."""
+    asked_runs = " ".join(map(str, runs))
     sizes = " ".join(str(bench.steps) for bench in benches)
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
     packages = ", ".join(
@@ -283,8 +297,8 @@ def results(benches: list[Bench], runs: int, limit: int) -> str:
     )
     head = f"""# Benchmark results
 
-Measured on {date.today()} by `python benchmarks/run.py --steps {sizes} --runs {runs}`, which writes this page. What is
-measured: [README.md](README.md).
+Measured on {date.today()} by `python benchmarks/run.py --steps {sizes} --runs {asked_runs}`, which writes this page.
+What is measured: [README.md](README.md).
 
 | | |
 |---|---|
@@ -292,7 +306,7 @@ measured: [README.md](README.md).
 | memory | {machine_memory() / GIB:.1f} GiB; a contender that needs more than {limit / GIB:.1f} GiB is stopped |
 | system | {system}, Linux {platform.release()}, Python {platform.python_version()} |
 | packages | {packages} |
-| figures | medians of {runs} runs, in turn; files are in the page cache as the run before left them |
+| figures | medians, the contenders in turn; files are in the page cache as the run before left them |
 
 """
     return head + "\n\n".join(bench.report() for bench in benches) + "\n"
