@@ -25,6 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
+from itertools import cycle
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -42,7 +43,7 @@ def main() -> int:
         nargs="+",
         default=[3],
         metavar="N",
-        help="of which the median is taken; one for all or each size",
+        help="of which the median is taken, for all sizes or each of them (default 3)",
     )
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--seed", type=int, default=1)
@@ -55,10 +56,11 @@ def main() -> int:
     asked = parser.parse_args()
     limit = int(asked.memory_limit * GIB) if asked.memory_limit else machine_memory() * 9 // 10
 
-    runs_of = dict(zip(asked.steps, asked.runs * len(asked.steps) if len(asked.runs) == 1 else asked.runs, strict=True))
+    if len(asked.runs) not in (1, len(asked.steps)):
+        parser.error("--runs takes one number, or one for each of --steps")
 
     benches = []
-    for steps, runs in runs_of.items():
+    for steps, runs in zip(asked.steps, cycle(asked.runs), strict=False):
         bench = Bench(asked.scratch.resolve() / str(steps), steps, asked.days, asked.seed, limit)
         bench.generate()
         bench.run(1 if asked.check else runs, with_decisions=asked.check)
@@ -75,7 +77,7 @@ class Run:
     """What one process took. ``problem`` says why its figures don't count."""
 
     seconds: float
-    busy: float
+    cpu_seconds: float
     peak: int
     written: int
     kept: int = 0
@@ -185,7 +187,7 @@ class Bench:
             seconds = sorted(run.seconds for run in contender.runs)
             lines.append(
                 f"| {contender.title} | {contender.median('seconds'):,.1f} | {self._ratio(contender, 'seconds')} "
-                f"| {seconds[0]:,.1f}, {seconds[-1]:,.1f} | {contender.median('busy'):,.1f} "
+                f"| {seconds[0]:,.1f}, {seconds[-1]:,.1f} | {contender.median('cpu_seconds'):,.1f} "
                 f"| {megabytes(contender.median('peak'))} "
                 f"| {self._ratio(contender, 'peak')} | {megabytes(contender.median('written'))} "
                 f"| {megabytes(contender.median('kept'))} |"

@@ -135,11 +135,13 @@
     {%- if is_whole_run() -%}
     true
     {%- else -%}
-    {{ is_empty_or_one_of("cast(date_trunc('month', " ~ column ~ ") as date)", "cast(date_trunc('month', usage_date) as date)") }}
+    {%- set month_of = "cast(date_trunc('month', %s) as date)" -%}
+    {{ is_empty_or_one_of(month_of | format(column), month_of | format('usage_date')) }}
     {%- endif -%}
 {%- endmacro %}
 
 
+{#- Whether a date is null, or one that the expression ``touched`` gives of a touched usage_date. -#}
 {% macro is_empty_or_one_of(date, touched) -%}
     {%- set dates = run_query("select distinct " ~ touched ~ " as touched from run_state.touched_dates order by touched").columns[0].values() -%}
     ({{ date }} is null{% if dates %} or {{ date }} in ({% for value in dates %}date '{{ value }}'{{ ', ' if not loop.last }}{% endfor %}){% endif %})
@@ -163,6 +165,16 @@
 
 {% macro get_incremental_by_load_sql(arguments) -%}
     {{ return(replace_rows(arguments, is_new())) }}
+{%- endmacro %}
+
+{#- Of what is only ever added to: the rows that do not stand there yet. By whole rows, so that two which share a hash
+    both come to stand there, and the test of the hash sees them. -#}
+{% macro get_incremental_new_rows_sql(arguments) -%}
+    {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
+    insert into {{ arguments['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arguments['temp_relation'] }}
+    except
+    select {{ columns }} from {{ arguments['target_relation'] }};
 {%- endmacro %}
 
 {#- With meta.is_dated_by_its_job, only where those dates are: metered_jobs has noted them. -#}

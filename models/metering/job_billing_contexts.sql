@@ -255,11 +255,8 @@ resolved as (
 
     select
         functions.*,
-        chain.caller_context,
-        case
-            when functions.calling_job_id is null then functions.orphan_context
-            else coalesce(chain.billing_context, opened.billing_context, functions.orphan_context)
-        end as billing_context,
+        chain.caller_context as chain_caller_context,
+        coalesce(chain.billing_context, opened.billing_context, functions.orphan_context) as billing_context,
         coalesce(chain.call_depth, 0) as call_depth,
         functions.calling_job_id is null as is_orphan,
         functions.calling_job_id is not null and chain.job_id is null as is_in_cycle,
@@ -283,7 +280,7 @@ called as (
 
     select
         resolved.*,
-        coalesce(resolved.caller_context, callers.billing_context) as context_called_from
+        coalesce(resolved.chain_caller_context, callers.billing_context) as caller_context
 
     from resolved
     left join resolved as callers
@@ -326,7 +323,7 @@ job_billing_contexts as (
         called.call_type,
         called.calling_job_id,
         called.call_mode,
-        called.context_called_from as caller_context,
+        called.caller_context,
         cast(called.call_depth as bigint) as call_depth,
         called.is_in_cycle,
         case when called.is_unsettled then 'J-FN-ORPHAN' else by_call.rule_id end as context_rule_id,
@@ -336,7 +333,7 @@ job_billing_contexts as (
     from called
     left join contexts_by_call as by_call
         on
-            called.context_called_from = by_call.caller_context
+            called.caller_context = by_call.caller_context
             and called.call_mode = by_call.call_mode
             and {{ is_in_force('by_call', 'called.rule_date') }}
 

@@ -2,6 +2,12 @@
 
 with
 
+steps as (
+
+    select * from {{ ref('stg_steps') }}
+
+),
+
 jobs as (
 
     select
@@ -79,7 +85,7 @@ steps_read as (
             and proxy_operations.adapter_name is null
         ) as is_transforming
 
-    from {{ ref('stg_steps') }} as steps
+    from steps
     inner join open_jobs
         on
             steps.customer_id = open_jobs.customer_id

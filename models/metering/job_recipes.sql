@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='append') }}
+{{ config(materialized='incremental', incremental_strategy='new_rows') }}
 
 with
 
@@ -21,6 +21,3 @@ job_recipes as (
 )
 
 select * from job_recipes
-{% if is_incremental() -%}
-    where recipe_hash not in (select known.recipe_hash from {{ this }} as known)
-{%- endif %}

@@ -6,6 +6,12 @@ steps as (
 
 ),
 
+metered_jobs as (
+
+    select * from {{ ref('metered_jobs') }}
+
+),
+
 context_rules as (
 
     select * from {{ ref('context_rules') }}
@@ -16,14 +22,14 @@ context_rules as (
 jobs as (
 
     select
-        jobs.*,
+        metered_jobs.*,
         context_rules.rule_id as steps_rule_id
 
-    from {{ ref('metered_jobs') }} as jobs
+    from metered_jobs
     left join context_rules
         on
-            jobs.billing_context = context_rules.billing_context
-            and {{ is_in_force('context_rules', 'jobs.rule_date') }}
+            metered_jobs.billing_context = context_rules.billing_context
+            and {{ is_in_force('context_rules', 'metered_jobs.rule_date') }}
 
 ),
 

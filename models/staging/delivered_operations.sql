@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='append') }}
+{{ config(materialized='incremental', incremental_strategy='new_rows') }}
 
 with
 
@@ -25,6 +25,3 @@ delivered_operations as (
 )
 
 select * from delivered_operations
-{% if is_incremental() -%}
-    where operation_hash not in (select known.operation_hash from {{ this }} as known)
-{%- endif %}
