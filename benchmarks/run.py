@@ -1,6 +1,7 @@
 """Measures this project against the shortest script, Polars and pandas, over generated extracts of some sizes.
 
     python benchmarks/run.py --steps 1000000 10000000 100000000 --runs 3 3 1    # writes RESULTS.md
+    python benchmarks/run.py --steps 20000000 --days 730 --contenders full day --append    # adds a section to it
     python benchmarks/run.py --steps 1000000 --check                        # only: do all arrive at the same totals?
 
 Each contender is a process of its own, in turn: A B C D E, A B C D E … Time is wall time; CPU time is that of the
@@ -31,6 +32,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
 GIB = 1 << 30
+CONTENDERS = ("full", "day", "floor", "polars", "pandas")
 
 
 def main() -> int:
@@ -45,30 +47,39 @@ def main() -> int:
         metavar="N",
         help="of which the median is taken, for all sizes or each of them (default 3)",
     )
-    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument(
+        "--days", type=int, nargs="+", default=[365], metavar="N", help="of history, for all sizes or each of them"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--check", action="store_true", help="run once and compare the totals; write no results")
     parser.add_argument(
         "--scratch", type=Path, default=PROJECT / "target" / "benchmarks", help="for extracts and outputs"
     )
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md")
+    parser.add_argument("--append", action="store_true", help="add to the results instead of writing them anew")
     parser.add_argument("--memory-limit", type=float, help="GiB; default: nine tenths of the machine's memory")
     asked = parser.parse_args()
     limit = int(asked.memory_limit * GIB) if asked.memory_limit else machine_memory() * 9 // 10
 
-    if len(asked.runs) not in (1, len(asked.steps)):
-        parser.error("--runs takes one number, or one for each of --steps")
+    for option in ("runs", "days"):
+        if len(getattr(asked, option)) not in (1, len(asked.steps)):
+            parser.error(f"--{option} takes one number, or one for each of --steps")
+    if "day" in asked.contenders and "full" not in asked.contenders:
+        parser.error("the contender day works on the warehouse of full: name both")
 
+    before = asked.results.read_text().rstrip() + "\n\n" if asked.append else ""
     benches = []
-    for steps, runs in zip(asked.steps, cycle(asked.runs), strict=False):
-        bench = Bench(asked.scratch.resolve() / str(steps), steps, asked.days, asked.seed, limit)
+    for steps, days, runs in zip(asked.steps, cycle(asked.days), cycle(asked.runs), strict=False):
+        bench = Bench(asked.scratch.resolve() / f"{steps}-{days}", steps, days, asked.seed, limit)
+        bench.contenders = [getattr(bench, name) for name in CONTENDERS if name in asked.contenders]
         bench.generate()
         bench.run(1 if asked.check else runs, with_decisions=asked.check)
         bench.clear()
         benches.append(bench)
         print("\n" + bench.report() + "\n", flush=True)
         if not asked.check:
-            asked.results.write_text(results(benches, asked.runs, limit))
+            asked.results.write_text(before + (sections(benches) if before else results(benches, limit)))
     return int(any(bench.is_wrong for bench in benches))
 
 
@@ -112,10 +123,11 @@ class Bench:
     """The contenders over extracts of one size. Everything is below ``folder``."""
 
     def __init__(self, folder: Path, steps: int, days: int, seed: int, limit: int) -> None:
-        self.folder, self.steps, self.limit = folder, steps, limit
+        self.folder, self.steps, self.days, self.limit = folder, steps, days, limit
         self.extracts, self.next_day, self.warehouse = folder / "extracts", folder / "next_day", folder / "warehouse"
         self.world = ["--steps", str(steps), "--days", str(days), "--seed", str(seed)]
         self.generated = ""
+        self.measured = date.today()
         self.agreements: list[str] = []
         self.is_wrong = False
 
@@ -173,9 +185,10 @@ class Bench:
     def report(self) -> str:
         """The section of this size, in Markdown."""
         lines = [
-            f"## {self.steps:,} steps",
+            f"## {self.steps:,} steps in {self.days} days",
             "",
-            f"{self.generated}. Runs: {max(len(contender.runs) for contender in self.contenders)}.",
+            f"{self.generated}. Runs: {max(len(contender.runs) for contender in self.contenders)}. "
+            f"Measured on {self.measured}.",
             "",
             "| | seconds | to floor | lowest, highest | CPU seconds | peak memory | to floor | written | kept |",
             "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
@@ -195,7 +208,7 @@ class Bench:
         return "\n".join([*lines, "", *(f"- {line}." for line in self.agreements)])
 
     def _ratio(self, contender: Contender, figure: str) -> str:
-        if self.floor.problem:
+        if self.floor.problem:  # or it was not asked for
             return ""
         return f"{contender.median(figure) / self.floor.median(figure):.1f}"
 
@@ -289,18 +302,15 @@ def resident(pid: int) -> int:
         return 0
 
 
-def results(benches: list[Bench], runs: list[int], limit: int) -> str:
+def results(benches: list[Bench], limit: int) -> str:
     """RESULTS.md."""
-    asked_runs = " ".join(map(str, runs))
-    sizes = " ".join(str(bench.steps) for bench in benches)
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("duckdb", "dbt-core", "dbt-duckdb", "polars", "pandas", "pyarrow")
     )
     head = f"""# Benchmark results
 
-Measured on {date.today()} by `python benchmarks/run.py --steps {sizes} --runs {asked_runs}`, which writes this page.
-What is measured: [README.md](README.md).
+Written by `python benchmarks/run.py`. What is measured, and with which arguments: [README.md](README.md).
 
 | | |
 |---|---|
@@ -311,7 +321,12 @@ What is measured: [README.md](README.md).
 | figures | medians, the contenders in turn; files are in the page cache as the run before left them |
 
 """
-    return head + "\n\n".join(bench.report() for bench in benches) + "\n"
+    return head + sections(benches)
+
+
+def sections(benches: list[Bench]) -> str:
+    """One section for each size, in Markdown."""
+    return "\n\n".join(bench.report() for bench in benches) + "\n"
 
 
 def processor() -> str:
