@@ -53,9 +53,10 @@
 {%- endmacro %}
 
 
-{#- The text by which two deliveries of a row that agree in everything else are put in order (G9). -#}
+{#- The text by which two deliveries of a row that agree in everything else are put in order (G9). Joined by a character
+    that comes before all others, so that an empty value is the least and no value runs on into the next. -#}
 {% macro row_text(columns) -%}
     {%- for column in columns -%}
-    coalesce(cast({{ column }} as varchar), ''){{ " || '|' || " if not loop.last }}
+    coalesce(cast({{ column }} as varchar), ''){{ " || chr(31) || " if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}

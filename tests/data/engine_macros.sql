@@ -138,8 +138,22 @@ compared as (
 
     select
         'row_text joins values and keeps the place of a null' as claim,
-        {{ row_text(["'a'", 'null', '1']) }} as found,
-        'a||1' as expected
+        replace({{ row_text(["'a'", 'null', '1']) }}, chr(31), ',') as found,
+        'a,,1' as expected
+
+    union all
+
+    select
+        'row_text puts an empty value before every other' as claim,
+        cast({{ row_text(['null', "'b'"]) }} < {{ row_text(["'!'", "'a'"]) }} as string) as found,
+        'true' as expected
+
+    union all
+
+    select
+        'row_text puts a value before one that it begins' as claim,
+        cast({{ row_text(["'prod'", "'b'"]) }} < {{ row_text(["'prod!'", "'a'"]) }} as string) as found,
+        'true' as expected
 
     union all
 
