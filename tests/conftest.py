@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from reference.compiled import Project
 from reference.files import write_nested_jobs, write_world
+from reference.proving import compile_all
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -168,6 +171,19 @@ def sample(workbench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> It
             assert result.exit_code == 0, result.output
             result.warehouse.rename(shared)
     yield Build(0, "", shared)
+
+
+@pytest.fixture(scope="session")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
+    """The project compiled under each set of options of the proof, once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
+    kept = shared.with_suffix(".pickle")
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(compile_all(shared)))
+    return pickle.loads(kept.read_bytes())
 
 
 @pytest.hookimpl(optionalhook=True)

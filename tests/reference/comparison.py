@@ -30,12 +30,27 @@ RELATIONS = {
     "marts.monthly_environment_usage": ("usage_month", "customer_id", "environment_type"),
     "marts.monthly_recipe_usage": ("usage_month", "customer_id", "recipe_id"),
 }
+QUARANTINE, FINDINGS = "audit.quarantined_rows", "audit.findings"
+COMPARED = (*RELATIONS, QUARANTINE, FINDINGS)
 FLAGS = ("function without caller", "mixed calls", "call cycle", "count missing", "request without its job")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One row, count or flag that the two sides don't agree on; of which account and job, where it is of one."""
+
+    relation: str
+    text: str
+    account: str | None = None
+    job_id: str | None = None
+
+    def __str__(self):
+        return f"{self.relation} {self.text}"
 
 
 @dataclass
 class Comparison:
-    """How many rows were compared, and a readable line for each difference."""
+    """How many rows were compared, and what differs."""
 
     rows: Counter = field(default_factory=Counter)
     differences: list = field(default_factory=list)
@@ -47,19 +62,25 @@ class Comparison:
 
     def report(self, limit=20):
         """The first differences as text."""
-        return "\n".join([f"{len(self.differences)} differences", *self.differences[:limit]])
+        return "\n".join([f"{len(self.differences)} differences", *map(str, self.differences[:limit])])
 
 
-def compare(connection, world, options):
-    """Compare every decision, figure, quarantined row and flag of the warehouse with the reference's."""
+def compare(connection, world, options, relations=COMPARED):
+    """Compare every decision, figure, quarantined row and flag of the warehouse with the reference's.
+
+    ``relations``: only these of COMPARED.
+    """
     result = reference.compute(world, options)
     comparison = Comparison()
     for relation, key in RELATIONS.items():
-        expected = getattr(result, relation.split(".")[1])
-        comparison.rows[relation] = len(expected)
-        compare_rows(connection, relation, key, expected, world, comparison)
-    compare_quarantine(connection, result, comparison)
-    compare_flags(connection, result, comparison)
+        if relation in relations:
+            expected = getattr(result, relation.split(".")[1])
+            comparison.rows[relation] = len(expected)
+            compare_rows(connection, relation, key, expected, world, comparison)
+    if QUARANTINE in relations:
+        compare_quarantine(connection, result, comparison)
+    if FINDINGS in relations:
+        compare_flags(connection, result, comparison)
     return comparison
 
 
@@ -76,15 +97,17 @@ def compare_rows(connection, relation, key, expected, world, comparison):
     missing, unexpected = by_key(wanted - found), by_key(found - wanted)
     for identity in sorted(missing.keys() | unexpected.keys(), key=str):
         ours, theirs = missing.get(identity), unexpected.get(identity)
-        name = f"{relation} {dict(zip(key, identity, strict=True))}"
+        name = dict(zip(key, identity, strict=True))
         if ours and theirs:
             changed = {c: (a, b) for c, a, b in zip(columns, ours, theirs, strict=True) if a != b}
-            comparison.differences.append(f"{name}: (expected, found) {changed}")
+            text = f"{name}: (expected, found) {changed}"
         else:
             what = "is missing" if ours else "is unexpected"
-            comparison.differences.append(f"{name}: {what}: {dict(zip(columns, ours or theirs, strict=True))}")
+            text = f"{name}: {what}: {dict(zip(columns, ours or theirs, strict=True))}"
         if "job_id" in key:
-            comparison.differences[-1] += "".join(input_of_job(world, *identity[:2]))
+            text += "".join(input_of_job(world, *identity[:2]))
+        account = name.get("account_id", name.get("customer_id"))
+        comparison.differences.append(Difference(relation, text, account, name.get("job_id")))
 
 
 def input_of_job(world, account, job_id):
@@ -101,12 +124,11 @@ def compare_quarantine(connection, result, comparison):
     found = dict(
         connection.execute("select extract_name, count(*) from audit.quarantined_rows group by extract_name").fetchall()
     )
-    comparison.rows["audit.quarantined_rows"] = wanted.total()
+    comparison.rows[QUARANTINE] = wanted.total()
     for extract in sorted(wanted.keys() | found.keys()):
         if wanted[extract] != found.get(extract, 0):
-            comparison.differences.append(
-                f"audit.quarantined_rows of {extract}: {wanted[extract]} expected, {found.get(extract, 0)} found"
-            )
+            text = f"of {extract}: {wanted[extract]} expected, {found.get(extract, 0)} found"
+            comparison.differences.append(Difference(QUARANTINE, text))
 
 
 def compare_flags(connection, result, comparison):
@@ -118,6 +140,6 @@ def compare_flags(connection, result, comparison):
             [list(FLAGS)],
         ).fetchall()
     )
-    comparison.rows["audit.findings"] = len(wanted)
-    comparison.differences += [f"audit.findings lacks {flag}" for flag in sorted(wanted - found)]
-    comparison.differences += [f"audit.findings has an unexpected {flag}" for flag in sorted(found - wanted)]
+    comparison.rows[FINDINGS] = len(wanted)
+    for flags, what in ((wanted - found, "lacks"), (found - wanted, "has an unexpected")):
+        comparison.differences += [Difference(FINDINGS, f"{what} {flag}", flag[1]) for flag in sorted(flags)]

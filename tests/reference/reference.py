@@ -69,6 +69,7 @@ class Result:
     monthly_recipe_usage: list = field(default_factory=list)
     quarantined: list = field(default_factory=list)
     flags: list = field(default_factory=list)
+    newest_extract: datetime | None = None
     as_of: date | None = None
 
 
@@ -105,7 +106,7 @@ EXTRACTS = {
         "effective_to?:day",
         "subscriptions": "account_id:id recipe_metric:business_actions|tasks included_credits?:number "
         "task_limit?:number billing_cycle_day?:int effective_from:day effective_to?:day",
-        "credit_ratios": "metric:text call_type?:text credits_per_unit:number effective_from:day effective_to?:day",
+        "credit_ratios": "metric:id call_type?:text credits_per_unit:number effective_from:day effective_to?:day",
         "recommended_recipes": "recipe_id:id name:text recommended_from?:day",
         "vendor_usage": "account_id:id usage_month:day tasks?:int jobs_succeeded?:int jobs_failed?:int "
         "extracted_at:time",
@@ -226,7 +227,7 @@ def read_row(extract, raw, zone):
         if value is None or value == "":
             if not is_optional and kind != "text":  # a required text such as a name may be empty [A1]
                 raise Unreadable("missing id" if kind == "id" else f"missing {column}")
-            row[column] = None
+            row[column] = False if kind == "bool" else None  # [A1]
         else:
             row[column] = read_value(value, kind, zone)
     return row
@@ -307,6 +308,8 @@ def read_extracts(world, zone, result):
     def take(extract, source, raw):
         try:
             row = read_row(extract, raw, zone)
+            if "extracted_at" in row:
+                result.newest_extract = max(row["extracted_at"], result.newest_extract or row["extracted_at"])
             if extract == "steps" and (row["account_id"], row["job_id"]) not in known_jobs:
                 raise Unreadable("step without job")
         except Unreadable as reason:
@@ -334,6 +337,11 @@ def read_extracts(world, zone, result):
 def distinct(rows):
     """Files may overlap and repeat: the same row twice is one row."""
     return list({row_as_text(row): row for row in rows}.values())
+
+
+def one_per(key, rows):
+    """Of rows without a time of extraction, the greater as text for each key. [A5]"""
+    return list({key(row): row for row in sorted(rows, key=row_as_text)}.values())
 
 
 def latest(rows, key):
@@ -382,7 +390,7 @@ CONTROL_KEYWORDS = {"if", "elsif", "else", "foreach", "repeat", "while_condition
 
 def step_kind(step):
     """Section 3. Empty adapter or control keyword: control. Line 0: trigger."""
-    if step["adapter_name"] is None or step["keyword"] in CONTROL_KEYWORDS:
+    if step["adapter_name"] is None or (step["keyword"] or "").lower() in CONTROL_KEYWORDS:  # [A3b]
         return "control"
     return "trigger" if step["line_index"] == 0 else "action"
 
@@ -469,7 +477,7 @@ def how_called(caller_steps, recipe_id):
     calls = [
         (s["adapter_name"], s["adapter_operation"])
         for s in caller_steps
-        if s["called_recipe_id"] == recipe_id and s["status"] != "skipped"
+        if s["called_recipe_id"] == recipe_id and s["status"] != "skipped" and step_kind(s) != "control"
     ]
     sync = any(c in SYNCHRONOUS_CALLS for c in calls)
     asynchronous = any(c in ASYNCHRONOUS_CALLS for c in calls)
@@ -741,12 +749,11 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
     def local_date(moment):  # G12
         return moment.astimezone(zone).date()
 
-    # "As of" is the newest extract, never the clock, unless given. Bad rows say nothing. [A17]
-    extracted = [r["extracted_at"] for name in EXTRACTS for r in rows[name] if "extracted_at" in r]
+    # "As of" is the newest extract, never the clock, unless given. [A17]
     if options.as_of_date:
         result.as_of = date.fromisoformat(str(options.as_of_date))
-    elif extracted:
-        result.as_of = local_date(max(extracted))
+    elif result.newest_extract:
+        result.as_of = local_date(result.newest_extract)
 
     # ---- G9: one job per customer and job id, whole, with its own steps
     deliveries, all_steps = defaultdict(list), defaultdict(list)
@@ -878,7 +885,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
 
     # R-GO, R-APPSEAT: in force on the day, overlapping orders add up, until effective_to or the as-of date
     if result.as_of is not None:
-        for order in distinct(rows["seats"]):
+        for order in one_per(lambda r: (r["account_id"], r["id"]), rows["seats"]):
             day = order["effective_from"]
             while day <= result.as_of and (order["effective_to"] is None or day < order["effective_to"]):
                 use(order["account_id"], day, None, None, SEAT_METRICS[order["product"]], None, order["seats"])
@@ -905,6 +912,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         monthly(result, rows, jobs, local_date, admins, options)
 
         # ---- section 6
+        recommended = one_per(lambda r: r["recipe_id"], rows["recommended_recipes"])
         executed = [job for job in jobs.values() if is_finished(job) and not is_no_execution(job, options)]
         add_tab(
             result,
@@ -918,7 +926,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
             },
             customers=latest(rows["customers"], lambda r: r["id"]),
             recipes=recipes,
-            recommended={row["recipe_id"]: row for row in sorted(rows["recommended_recipes"], key=row_as_text)},
+            recommended={row["recipe_id"]: row for row in recommended},
             executed=[(job["account_id"], job["completed_at"]) for job in executed],  # [A45]
             apps=apps,
             zone=zone,
@@ -933,16 +941,16 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
 def in_force(rows, day):
     """Of the dated rows the one in force on the day; of several the one that began last. [A19]"""
     current = [r for r in rows if r["effective_from"] <= day and (r["effective_to"] is None or day < r["effective_to"])]
-    return max(current, key=lambda r: (r["effective_from"], row_as_text(r)), default=None)
+    return max(current, key=lambda r: r["effective_from"], default=None)
 
 
 def monthly(result, rows, jobs, local_date, admins, options):
     customers = latest(rows["customers"], lambda r: r["id"])
     subscriptions = defaultdict(list)
-    for row in distinct(rows["subscriptions"]):
+    for row in one_per(lambda r: (r["account_id"], r["effective_from"]), rows["subscriptions"]):
         subscriptions[row["account_id"]].append(row)
     ratios = defaultdict(list)
-    for row in distinct(rows["credit_ratios"]):
+    for row in one_per(lambda r: (r["metric"], r["call_type"], r["effective_from"]), rows["credit_ratios"]):
         ratios[row["metric"], row["call_type"]].append(row)
 
     def ratio_of(metric, call_type, day):

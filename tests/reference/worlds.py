@@ -19,6 +19,7 @@ LISTINGS = [
     datetime(2024, 6, 1, 5, 0, tzinfo=UTC),
 ]  # the same for all seeds: worlds can be merged
 END = LISTINGS[-1]  # the newest extract; before midnight in the Americas
+MIDDLE = datetime(2024, 4, 16, 12, tzinfo=UTC)
 ADMIN = "adm"
 EDGES = [
     datetime(2020, 10, 1, tzinfo=UTC),
@@ -117,6 +118,7 @@ CALLS = {
 KEYWORDS = ["if", "elsif", "else", "foreach", "repeat", "while_condition", "try", "catch", "stop"]
 SUCCEEDED, FAILED = ["succeeded", "completed", "success"], ["failed", "error"]
 CANCELED, PENDING = ["canceled", "cancelled"], ["pending", "processing"]
+WORDS_FOR = {True: ["true", "True", "TRUE", "t", "1"], False: ["false", "False", "FALSE", "f", "0"]}
 STATUSES = ["success", "success", "success", "failed", "exception", None]  # of a connection
 TWIN_TASKS = 300  # more than any other account has
 RECOMMENDED_NAMES = ["Sync accounts", "Sync accounts", "sync accounts", "Ablage", "Überweisung", "Zendesk", None]
@@ -469,6 +471,9 @@ class Builder:
                         style,
                     )
                     step["keyword"] = self.pick(KEYWORDS)
+                    if calls and self.chance(0.3):  # a control statement calls nothing, whatever stands in its row
+                        step["adapter_name"], step["adapter_operation"] = self.pick(CALLS["sync"] + CALLS["async"])
+                        step["called_recipe_id"] = calls[0][1]["id"]
                 steps.append(step)
                 for _ in range(self.rng.choice([0, 0, 2, 3])):  # a loop: the same lines again
                     inner = self.action(kind)
@@ -582,6 +587,20 @@ class Builder:
         """A recipe of the account, one nobody knows, or none."""
         return self.pick([*(recipe["id"] for recipe in self.recipes[account]), f"{account}-nowhere", None])
 
+    def other_values(self, row):
+        """Another content for some columns of a job; empty ones, too: which text is greater decides."""
+        values = {
+            "environment_type": [None, "a", "prod", "~"],
+            "status": SUCCEEDED + FAILED + CANCELED,
+            "is_repeat": [None, False, True],
+            "repeat_count": [None, 2, 10],
+            "master_job_id": [None, "j-2"],
+            "root_recipe_id": [None, self.known_recipe(row["account_id"])],
+            "is_test": [None, False, True],
+            "error": [None, "it broke", "~"],
+        }
+        return {column: self.pick(values[column]) for column in self.rng.sample(sorted(values), self.rng.randint(1, 3))}
+
     def deliver(self, account, row, steps, completed, style):
         """The deliveries of one job: one, or a pending one first, a repetition, a correction, homeless steps ..."""
         at = min(completed + timedelta(minutes=self.rng.randint(1, 3000)), END - timedelta(minutes=30))
@@ -618,6 +637,7 @@ class Builder:
                 "again",
                 "corrected",
                 "same stamp",
+                "tied",
                 "later completion",
                 "pending last",
                 "no steps",
@@ -625,7 +645,7 @@ class Builder:
                 "colliding",
                 "homeless only",
             ],
-            [60, 6, 8, 6, 6, 3, 2, 1, 1, 3, 3, 1],
+            [60, 6, 8, 6, 6, 3, 3, 2, 1, 1, 3, 3, 1],
         )[0]
         if case == "stamped" and row["completed_at"]:  # extracted_at = completed_at: a streamed file may leave it out
             self.world["jobs"].append(dict(row, extracted_at=row["completed_at"]))
@@ -645,6 +665,9 @@ class Builder:
         elif case == "same stamp":
             self.world["jobs"].append(dict(pending, extracted_at=self.time(at)))
             put(row, steps, at)
+        elif case == "tied":  # of one instant, finished alike: the greater row as text
+            put(row, steps, at)
+            put(dict(row, **self.other_values(row)), changed if self.chance(0.5) else [], at)
         elif case == "later completion" and row["completed_at"]:
             earlier = dict(row, completed_at=self.time(completed - timedelta(days=40)), status=self.pick(FAILED))
             self.world["jobs"].append(dict(earlier, extracted_at=self.time(at)))
@@ -770,6 +793,15 @@ class Builder:
                         extracted_at=self.time(END - timedelta(minutes=1)),
                     )
                 )
+            if self.chance(0.04):  # twice at one instant
+                self.world["api_requests"].append(
+                    dict(
+                        row,
+                        request_type=self.pick(["managed", "proxy", "proxy_transformation"]),
+                        api_collection_id=self.pick([*self.collection_ids[account], None]),
+                        gateway_code=self.pick([None, "429"]),
+                    )
+                )
         for job_id, kind in job_ids:
             if self.chance(0.75 if kind.startswith("api") else 0.05):
                 requested = self.moment()
@@ -825,7 +857,7 @@ class Builder:
                         row,
                         status=self.pick(SUCCEEDED + FAILED),
                         message_count=3,
-                        extracted_at=self.time(END - timedelta(minutes=1)),
+                        extracted_at=self.pick([row["extracted_at"], self.time(END - timedelta(minutes=1))]),
                     )
                 )
         for _ in range(self.size // 6 + 1):
@@ -843,7 +875,12 @@ class Builder:
             self.world["genie_prompts"].append(row)
             if self.chance(0.1):
                 self.world["genie_prompts"].append(
-                    dict(row, status=self.pick([None, "failed"]), extracted_at=self.time(END - timedelta(minutes=1)))
+                    dict(
+                        row,
+                        status=self.pick([None, "failed"]),
+                        sender_type=self.pick([row["sender_type"], None]),
+                        extracted_at=self.pick([row["extracted_at"], self.time(END - timedelta(minutes=1))]),
+                    )
                 )
 
     def seats_and_terms(self, account):
@@ -872,6 +909,19 @@ class Builder:
                     "effective_to": self.pick([None, end, end]),
                 }
             )
+            if self.chance(0.15):  # the same order with another content
+                order = self.world["seats"][-1]
+                self.world["seats"].append(
+                    order
+                    | self.pick(
+                        [
+                            {"seats": 10},
+                            {"app_id": "app"},
+                            {"effective_to": None},
+                            {"product": "workflow_apps", "effective_from": "2024-03-03"},
+                        ]
+                    )
+                )
         if self.chance(0.6):
             metric = self.pick(["business_actions", "tasks"])
             split = self.pick(["2024-03-10", "2024-04-01", None])
@@ -884,6 +934,11 @@ class Builder:
             self.world["subscriptions"].append(
                 dict(common, recipe_metric=metric, effective_from="2019-01-01", effective_to=split)
             )
+            if self.chance(0.15):  # two terms from one day
+                self.world["subscriptions"].append(
+                    self.world["subscriptions"][-1]
+                    | self.pick([{"recipe_metric": "tasks"}, {"included_credits": None}, {"effective_to": None}])
+                )
             if split and self.chance(0.7):
                 self.world["subscriptions"].append(
                     dict(
@@ -910,6 +965,8 @@ class Builder:
             ("tasks", None, "0.2", "2019-01-01", "2024-05-15"),
             ("genie_actions", None, "4", "2019-01-01", None),
             ("api_calls", None, "0.3", "2024-04-15", None),
+            ("genie_actions", None, "3", "2019-01-01", "2024-01-01"),  # beside the 4, from the same day
+            (None, None, "9", "2019-01-01", None),  # of no metric
         ]
         for metric, call_type, credits, start, end in rows:
             self.world["credit_ratios"].append(
@@ -1059,6 +1116,9 @@ class Builder:
             self.twins()
         self.globals()
         self.bad_rows()
+        for request in self.world["api_requests"]:
+            if request["internal_error"] is not None and self.chance(0.3):
+                request["internal_error"] = self.pick(WORDS_FOR[request["internal_error"]])
         for extract, rows in self.world.items():  # the same row delivered twice
             if extract == "credit_ratios":
                 continue
@@ -1071,6 +1131,33 @@ class Builder:
 def random_world(seed, size=20):
     """A world of two to seven accounts and about twice ``size`` jobs, as {extract: rows}."""
     return Builder(seed, size).build()
+
+
+def every_operation(adapters):
+    """A world in which each adapter ran once as an action, and each control keyword once, on either side of MIDDLE."""
+    builder = Builder("every operation", 1)
+    world, account = builder.world, "e1"
+    builder.list_customer(account, "Everything", datetime(2024, 1, 15, tzinfo=UTC))
+    lines = [("salesforce", "new_object", None), *((adapter, "do", None) for adapter in adapters)]
+    lines += [(adapter, operation, None) for pool in (EVENTS, *CALLS.values()) for adapter, operation in pool]
+    lines += [("salesforce", "create_object", keyword) for keyword in [*KEYWORDS, "action", "IF"]]
+    for number, completed in enumerate((MIDDLE - timedelta(days=20), MIDDLE + timedelta(days=20))):
+        place = {"account_id": account, "extracted_at": builder.time(completed + timedelta(hours=1))}
+        times = {"started_at": builder.time(completed), "completed_at": builder.time(completed)}
+        job = {"id": f"j-{number}", "recipe_id": "e1-r0", "status": "succeeded"}
+        world["jobs"].append(job | times | place)
+        for position, (adapter, operation, keyword) in enumerate(lines):
+            step = builder.step(position, adapter, operation, "status")
+            step |= {"keyword": keyword, "line_index": position, "job_id": f"j-{number}"}
+            world["steps"].append(step | place)
+        for status in [*SUCCEEDED, *FAILED, *CANCELED, *PENDING, "skipped"]:
+            step = builder.step(0, "salesforce", "create_object", "status") | {"status": status, "line_index": 0}
+            world["jobs"].append(job | times | place | {"id": f"{status}-{number}", "status": status})
+            world["steps"].append(step | {"job_id": f"{status}-{number}"} | place)
+    for adapter in adapters:
+        row = {"id": f"con-{adapter}", "user_id": account, "provider": adapter, "authorization_status": "success"}
+        world["connections"].append(row | {"created_at": "2024-01-20", "extracted_at": builder.time(END)})
+    return dict(world)
 
 
 # ------------------------------------------------------------------------------------------------------- merging
@@ -1087,17 +1174,32 @@ PREFIXED = {
 }
 
 
+def prefixed(world, prefix):
+    """The world with a prefix on every id but those of jobs, in streamed jobs too."""
+    renamed = {}
+    for extract, rows in world.items():
+        columns = PREFIXED | (set() if extract in ("jobs", "job_history") else {"id"})
+        renamed[extract] = [
+            {k: f"{prefix}{v}" if k in columns and v not in (None, "") else v for k, v in row.items()} for row in rows
+        ]
+    for row in renamed.get("job_history", []):
+        if isinstance(row.get("lines"), list):
+            row["lines"] = [_with_prefixed_call(line, prefix) for line in row["lines"]]
+    return renamed
+
+
+def _with_prefixed_call(line, prefix):
+    if "flow_id" not in line.get("input", {}):
+        return line
+    return line | {"input": line["input"] | {"flow_id": f"{prefix}{line['input']['flow_id']}"}}
+
+
 def merge_worlds(worlds):
     """{prefix: world} -> (one world, admin account ids). Job ids stay shared; ratios are those of the first world."""
     merged, admins = defaultdict(list), []
     for n, (prefix, world) in enumerate(worlds.items()):
         admins.append(f"{prefix}{ADMIN}")
-        for extract, rows in world.items():
-            if extract == "credit_ratios" and n > 0:
-                continue
-            columns = PREFIXED | (set() if extract == "jobs" else {"id"})
-            for row in rows:
-                merged[extract].append(
-                    {k: f"{prefix}{v}" if k in columns and v not in (None, "") else v for k, v in row.items()}
-                )
+        for extract, rows in prefixed(world, prefix).items():
+            if extract != "credit_ratios" or n == 0:
+                merged[extract] += rows
     return dict(merged), admins

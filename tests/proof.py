@@ -1,0 +1,118 @@
+"""Compares thousands of random worlds with the reference, and says how many, under which rules, with which result.
+
+    make proof                                    # at least 2,000 worlds and a million decisions on steps
+    python tests/proof.py --worlds 200 --seed 7
+
+Exit code 1, and the smallest world that differs, where one does: it is kept in tests/reference/regressions, where each
+test run looks at it again. The figures go to target/proof.json, from which docs/accuracy.md is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from reference.compiled import PROJECT, Project
+from reference.proving import WORLDS, Batch, Counterexample, Prover, batches, compile_all
+
+PROCESSES = multiprocessing.cpu_count()
+
+
+def main() -> int:
+    """Compare, print and write the figures; 1 when a world differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", type=int, default=2800, metavar="N", help="at least so many (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="default: another one each time")
+    parser.add_argument("--figures", type=Path, default=PROJECT / "target" / "proof.json")
+    asked = parser.parse_args()
+
+    begun = time.monotonic()
+    say(f"Seed {asked.seed}: compiling the project under each set of options")
+    projects = compile_all(PROJECT / "target" / "compiled")
+    say("Comparing")
+    shares = PROCESSES * 4  # finished shares are a sign of life
+    worlds = -(-asked.worlds // (shares * WORLDS)) * WORLDS
+    proved = Counter()
+    compared, by_rule, by_options = Counter(), Counter(), Counter()
+    found: list[Counterexample] = []
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
+        for prover, counterexample in pool.map(
+            look, [projects] * shares, [worlds] * shares, range(asked.seed, asked.seed + shares)
+        ):
+            proved["worlds"] += prover.worlds
+            compared += prover.rows
+            by_rule.update(prover.by_rule)
+            by_options += prover.worlds_by_options
+            found += [counterexample] if counterexample else []
+            say(f"{proved['worlds']:,} worlds, {compared['metering.metered_steps']:,} decisions on steps")
+
+    figures = {
+        "measured": str(date.today()),
+        "seed": asked.seed,
+        "seconds": round(time.monotonic() - begun),
+        "processes": PROCESSES,
+        "duckdb": version("duckdb"),
+        "worlds": proved["worlds"],
+        "worlds_by_options": dict(by_options),
+        "compared": dict(compared),
+        "by_rule": dict(sorted(by_rule.items())),
+        "differing_worlds": len(found),
+    }
+    asked.figures.parent.mkdir(exist_ok=True)
+    asked.figures.write_text(json.dumps(figures, indent=1) + "\n")
+    decisions = {name: f"{compared[f'metering.metered_{name}']:,}" for name in ("steps", "jobs", "requests")}
+    print(
+        f"\n{proved['worlds']:,} worlds, {compared.total():,} rows compared, of them decisions on "
+        f"{decisions['steps']} steps, {decisions['jobs']} jobs and {decisions['requests']} requests "
+        f"by {len(by_rule)} rules, in {figures['seconds']} s; {len(found)} worlds differ"
+    )
+    for counterexample in found:
+        print(f"\n{counterexample.report()}\nkept as {counterexample.keep().relative_to(PROJECT)}")
+    return int(bool(found))
+
+
+class Differs(Exception):
+    """A world on which models and reference differ."""
+
+
+def look(projects: dict[str, Project], worlds: int, seed_: int) -> tuple[Prover, Counterexample | None]:
+    """Compare as many worlds, in a process of its own; stops at the first that differs."""
+    prover = Prover(projects)
+
+    @seed(seed_)
+    @settings(
+        max_examples=worlds // WORLDS,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(batches())
+    def compare(batch: Batch) -> None:
+        if counterexample := prover.look_at(batch):
+            raise Differs(counterexample)
+
+    try:
+        compare()
+    except Differs as difference:
+        return prover.figures(), difference.args[0]
+    return prover.figures(), None
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

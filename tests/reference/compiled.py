@@ -1,0 +1,302 @@
+"""The project's SQL run in memory: compiled once by dbt, then over as many small worlds as one likes.
+
+    project = compile_project(folder, {"task_terms": "T1"})
+    warehouse = Warehouse(project)
+    warehouse.build(world)
+    warehouse.connection.execute("from metering.metered_jobs")
+
+It is the SQL of a whole run, without what stands around it: reading files, adding to tables, publishing. Those have
+tests of their own, over real builds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+DATABASE = "usage"  # dbt's name for the database that it built in; compiled SQL names relations by it
+LAYERS = ("staging", "metering", "marts", "audit")
+KEPT = (
+    "rules",
+    "run_state",
+)  # what models read that no model makes: the rule book, and what earlier runs noted (nothing)
+
+World = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One compiled model: ``relation`` is schema.name, ``parents`` are the relations that it reads."""
+
+    name: str
+    relation: str
+    sql: str
+    is_view: bool
+    parents: tuple[str, ...]
+    path: str
+
+
+@dataclass(frozen=True)
+class DataTest:
+    """One compiled data test: its rows are failures."""
+
+    name: str
+    sql: str
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UnitTest:
+    """One of dbt's unit tests of a model: rows, or their SQL, by the relation that they stand in for; rows expected."""
+
+    name: str
+    relation: str
+    given: dict[str, list[dict[str, Any]] | str]
+    expected: list[dict[str, Any]] | str
+
+
+@dataclass(frozen=True)
+class Project:
+    """What dbt compiled under some options. Models come parents first; ``rules`` is the file with the rule book."""
+
+    models: dict[str, Model]
+    data_tests: tuple[DataTest, ...]
+    contracts: dict[str, tuple[str, ...]]
+    rules: Path
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def with_sql(self, relation: str, sql: str) -> Project:
+        """The project with other SQL for one of its models."""
+        return replace(self, models=self.models | {relation: replace(self.models[relation], sql=sql)})
+
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """Relation -> the models that read it."""
+        children: dict[str, list[str]] = {}
+        for model in self.models.values():
+            for parent in model.parents:
+                children.setdefault(parent, []).append(model.relation)
+        return children
+
+    def ancestors(self, relations: Iterable[str]) -> set[str]:
+        """The models that the relations are made of, themselves included."""
+        found, open_ = set(), [relation for relation in relations if relation in self.models]
+        while open_:
+            relation = open_.pop()
+            if relation not in found:
+                found.add(relation)
+                open_ += [parent for parent in self.models[relation].parents if parent in self.models]
+        return found
+
+
+# ------------------------------------------------------------------------------------------------------------ compiling
+
+
+def compile_project(folder: Path, options: dict[str, Any] | None = None) -> Project:
+    """Have dbt compile the project under some counting options; what it writes goes to ``folder``.
+
+    Raises RuntimeError with dbt's output where it doesn't compile.
+    """
+    chosen = {"extracts_schema": "delivered"} | (options or {})
+    rules = folder / "build" / f"{DATABASE}.duckdb"
+    rules.parent.mkdir(parents=True, exist_ok=True)
+    contracts = _contracts()
+    if not rules.exists():
+        with duckdb.connect(rules) as database:
+            # dbt lays its views over the tables of a schema before it does anything
+            database.execute("create schema delivered")
+            for extract, columns in contracts.items():
+                database.execute(f"create table delivered.{extract} ({', '.join(f'{c} varchar' for c in columns)})")
+    _dbt(folder, "seed", chosen, "--select", "path:seeds/rules")
+    return _read_manifest(_dbt(folder, "compile", chosen), contracts, rules, dict(options or {}))
+
+
+def _dbt(folder: Path, command: str, options: dict[str, Any], *arguments: str) -> dict[str, Any]:
+    """Run a dbt command and return its manifest."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
+    environment |= {
+        "EXTRACTS_DIR": "",
+        "AS_OF_DATE": "",
+        "WAREHOUSE_DIR": str(folder),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+        "DO_NOT_TRACK": "1",
+    }
+    finished = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", "--quiet", command, "--vars", json.dumps(options), *arguments],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    if finished.returncode:
+        raise RuntimeError(f"dbt {command} failed:\n{finished.stdout}{finished.stderr}")
+    return json.loads((folder / "target" / "manifest.json").read_text())
+
+
+def _contracts() -> dict[str, tuple[str, ...]]:
+    """Extract -> its columns."""
+    sources = yaml.safe_load((PROJECT / "models" / "staging" / "_extracts.yml").read_text())["sources"]
+    return {
+        table["name"]: tuple(column["name"] for column in table["columns"])
+        for source in sources
+        for table in source["tables"]
+    }
+
+
+def _read_manifest(
+    manifest: dict[str, Any], contracts: dict[str, tuple[str, ...]], rules: Path, options: dict[str, Any]
+) -> Project:
+    nodes = manifest["nodes"] | manifest["sources"]
+
+    def relation(unique_id: str) -> str:
+        return f"{nodes[unique_id]['schema']}.{nodes[unique_id].get('alias') or nodes[unique_id]['name']}"
+
+    def parents(node: dict[str, Any]) -> tuple[str, ...]:
+        return tuple(relation(parent) for parent in node["depends_on"]["nodes"] if parent in nodes)
+
+    models, data_tests = {}, []
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] == "model" and node["schema"] in LAYERS:
+            is_view = node["config"]["materialized"] == "view"
+            models[relation(unique_id)] = Model(
+                node["name"], relation(unique_id), node["compiled_code"], is_view, parents(node), node["path"]
+            )
+        elif node["resource_type"] == "test":
+            data_tests.append(DataTest(node["name"], node["compiled_code"], parents(node)))
+    order = TopologicalSorter({name: set(model.parents) & set(models) for name, model in models.items()}).static_order()
+    return Project(
+        models={name: models[name] for name in order},
+        data_tests=tuple(
+            test for test in data_tests if all(p in models or not p.startswith("publication.") for p in test.parents)
+        ),
+        contracts=contracts,
+        rules=rules,
+        options=options,
+    )
+
+
+def read_unit_tests(folder: Path) -> list[UnitTest]:
+    """The unit tests under the default options: those with options of their own speak of other SQL."""
+    manifest = _dbt(folder, "parse", {})  # dbt leaves them out of a run over real extracts
+    relations = {
+        node["name"]: f"{node['schema']}.{node['name']}"
+        for node in manifest["nodes"].values()
+        if node["resource_type"] in ("model", "seed")
+    }
+    tests = []
+    for test in manifest["unit_tests"].values():
+        if test["overrides"]:
+            continue
+        given = {
+            relations[given["input"].split("'")[1]]: given["rows"]
+            for given in test["given"]
+            if given["rows"] is not None  # else it is the seed itself
+        }
+        tests.append(UnitTest(test["name"], relations[test["model"]], given, test["expect"]["rows"]))
+    return tests
+
+
+# ----------------------------------------------------------------------------------------------------------- in memory
+
+
+class Warehouse:
+    """A database in memory with the rule book, in which a project's models are made over one world after another."""
+
+    def __init__(self, project: Project, threads: int = 1) -> None:
+        self.project = project
+        self.connection = duckdb.connect()
+        self.connection.execute(
+            f"set threads = {threads}; set timezone = 'UTC'; set disabled_optimizers = 'build_side_probe_side';"
+            f"set temp_directory = '{tempfile.gettempdir()}/compiled-project';"
+            f"attach ':memory:' as {DATABASE}; use {DATABASE};"
+            f"attach '{project.rules}' as compiled (read_only)"
+        )
+        for schema in (*LAYERS, *KEPT, "extracts"):
+            self.connection.execute(f"create schema {schema}")
+        for schema, table in self.connection.execute(
+            "select schema_name, table_name from duckdb_tables() "
+            "where database_name = 'compiled' and list_contains(?, schema_name)",
+            [list(KEPT)],
+        ).fetchall():
+            self.connection.execute(f"create table {schema}.{table} as from compiled.{schema}.{table}")
+        self.connection.execute("detach compiled")
+
+    def build(self, world: World, relations: Iterable[str] | None = None, files: int = 1) -> None:
+        """Lay the world in as extracts and make all models, or those that ``relations`` are made of."""
+        self.load(world, files)
+        wanted = self.project.models if relations is None else self.project.ancestors(relations)
+        for name, model in self.project.models.items():
+            if name in wanted:
+                self.make(model)
+
+    def make(self, model: Model) -> None:
+        kind = "view" if model.is_view else "table"
+        self.connection.execute(f"create or replace {kind} {model.relation} as {model.sql}")
+
+    def load(self, world: World, files: int = 1) -> None:
+        """The world's rows as text, as a run reads them from the tables of a schema, or as from so many files."""
+        with tempfile.TemporaryDirectory() as folder:
+            for extract, columns in self.project.contracts.items():
+                rows = world.get(extract, [])
+                if extract == "job_history":
+                    rows = [{"record": json.dumps(row)} for row in rows]
+                path = Path(folder, f"{extract}.json")
+                with path.open("w", encoding="utf-8") as file:
+                    for row in rows:
+                        file.write(json.dumps({c: _text(row.get(c)) for c in columns}, ensure_ascii=False) + "\n")
+                types = ", ".join(f"{column}: 'VARCHAR'" for column in columns)
+                texts = ", ".join(f"nullif({column}, '') as {column}" for column in columns)
+                source = (
+                    f"read_json('{path}', format = 'newline_delimited', columns = {{{types}}}, "
+                    "maximum_object_size = 100000000)"
+                )
+                self.connection.execute(
+                    f"create or replace table extracts.{extract} as "
+                    f"select {texts}, row_number() over () % {files} + 1 as load_id, "
+                    f"'delivered.{extract}-' || row_number() over () % {files} as file_name from {source}"
+                )
+
+    def split_rules(self, at: date) -> None:
+        """Cut each row of the rule book in two, one in force before the date and one from it on: nothing changes."""
+        for (table,) in self.connection.execute(
+            "select table_name from duckdb_columns() where schema_name = 'rules' and column_name = 'effective_to'"
+        ).fetchall():
+            is_cut = f"effective_from < date '{at}' and coalesce(effective_to, date '9999-12-31') > date '{at}'"
+            self.connection.execute(
+                f"create or replace table rules.{table} as "
+                f"select * replace (case when {is_cut} then date '{at}' else effective_to end as effective_to) "
+                f"from rules.{table} union all by name "
+                f"select * replace (date '{at}' as effective_from) from rules.{table} where {is_cut}"
+            )
+
+    def failing_data_tests(self) -> list[str]:
+        """The names of the data tests that have failures."""
+        return [
+            test.name
+            for test in self.project.data_tests
+            if self.connection.execute(f"select count(*) from ({test.sql}) as failures").fetchone() != (0,)
+        ]
+
+
+def _text(value: Any) -> str | None:
+    """A value as a CSV file would hold it."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)

@@ -1,0 +1,162 @@
+"""Compares the models with the reference over thousands of random worlds, all in memory.
+
+Hypothesis draws batches of worlds and the options to count them under. A batch is one merged world; where it differs
+from the reference, the smallest world that differs is found and kept as an example for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from .comparison import COMPARED, Comparison, compare
+from .compiled import Project, Warehouse, compile_project
+from .files import nest
+from .reduction import World, readable, size_of
+from .reference import Options
+from .worlds import ADMIN, merge_worlds, random_world
+
+WORLDS = 20  # of a batch
+PREFIXES = [f"w{number}-" for number in range(WORLDS)]
+REGRESSIONS = Path(__file__).with_name("regressions")
+
+# Every counting option at least once apart from its default. The partner's workspaces are those of merged worlds, and
+# of a world alone.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "Los Angeles, T1, opposite defaults": {
+        "reporting_timezone": "America/Los_Angeles",
+        "count_test_jobs": False,
+        "unruled_app_is_eligible": True,
+        "unknown_app_is_eligible": False,
+        "task_terms": "T1",
+        "as_of_date": "2024-05-15",
+    },
+    "Kolkata, T2, as of the past": {
+        "reporting_timezone": "Asia/Kolkata",
+        "task_terms": "T2",
+        "as_of_date": "2024-03-31",
+    },
+}
+ADMINS = [ADMIN, *(f"{prefix}{ADMIN}" for prefix in PREFIXES)]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Worlds by their seeds, of ``size`` jobs or so each; ``is_streamed``: jobs come nested where they can."""
+
+    seeds: tuple[int, ...]
+    size: int
+    options: str
+    is_streamed: bool
+
+    def worlds(self) -> dict[str, World]:
+        """Each world by the prefix of its ids."""
+        return {prefix: random_world(seed, self.size) for prefix, seed in zip(PREFIXES, self.seeds, strict=False)}
+
+    def as_delivered(self, worlds: dict[str, World]) -> World:
+        """The worlds as one."""
+        merged, _ = merge_worlds(worlds)
+        if self.is_streamed:
+            nested, flat = nest(merged)
+            return {**flat, "job_history": nested}
+        return merged
+
+
+@st.composite
+def batches(draw: st.DrawFn, options: tuple[str, ...] = tuple(OPTIONS), worlds: int = WORLDS) -> Batch:
+    """Batches of different worlds, small and large ones."""
+    return Batch(
+        seeds=tuple(
+            draw(st.lists(st.integers(0, 2**63), min_size=worlds, max_size=worlds, unique=True)),
+        ),
+        size=draw(st.sampled_from([8, 20, 40])),
+        options=draw(st.sampled_from(options)),
+        is_streamed=draw(st.booleans()),
+    )
+
+
+def compile_all(folder: Path, names: tuple[str, ...] = tuple(OPTIONS)) -> dict[str, Project]:
+    """The project compiled under each set of options, in a folder of its own, where dbt finds what it parsed before."""
+
+    def compiled(name: str) -> Project:
+        own = folder / re.sub("[^a-z0-9]+", "_", name.lower())
+        return compile_project(own, OPTIONS[name] | {"admin_account_ids": ADMINS})
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(names, pool.map(compiled, names), strict=True))
+
+
+@dataclass
+class Counterexample:
+    """The smallest world found on which models and reference differ, and how."""
+
+    options: str
+    world: World
+    comparison: Comparison
+    seeds: tuple[int, ...] = ()
+
+    def report(self) -> str:
+        rows = size_of(self.world)
+        return (
+            f"Options: {self.options}. The smallest world found, {rows} row{'s' * (rows != 1)}:\n"
+            f"{readable(self.world)}\n"
+            f"{self.comparison.report(limit=5)}"
+        )
+
+    def keep(self, folder: Path = REGRESSIONS) -> Path:
+        """Write it as an example that each test run looks at again."""
+        text = json.dumps({"options": self.options, "world": self.world}, indent=1, ensure_ascii=False) + "\n"
+        path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+        folder.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+@dataclass
+class Prover:
+    """Compares worlds, and counts what was compared. ``projects``: by the name of their options."""
+
+    projects: dict[str, Project]
+    worlds: int = 0
+    rows: Counter = field(default_factory=Counter)
+    by_rule: Counter = field(default_factory=Counter)
+    worlds_by_options: Counter = field(default_factory=Counter)
+    _warehouses: dict[str, Warehouse] = field(default_factory=dict)
+
+    def figures(self) -> Prover:
+        """The same without its databases, to be handed to another process."""
+        return replace(self, projects={}, _warehouses={})
+
+    def warehouse(self, options: str) -> Warehouse:
+        if options not in self._warehouses:
+            self._warehouses[options] = Warehouse(self.projects[options])
+        return self._warehouses[options]
+
+    def compare(self, world: World, options: str, relations: tuple[str, ...] = COMPARED) -> Comparison:
+        """Make the models over one world and compare them."""
+        warehouse = self.warehouse(options)
+        warehouse.build(world, relations)
+        chosen = Options(**OPTIONS[options] | {"admin_account_ids": tuple(ADMINS)})
+        return compare(warehouse.connection, world, chosen, relations)
+
+    def look_at(self, batch: Batch, seconds: float = 120) -> Counterexample | None:
+        """Compare a batch; where it differs, find the smallest world that does, within the time given."""
+        worlds = batch.worlds()
+        delivered = batch.as_delivered(worlds)
+        comparison = self.compare(delivered, batch.options)
+        self.worlds += len(worlds)
+        self.worlds_by_options[batch.options] += len(worlds)
+        self.rows += comparison.rows
+        coverage = self.warehouse(batch.options).connection.execute(
+            "select rule_id, decisions from audit.rule_coverage"
+        )
+        self.by_rule.update(dict(coverage.fetchall()))
