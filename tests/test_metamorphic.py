@@ -179,15 +179,7 @@ def cut_rules(warehouse):
 
 
 def add_rules_of_other_times(warehouse):
-    """Every rule once more with another effect, in force only long after all usage, and only before all of it."""
-    for (table,) in warehouse.connection.execute(
-        "select table_name from duckdb_columns() where schema_name = 'rules' and column_name = 'effective_to'"
-    ).fetchall():
-        for year in (1901, 2199):
-            warehouse.connection.execute(
-                f"insert into rules.{table} by name select * replace "
-                f"(date '{year}-01-01' as effective_from, date '{year}-02-01' as effective_to) from rules.{table}"
-            )
+    warehouse.add_rules_of_other_times()
 
 
 def rule_slack_out(warehouse):

@@ -284,6 +284,26 @@ class Warehouse:
                 f"select * replace (date '{at}' as effective_from) from rules.{table} where {is_cut}"
             )
 
+    def add_rules_of_other_times(self) -> None:
+        """Rows that would change much, were they in force: they ended in 1901 or begin in 2199, so nothing changes."""
+        wrong = {
+            "rules.control_keywords": "'action' as keyword",
+            "rules.proxy_operations": "'salesforce' as adapter_name, 'create_object' as adapter_operation",
+            "rules.call_operations": "case call_mode when 'sync' then 'async' else 'sync' end as call_mode",
+            "rules.recipe_types": "'workflow' as recipe_type",
+        }
+        for (name,) in self.connection.execute(
+            "select table_name from duckdb_columns() where schema_name = 'rules' and column_name = 'effective_to'"
+        ).fetchall():
+            table = f"rules.{name}"
+            for year in (1901, 2199):
+                dates = f"date '{year}-01-01' as effective_from, date '{year}-02-01' as effective_to"
+                others = f"{wrong[table]}, {dates}" if table in wrong else dates
+                self.connection.execute(
+                    f"insert into {table} by name select * replace ({others}) from {table} "
+                    "where effective_from between date '1950-01-01' and date '2100-01-01'"
+                )
+
     def failing_data_tests(self) -> list[str]:
         """The names of the data tests that have failures."""
         return [
