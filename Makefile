@@ -6,7 +6,7 @@ export DO_NOT_TRACK = 1
 # Tests and lint look at the sample, whatever the caller's environment names.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-.PHONY: build test prove test-duckdb-2 lint docs explain verify bench sample clean requirements
+.PHONY: build dashboard statement screenshots test prove test-duckdb-2 lint docs explain verify bench sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it.
@@ -56,6 +56,14 @@ docs: build
 explain: $(VENV)/run.stamp
 	@$(BIN)/python scripts/explain.py $(if $(JOB),--job '$(JOB)') $(if $(CUSTOMER),--customer '$(CUSTOMER)') \
 		$(if $(MONTH),--month '$(MONTH)')
+
+# The static site of WAREHOUSE_DIR (docs/dashboard.md): WAREHOUSE_DIR/dashboard/index.html.
+dashboard: $(VENV)/run.stamp
+	@$(BIN)/python -m dashboard site
+
+# make statement CUSTOMER=1008 MONTH=2026-08 [OUTPUT=file.html]   one customer's month in one file
+statement: $(VENV)/run.stamp
+	@$(BIN)/python -m dashboard statement --customer '$(CUSTOMER)' --month '$(MONTH)' $(if $(OUTPUT),--output '$(OUTPUT)')
 
 # Does recomputing the stored deliveries give the published rows? Of WAREHOUSE_DIR; VARS as the nightly run is given them.
 verify: $(VENV)/run.stamp

@@ -5,7 +5,7 @@
         {%- if not run_query("select count(*) from pg_timezone_names() where name = " ~ literal(time_zone)).columns[0].values()[0] -%}
             {{ exceptions.raise_compiler_error("The var reporting_timezone is '" ~ time_zone ~ "', which is no IANA time zone such as Europe/Berlin.") }}
         {%- endif -%}
-        {%- for name in ['count_test_jobs', 'unruled_app_is_eligible', 'unknown_app_is_eligible'] if var(name) not in [true, false] -%}
+        {%- for name in ['count_test_jobs', 'unruled_app_is_eligible', 'unknown_app_is_eligible', 'dashboard'] if var(name) not in [true, false] -%}
             {{ exceptions.raise_compiler_error("The var " ~ name ~ " is '" ~ var(name) ~ "': it must be true or false.") }}
         {%- endfor -%}
         {%- if var('task_terms') not in ['T1', 'T2', 'T3'] -%}

@@ -28,7 +28,21 @@
                 {{ exceptions.raise_compiler_error("Not published: " ~ problem) }}
             {%- endif -%}
             {%- do summarize() -%}
+            {%- do dashboard() -%}
         {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The dashboard of what was just published, where the var asks for it. What goes wrong with it takes nothing back, and
+    ends the run with an error. -#}
+{% macro dashboard() -%}
+    {%- if var('dashboard') -%}
+        {%- set problem = run_query("select write_dashboard(" ~ literal(published_path()) ~ ")").columns[0].values()[0] -%}
+        {%- if problem -%}
+            {{ exceptions.raise_compiler_error(published_path() ~ " is published, but its dashboard is not written: " ~ problem) }}
+        {%- endif -%}
+        {%- do log("Dashboard " ~ warehouse_path('dashboard/index.html'), info=True) -%}
     {%- endif -%}
 {%- endmacro %}
 

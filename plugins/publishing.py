@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from dbt_common.exceptions import DbtRuntimeError
+from swapping import point
 
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")
@@ -82,22 +83,23 @@ def publish_warehouse(built: str, published: str, run_id: str) -> str:
         shutil.rmtree(runs / run_id, ignore_errors=True)
         exported.rename(runs / run_id)
         scratch.replace(target)
-        _point(target.parent / "parquet", runs / run_id)
+        point(target.parent / "parquet", runs / run_id)
     except OSError as error:
         return f"replacing {published} failed: {error.strerror}"
     return ""
 
 
-def _point(link: Path, folder: Path) -> None:
-    """Let ``link`` name ``folder``, in one step; of the folders beside it only the one it named before is kept."""
-    before = link.parent / link.readlink() if link.is_symlink() else None
-    scratch = link.with_name(f"{link.name}.new")
-    scratch.unlink(missing_ok=True)
-    scratch.symlink_to(folder.relative_to(link.parent), target_is_directory=True)
-    scratch.replace(link)
-    for run in folder.parent.iterdir():
-        if run not in (folder, before):
-            shutil.rmtree(run, ignore_errors=True)
+def write_dashboard(published: str) -> str:
+    """Write the dashboard beside the published database, by a process of its own; what went wrong, or an empty text."""
+    written = subprocess.run(
+        [sys.executable, "-m", "dashboard", "site", Path(published).parent.resolve()],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+    )
+    if written.returncode:
+        return (written.stderr.strip().splitlines() or [f"the process ended with {written.returncode}"])[-1]
+    return ""
 
 
 def empty_folder(folder: str) -> str:

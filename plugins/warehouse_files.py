@@ -4,8 +4,8 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 
 ``take_in_deliveries(folder, store, contract) -> JSON``
     Of deliveries.py.
-``publish_warehouse(built, published, run_id)``, ``empty_folder(folder)``, ``revision_of(project)``,
-``code_digest(project)`` -> text
+``publish_warehouse(built, published, run_id)``, ``write_dashboard(published)``, ``empty_folder(folder)``,
+``revision_of(project)``, ``code_digest(project)`` -> text
     Of publishing.py.
 
 They return what went wrong instead of raising: the calling macro stops the run with it.
@@ -20,7 +20,14 @@ import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 from deliveries import take_in_deliveries
-from publishing import code_digest, empty_folder, hold_warehouse, publish_warehouse, revision_of
+from publishing import (
+    code_digest,
+    empty_folder,
+    hold_warehouse,
+    publish_warehouse,
+    revision_of,
+    write_dashboard,
+)
 
 
 class Plugin(BasePlugin):
@@ -41,6 +48,13 @@ class Plugin(BasePlugin):
         if "memory_limit" not in (self.creds.settings or {}):
             amount, unit = duckdb.connect().execute("select current_setting('memory_limit')").fetchone()[0].split()
             conn.execute(f"set memory_limit = '{float(amount) / 2:.1f} {unit}'")
-        for function in (take_in_deliveries, code_digest, publish_warehouse, empty_folder, revision_of):
+        for function in (
+            take_in_deliveries,
+            code_digest,
+            publish_warehouse,
+            write_dashboard,
+            empty_folder,
+            revision_of,
+        ):
             arguments = ["VARCHAR"] * function.__code__.co_argcount
             conn.create_function(function.__name__, function, arguments, "VARCHAR", side_effects=True)

@@ -1,0 +1,104 @@
+"""How figures, months and names are shown. What is shown is text for people; the CSV files hold the marts' values."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+NOTHING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+_PLAIN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")  # names that Windows keeps for devices
+
+
+def number(value: int | Decimal | None, decimals: int = 0) -> str:
+    """Digits in groups of three: 1,234. A decimal is rounded half up to ``decimals`` places, no zeros at its end."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, Decimal):
+        value = value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+        text = f"{value:,}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{value:,}"
+
+
+def credits(value: Decimal | None) -> str:
+    """Credits, to the hundredth."""
+    return number(value, 2)
+
+
+def percent(share: Decimal | float | None) -> str:
+    """A share of 0 to 1 as 16.3%."""
+    if share is None:
+        return NOTHING
+    return f"{Decimal(share * 100).quantize(Decimal('0.1'), ROUND_HALF_UP):,}%"
+
+
+def month(day: date | None) -> str:
+    """Mar 2026."""
+    return f"{day:%b %Y}" if day else NOTHING
+
+
+def day(value: date | None) -> str:
+    """18 Nov 2026."""
+    return f"{value.day} {value:%b %Y}" if value else NOTHING
+
+
+def time(value: datetime | None) -> str:
+    """18 Nov 2026, 22:00 UTC."""
+    return f"{value.day} {value:%b %Y, %H:%M} UTC" if value else NOTHING
+
+
+def words(name: str) -> str:
+    """A word of the warehouse for a person: business_actions is business actions, api_calls API calls."""
+    replaced = {"api": "API", "mcp": "MCP", "go": "GO", "idp": "IDP"}
+    return " ".join(replaced.get(word, word) for word in name.replace("_", " ").split(" "))
+
+
+def sentence(name: str) -> str:
+    """The same with a capital letter first."""
+    text = words(name)
+    return text[:1].upper() + text[1:]
+
+
+def change(now: Any, before: Any) -> dict[str, Any] | None:
+    """The change on the month before: {difference, direction, text, before}; None without two values to compare."""
+    if now is None or before is None:
+        return None
+    difference = now - before
+    share = percent(abs(Decimal(difference)) / abs(Decimal(before))) if before else None
+    direction = "up" if difference > 0 else "down" if difference < 0 else "same"
+    sign = {"up": "+", "down": MINUS, "same": "±"}[direction]
+    return {
+        "difference": difference,
+        "direction": direction,
+        "text": f"{sign}{number(abs(difference), 2)}" + (f" ({sign}{share})" if share and difference else ""),
+        "before": number(before, 2),
+    }
+
+
+def folder_name(customer_id: str) -> str:
+    """A folder name of its own for any customer id, on any file system: the id, or what is plain of it and a digest."""
+    if _PLAIN_ID.fullmatch(customer_id) and not _RESERVED.fullmatch(customer_id):
+        return customer_id
+    plain = re.sub(r"[^a-z0-9]+", "-", customer_id.lower()).strip("-")[:40]
+    return f"{plain or 'customer'}~{hashlib.sha256(customer_id.encode('utf-8', 'surrogatepass')).hexdigest()[:20]}"
+
+
+def csv_value(value: Any) -> Any:
+    """A value as CSV text: dates and times as in SQL, null empty, decimals unrounded.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, the spreadsheets' own mark of a text.
+    """
+    if isinstance(value, str):
+        return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value

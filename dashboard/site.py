@@ -1,0 +1,790 @@
+"""Writes the site: the overview, a folder for each customer, the page about the data, and a CSV file of each table.
+
+The site is written into a folder of its own; ``WAREHOUSE_DIR/dashboard`` is a link that is then pointed to it, in one
+step. Pages have no data of other pages: a customer's folder can be handed out, or guarded, by itself.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import multiprocessing
+import os
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cache
+from itertools import count, groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
+
+from dashboard import formats
+from dashboard.warehouse import Row, Table, Warehouse
+from plugins.swapping import point
+
+HERE = Path(__file__).parent
+# From this many customers on their pages are written by a process per core.
+SHARED_FROM = 200
+# Rows of findings and of the quarantine that the page shows; the CSV files have all.
+SHOWN = 1000
+
+METRICS = {
+    "tasks": "Tasks",
+    "business_actions": "Business actions",
+    "api_calls": "API calls",
+    "managed_api_calls": "Managed API calls",
+    "proxy_api_calls": "Proxy API calls",
+    "pages_processed": "Pages",
+    "events_processed": "Events",
+    "mcp_calls": "MCP calls",
+    "genie_actions": "Genie actions",
+    "go_seats": "GO seats",
+    "workflow_app_seats": "Workflow app seats",
+    "credits": "Credits",
+    "jobs_succeeded": "Jobs succeeded",
+    "jobs_failed": "Jobs failed",
+}
+RECIPE_METRICS = [
+    "business_actions",
+    "api_calls",
+    "pages_processed",
+    "events_processed",
+    "mcp_calls",
+    "genie_actions",
+]
+
+# What each kind of finding means, by weight: lost usage, then prices, then defaults, then what only wants a look.
+WEIGHTS = ("lost usage", "no price", "default", "look")
+ADVICE = {
+    "quarantined": (
+        "lost usage",
+        "Rows that can't be read or placed: their usage is missing. Mend the export; they are used by themselves then.",
+    ),
+    "listing less than half as long": (
+        "lost usage",
+        "A listing may have been read only in part: what it lacks looks deleted. Export it again.",
+    ),
+    "job without steps": (
+        "lost usage",
+        "A finished job came without its lines, so its usage can't be seen. Deliver it with its steps.",
+    ),
+    "count missing": (
+        "lost usage",
+        "A step that counts by pages or messages says no number of them, and counts 0. Look at the export.",
+    ),
+    "request without its job": (
+        "lost usage",
+        "A gateway request names a job that no extract holds, and counts 0 until it arrives. Deliver the job.",
+    ),
+    "unpriced metric": ("no price", "Billed usage without a ratio in force: a gap in the credits. Add the ratio."),
+    "overlapping subscriptions": ("no price", "Two terms are in force at once. End the earlier one."),
+    "overlapping credit ratios": (
+        "no price",
+        "Two ratios are in force at once; the newer one prices. End the earlier one.",
+    ),
+    "default applied": (
+        "default",
+        "No ruling on the app is known, so an option decided. Add a row to app_eligibility, or set the option.",
+    ),
+    "unlisted customer": (
+        "default",
+        "An account with usage that no listing knows. List it, or name it in admin_account_ids if it is your own.",
+    ),
+    "unknown recipe type": (
+        "default",
+        "A word that the rule book doesn't know; the trigger decided. Add it, or mend the export.",
+    ),
+    "function without caller": ("default", "Billed by its root recipe, else as a workflow. Deliver the caller."),
+    "call cycle": ("default", "Jobs that call each other in a circle: only bad data has them. Look at the export."),
+    "mixed calls": ("look", "A caller calls the same function both ways; read as synchronous."),
+    "contradictory delivery": (
+        "look",
+        "Two deliveries of one job with the same time differ; the later completion won.",
+    ),
+    "authorization time missing": ("look", "The connection is in no month before the first listing."),
+}
+
+
+@cache
+def templates() -> Environment:
+    """The templates, compiled once; every value is escaped unless it was made safe here."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("number", "credits", "percent", "month", "day", "time", "words", "sentence"):
+        environment.filters[name] = getattr(formats, name)
+    return environment
+
+
+def write_site(folder: Path) -> tuple[Path, int]:
+    """Write the site of the warehouse in ``folder`` and point ``folder/dashboard`` to it: (the link, customers)."""
+    warehouse = Warehouse(folder)
+    link = folder / "dashboard"
+    with _one_writer(folder):
+        runs = folder / "dashboard_runs"
+        runs.mkdir(exist_ok=True)
+        run_id = warehouse.run()["run_id"]
+        target = next(path for n in count() if not (path := runs / f"{run_id}-{n}").exists())
+        try:
+            shutil.copytree(HERE / "static", target / "static")
+            pages = _write_pages(warehouse, folder, target)
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        finally:
+            warehouse.close()
+        point(link, target)
+    return link, pages
+
+
+@contextmanager
+def _one_writer(folder: Path):
+    """Wait for another process that writes the same dashboard."""
+    with (folder / "dashboard.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write_pages(warehouse: Warehouse, folder: Path, target: Path) -> int:
+    run = warehouse.run()
+    customers = warehouse.customers()
+    shared = shared_context(warehouse)
+    (target / "csv").mkdir()
+    _write(target / "index.html", "overview.html", shared | overview(warehouse, customers, target / "csv"))
+    _write(target / "data.html", "data.html", shared | data(warehouse, customers, run, target / "csv"))
+    (target / "customers").mkdir()
+    ids = [row["customer_id"] for row in customers]
+    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
+    if len(ids) < SHARED_FROM or cores == 1:
+        write_customers(folder, target, ids)
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(cores, mp_context=context) as pool:
+            # neighbours in the order of usage go to different processes, so that each has as much to do
+            written = [pool.submit(write_customers, folder, target, ids[n::cores]) for n in range(cores)]
+            for part in written:
+                part.result()
+    return len(ids)
+
+
+def write_customers(folder: Path, target: Path, customer_ids: list[str]) -> None:
+    """Write the folders of these customers: a page, and a CSV file of each of its tables."""
+    warehouse = Warehouse(folder)
+    shared = shared_context(warehouse)
+    details = {row["customer_id"]: row for row in warehouse.customers()}
+    page = templates().get_template("customer.html")
+    for customer_id, tables in warehouse.of_customers(customer_ids):
+        place = target / "customers" / formats.folder_name(customer_id)
+        place.mkdir()
+        _write(place / "index.html", page, shared | {"root": "../../"} | customer(details[customer_id], tables, shared))
+        _write_customer_csv(place, customer_id, tables)
+    warehouse.close()
+
+
+def _write(path: Path, template: Any, context: Row) -> None:
+    if isinstance(template, str):
+        template = templates().get_template(template)
+    path.write_text(template.render(context), encoding="utf-8")
+
+
+def write_csv(path: Path, table: Table, first: tuple[str, Any] | None = None) -> None:
+    """Write a table's rows, values as the warehouse has them; ``first`` is a column that all rows share."""
+    head, lead = ([first[0]], [formats.csv_value(first[1])]) if first else ([], [])
+    value = formats.csv_value
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(head + table.columns)
+        writer.writerows([*lead, *[value(cell) for cell in row]] for row in table.rows)
+
+
+def _write_customer_csv(place: Path, customer_id: str, tables: dict[str, Table]) -> None:
+    files = {"usage": "usage", "decisions": "why", "recipes": "recipes", "apps": "apps", "connections": "connections"}
+    files |= {name: name for name in ("terms", "credits", "app_connections", "findings") if tables[name].rows}
+    for name, file in files.items():
+        write_csv(place / f"{file}.csv", tables[name], ("customer_id", customer_id))
+
+
+def shared_context(warehouse: Warehouse) -> Row:
+    """What every page says of the run, and the current month."""
+    run = warehouse.run()
+    current = run["as_of_date"].replace(day=1) if run["as_of_date"] else None
+    previous = (current - timedelta(days=1)).replace(day=1) if current else None
+    return {
+        "root": "",
+        "page": "",
+        "as_of": formats.day(run["as_of_date"]),
+        "published": formats.time(run["published_at"]),
+        "extracts_from": run["extracts_from"],
+        "run_id": run["run_id"],
+        "revision": run["project_revision"],
+        "current_month": current,
+        "current": formats.month(current),
+        "before": formats.month(previous),
+    }
+
+
+def months_before(month: date, count: int) -> date:
+    """The first day of the month ``count`` months earlier."""
+    index = month.year * 12 + month.month - 1 - count
+    return date(index // 12, index % 12 + 1, 1)
+
+
+def published_in(source: str | None, basis: str) -> str:
+    """Where a rule is published, or that it is our decision, as make explain says it."""
+    if basis == "D":
+        return f"{source}, our decision" if source else "our decision"
+    return source or formats.NOTHING
+
+
+def _bars(rows: list[Row], key: str) -> list[Row]:
+    """Each row with ``bar``: its figure as a percentage of the greatest."""
+    most = max((row[key] for row in rows), default=0)
+    for row in rows:
+        row["bar"] = round(100 * row[key] / most, 2) if most else 0
+    return rows
+
+
+# ---------------------------------------------------------------------------------------------------------- overview
+
+
+def overview(warehouse: Warehouse, customers: list[Row], csv_folder: Path) -> Row:
+    """The four sections of the tab, and the list of customers."""
+    tables = {}
+    for name, order in {
+        "monthly_tasks": "usage_month",
+        "top_customers": "rank",
+        "connection_trends": "usage_month",
+        "top_apps": "rank",
+        "customer_trends": "usage_month",
+        "customer_details": "tasks_last_12_months desc, customer_name nulls last, customer_id",
+        "active_recipe_trends": "usage_month",
+        "top_recommended_recipes": "rank",
+    }.items():
+        tables[name] = warehouse.table(f"from marts.{name} order by {order}")
+        write_csv(csv_folder / f"{name}.csv", tables[name])
+    return {
+        "page": "overview",
+        "to_look_at": formats.number(_to_look_at(warehouse)) if _to_look_at(warehouse) else "",
+        "tasks": _trend(tables["monthly_tasks"], "tasks", [("tasks", "Tasks")], bars=True, view=12),
+        "top_customers": _top_customers(tables["top_customers"], warehouse),
+        "connections": _trend(tables["connection_trends"], "connections", [("connections", "Connections")]),
+        "top_apps": {"rows": _top_apps(tables["top_apps"], warehouse)},
+        "customers": _trend(tables["customer_trends"], "customers", [("customers", "Customers")]),
+        "customer_list": [_listed(row) for row in customers],
+        "recipes": _trend(tables["active_recipe_trends"], "active_recipes", [("active_recipes", "Active recipes")]),
+        "top_recipes": {"rows": _top_recipes(tables["top_recommended_recipes"], warehouse)},
+    }
+
+
+def _to_look_at(warehouse: Warehouse) -> int:
+    return warehouse.value(
+        "select (select count(*) from audit.findings) + (select count(*) from audit.quarantined_rows)"
+    )
+
+
+def _trend(table: Table, key: str, series: list[tuple[str, str]], bars: bool = False, view: int = 0) -> Row:
+    """A figure by month: its rows with their change, the newest one, and the chart."""
+    rows = list(table)
+    for position, row in enumerate(rows):
+        before = rows[position - 1] if position else None
+        row["label"] = formats.month(row["usage_month"])
+        row["before"] = before["label"] if before else ""
+        row["change"] = formats.change(row[key], before[key] if before else None)
+        row["is_current_month"] = position == len(rows) - 1
+        row.setdefault("is_reconstructed", False)
+    newest = rows[-1] if rows else {"is_reconstructed": False, "change": None}
+    return {
+        "rows": rows,
+        "value": formats.number(newest.get(key)),
+        "change": newest["change"],
+        "reconstructed": newest["is_reconstructed"],
+        "any_reconstructed": any(row["is_reconstructed"] for row in rows),
+        "chart": {
+            "kind": "bars" if bars else "line",
+            "view": view,
+            "labels": [row["label"] for row in rows],
+            "partial": len(rows) - 1,
+            "reconstructed": [n for n, row in enumerate(rows) if row["is_reconstructed"]],
+            "series": [{"name": title, "values": [row[name] for row in rows]} for name, title in series],
+            "shown": 0,
+        },
+    }
+
+
+def _top_customers(table: Table, warehouse: Warehouse) -> Row:
+    rows = _bars(list(table), "tasks")
+    found = warehouse.table(
+        """
+        select
+            top.customer_id,
+            sum(months.tasks) filter (where months.is_current_month) as this_month,
+            sum(months.tasks) filter (where months.usage_month = top.months_to - interval '1' month) as month_before,
+            sum(months.tasks) filter (
+                where
+                months.usage_month >= top.months_from - interval '1' month
+                and months.usage_month < top.months_to
+            ) as window_before
+        from marts.top_customers as top
+        inner join marts.monthly_customer_usage as months on top.customer_id = months.customer_id
+        group by top.customer_id
+        """
+    )
+    of_customer = {row["customer_id"]: row for row in found}
+    for row in rows:
+        more = of_customer[row["customer_id"]]
+        row["tasks_this_month"] = more["this_month"] or 0
+        row["change_this_month"] = formats.change(more["this_month"] or 0, more["month_before"] or 0)
+        row["change"] = formats.change(row["tasks"], more["window_before"] or 0)
+        row["href"] = page_of(row["customer_id"])
+    period = f"{formats.month(rows[0]['months_from'])} to {formats.month(rows[0]['months_to'])}" if rows else ""
+    return {"rows": rows, "period": period}
+
+
+def _top_apps(table: Table, warehouse: Warehouse) -> list[Row]:
+    before = dict(
+        warehouse.table(
+            """
+            select app, sum(connections) from marts.monthly_app_connections
+            where usage_month = (select max(usage_month) - interval '1' month from marts.months) group by app
+            """
+        ).rows
+    )
+    rows = _bars(list(table), "connections")
+    for row in rows:
+        row["change"] = formats.change(row["connections"], before.get(row["app"], 0))
+    return rows
+
+
+def _top_recipes(table: Table, warehouse: Warehouse) -> list[Row]:
+    """The clones up to the end of the month before were first listed by then."""
+    before = dict(
+        warehouse.table(
+            """
+            with first_listed as (
+                select parent_recipe_id, customer_id, recipe_id, min(valid_from) as valid_from
+                from marts.recipe_history
+                where customer_id in (select customer_id from marts.customer_details)
+                group by all
+            )
+            select parent_recipe_id, count(*) from first_listed
+            where valid_from <= (
+                select max(looks_at) from marts.month_listings
+                where extract_name = 'recipes' and usage_month < (select max(usage_month) from marts.months)
+            )
+            group by parent_recipe_id
+            """
+        ).rows
+    )
+    rows = _bars(list(table), "clones")
+    for row in rows:
+        row["change"] = formats.change(row["clones"], before.get(row["recipe_id"], 0))
+    return rows
+
+
+def page_of(customer_id: str) -> str:
+    """The address of a customer's page from the site's root; its characters are plain in any address."""
+    return f"customers/{formats.folder_name(customer_id)}/index.html"
+
+
+def _listed(row: Row) -> Row:
+    return row | {
+        "href": page_of(row["customer_id"]),
+        "change": formats.change(row["tasks_this_month"], row["tasks_month_before"]) if row["has_months"] else None,
+        "last_job_order": row["last_job_at"].isoformat() if row["last_job_at"] else "",
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------- customer
+
+
+def customer(details: Row, tables: dict[str, Table], shared: Row) -> Row:
+    """A customer's page, from its own tables alone."""
+    current = shared["current_month"]
+    usage = list(tables["usage"])
+    since = months_before(current, 11) if current else None
+    terms = _terms(tables["terms"], usage, current)
+    credits_month = max((row["usage_month"] for row in tables["credits"]), default=None)
+    return {
+        "page": "customer",
+        "customer": details,
+        "month": shared["current"] if current else "",
+        "figures": _customer_figures(details, tables, usage, current),
+        "usage": _usage_rows(usage, {row["usage_month"] for row in tables["decisions"]}),
+        "columns": [{"title": title} for title in [*METRICS.values(), "Failed jobs"]],
+        "gaps": any(not row["is_fully_priced"] for row in usage),
+        "chart": _usage_chart(usage, terms),
+        "terms": terms,
+        "credits": [row for row in tables["credits"] if row["usage_month"] == credits_month],
+        "credits_month": formats.month(credits_month),
+        "why": why(tables, usage),
+        "unfinished": next((row["jobs"] for row in tables["unfinished"]), 0),
+        "findings": list(tables["findings"]),
+        **_recipes(tables["recipes"], since, current),
+        "apps": _apps(tables, since, current),
+        "app_connections": len(tables["app_connections"]) > 0,
+        "connections": [_connection(row) for row in tables["connections"]],
+    }
+
+
+def _customer_figures(details: Row, tables: dict[str, Table], usage: list[Row], current: date | None) -> list[Row]:
+    """The current month's figures with their change on the month before."""
+    before = months_before(current, 1) if current else None
+    of_month = {row["usage_month"]: row for row in usage}
+    now, then = of_month.get(current), of_month.get(before)
+    connections = dict.fromkeys((current, before), 0)
+    read_back = dict.fromkeys((current, before), False)
+    for row in tables["app_connections"]:
+        if row["usage_month"] in connections:
+            connections[row["usage_month"]] += row["connections"]
+            read_back[row["usage_month"]] = row["is_reconstructed"]
+    recipes = {row["usage_month"]: row["active_recipes"] for row in tables["active_recipes"]}
+    figures = [
+        {
+            "id": metric,
+            "label": METRICS[metric],
+            "value": formats.number(now[metric], 2) if now else formats.NOTHING,
+            "change": formats.change(now[metric], then[metric] if then else None) if now else None,
+            "partial": True,
+            "reconstructed": False,
+        }
+        for metric in ("tasks", "business_actions", "credits")
+    ]
+    return [
+        *figures,
+        {
+            "id": "connections",
+            "label": "Connections",
+            "value": formats.number(details["connections"]),
+            "change": formats.change(details["connections"], connections[before]),
+            "partial": False,
+            "reconstructed": read_back[current],
+        },
+        {
+            "id": "active_recipes",
+            "label": "Active recipes",
+            "value": formats.number(details["active_recipes"]),
+            "change": formats.change(details["active_recipes"], recipes.get(before, 0)),
+            "partial": False,
+            "reconstructed": False,
+        },
+    ]
+
+
+def _usage_rows(usage: list[Row], decided: set[date]) -> list[Row]:
+    number, percent = formats.number, formats.percent
+    return [
+        {
+            "month": row["usage_month"].isoformat(),
+            "label": formats.month(row["usage_month"]),
+            "partial": row["is_current_month"],
+            "why": row["usage_month"] in decided,
+            "cells": [
+                number(row[metric], 2) + ("*" if metric == "credits" and not row["is_fully_priced"] else "")
+                for metric in METRICS
+            ]
+            + [percent(row["failed_job_share"])],
+        }
+        for row in reversed(usage)
+    ]
+
+
+def _usage_chart(usage: list[Row], terms: list[Row]) -> Row:
+    billed = next((term["metric"] for term in terms if term["in_force"]), "business_actions")
+    series = [
+        {
+            "name": title,
+            "values": [float(row[metric]) if isinstance(row[metric], Decimal) else row[metric] for row in usage],
+        }
+        for metric, title in METRICS.items()
+    ]
+    order = [list(METRICS).index(billed), *range(len(METRICS))]
+    shown = next((n for n in order if any(series[n]["values"])), order[0])
+    return {
+        "kind": "bars",
+        "view": 12,
+        "labels": [formats.month(row["usage_month"]) for row in usage],
+        "partial": len(usage) - 1 if usage and usage[-1]["is_current_month"] else -1,
+        "reconstructed": [],
+        "series": series,
+        "shown": shown,
+    }
+
+
+def _terms(table: Table, usage: list[Row], current: date | None) -> list[Row]:
+    """Contract terms, newest first, with what was used of their limit: whole months from the term's first one."""
+    terms = []
+    for row in reversed(list(table)):
+        by_tasks = row["recipe_metric"] == "tasks"
+        metric, limit = ("tasks", row["task_limit"]) if by_tasks else ("credits", row["included_credits"])
+        unit = "tasks" if by_tasks else "credits"
+        start, end = row["effective_from"], row["effective_to"]
+        months = [m for m in usage if m["usage_month"] >= start.replace(day=1) and (not end or m["usage_month"] < end)]
+        used = sum(m[metric] or 0 for m in months)
+        in_force = bool(current) and start.replace(day=1) <= current and (not end or end > current)
+        this_month = next((m[metric] or 0 for m in months if m["is_current_month"]), None) if in_force else None
+        share = Decimal(used) / Decimal(limit) if limit else None
+        terms.append(
+            {
+                "metric": "tasks" if by_tasks else "business_actions",
+                "period": f"{formats.day(start)} to {formats.day(end - timedelta(days=1))}"
+                if end
+                else f"From {formats.day(start)}",
+                "in_force": in_force,
+                "billed_by": formats.words(row["recipe_metric"] or "business_actions"),
+                "included": f"{formats.number(limit, 2)} {unit}" if limit is not None else formats.NOTHING,
+                "used": f"{formats.number(used, 2)} {unit}",
+                "share": share,
+                "width": min(100, round(float(share) * 100, 2)) if share is not None else 0,
+                "this_month": f"{formats.number(this_month, 2)}" if this_month is not None else formats.NOTHING,
+                "share_this_month": Decimal(this_month) / Decimal(limit) if limit and this_month is not None else None,
+            }
+        )
+    return terms
+
+
+def _recipes(table: Table, since: date | None, current: date | None) -> Row:
+    """Recipes by their usage of twelve months; columns that are 0 for all of them are left out."""
+    sums: dict[str | None, Row] = {}
+    for row in table:
+        if since and row["usage_month"] >= since:
+            total = sums.setdefault(
+                row["recipe_id"], row | {"this_month": 0, **dict.fromkeys(["tasks", *RECIPE_METRICS], 0)}
+            )
+            for metric in ("tasks", *RECIPE_METRICS):
+                total[metric] += row[metric]
+            total["this_month"] += row["tasks"] if row["usage_month"] == current else 0
+    shown = [m for m in RECIPE_METRICS if m == "business_actions" or any(row[m] for row in sums.values())]
+    rows = sorted(sums.values(), key=lambda row: (-row["tasks"], -row["business_actions"], row["recipe_name"] or ""))
+    for row in rows:
+        row["values"] = [row[name] for name in ("tasks", *shown, "this_month")]
+    return {"recipes": _bars(rows, "tasks"), "recipe_columns": [METRICS[metric] for metric in shown]}
+
+
+def _apps(tables: dict[str, Table], since: date | None, current: date | None) -> list[Row]:
+    apps: dict[str | None, Row] = {}
+
+    def of(row: Row) -> Row:
+        nothing = {"tasks": 0, "business_actions": 0, "this_month": 0, "connections": 0}
+        return apps.setdefault(row["app"], {"app_name": row["app_name"], **nothing})
+
+    for row in tables["apps"]:
+        if since and row["usage_month"] >= since:
+            of(row)["tasks"] += row["tasks"]
+            of(row)["business_actions"] += row["business_actions"]
+            of(row)["this_month"] += row["tasks"] if row["usage_month"] == current else 0
+    for row in tables["app_connections"]:
+        if row["usage_month"] == current:
+            of(row)["connections"] += row["connections"]
+    rows = sorted(apps.values(), key=lambda row: (-row["tasks"], -row["business_actions"], row["app_name"] or ""))
+    for row in rows:
+        row["values"] = [row[name] for name in ("tasks", "business_actions", "this_month", "connections")]
+    return _bars(rows, "tasks")
+
+
+def _connection(row: Row) -> Row:
+    state = "deleted" if not row["is_listed"] else "active" if row["authorization_status"] == "success" else "expired"
+    label = (
+        "gone"
+        if state == "deleted"
+        else "connected"
+        if state == "active"
+        else row["authorization_status"] or "not authorized"
+    )
+    return row | {
+        "state": state,
+        "state_label": label,
+        "authorized_order": row["authorized_at"].isoformat() if row["authorized_at"] else "",
+        "created_order": row["created_at"].isoformat() if row["created_at"] else "",
+    }
+
+
+def why(tables: dict[str, Table], usage: list[Row]) -> Row:
+    """What was decided in each month, by unit of work, metric and rule, down to apps, recipes and example jobs.
+
+    {months: [{id, label}], json: the same for the page's script}.
+    """
+    apps: dict[tuple, list] = defaultdict(list)
+    for row in tables["rule_apps"]:
+        apps[row["usage_month"], row["rule_id"], row["metric"]].append([row["app_name"], row["steps"]])
+    totals = {
+        row["usage_month"]: [
+            [title.lower() if not title.isupper() and title[1:2].islower() else title, int(row[metric])]
+            for metric, title in METRICS.items()
+            if metric not in ("credits", "managed_api_calls", "proxy_api_calls", "jobs_succeeded", "jobs_failed")
+            and row[metric]
+        ]
+        for row in usage
+    }
+    rules, names, months = {}, {}, {}
+    for month, in_month in groupby(tables["decisions"], key=lambda row: row["usage_month"]):
+        decided = []
+        for (units, metric, rule_id), rows in groupby(
+            in_month, key=lambda row: (row["units"], row["metric"], row["rule_id"])
+        ):
+            rows = list(rows)
+            rules.setdefault(rule_id, [rows[0]["rule"], published_in(rows[0]["source"], rows[0]["basis"])])
+            names.update(
+                (row["recipe_id"], row["recipe_name"]) for row in rows if row["recipe_id"] and row["recipe_name"]
+            )
+            quantities = [row["quantity"] for row in rows]
+            decided.append(
+                [
+                    units,
+                    metric,
+                    rule_id,
+                    sum(row["decided"] for row in rows),
+                    max(quantities) if units == "days of seats" else sum(quantities),
+                    apps.get((month, rule_id, metric), []) if units == "steps" else [],
+                    [
+                        [
+                            row["recipe_id"],
+                            row["decided"],
+                            row["quantity"],
+                            *filter(None, (row["example"], row["other_example"])),
+                        ]
+                        for row in rows
+                    ]
+                    if units != "days of seats"
+                    else [],
+                ]
+            )
+        months[month] = decided
+    listed = [{"id": month.isoformat()[:7], "label": formats.month(month)} for month in months]
+    packed = {
+        "rules": rules,
+        "recipes": names,
+        "months": {month.isoformat()[:7]: rows for month, rows in months.items()},
+        "totals": {month.isoformat()[:7]: totals.get(month, []) for month in months},
+        "metrics": METRICS,
+    }
+    return {"months": listed, "json": htmlsafe_json_dumps(packed, separators=(",", ":"), ensure_ascii=False)}
+
+
+# -------------------------------------------------------------------------------------------------------------- data
+
+
+def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path) -> Row:
+    """The page about what the last run read."""
+    tables = {
+        "findings": "from audit.findings order by finding, customer_id, subject, detail",
+        "quarantined_rows": "from audit.quarantined_rows order by extract_name, reason, file_name, row_content",
+        "extract_row_counts": "from audit.extract_row_counts order by rows_quarantined desc, extract_name",
+        "rule_coverage": """
+            select coverage.*, rules.basis from audit.rule_coverage as coverage
+            inner join rules.decision_rules as rules using (rule_id)
+            order by rules.decides, rules.decision_order, coverage.rule_id
+        """,
+        "unlisted_customers": "from audit.unlisted_customers order by customer_id",
+        "runs": "from publication.runs order by published_at desc, started_at desc",
+    }
+    read = {name: warehouse.table(query) for name, query in tables.items()}
+    for name, table in read.items():
+        write_csv(csv_folder / f"{name}.csv", table)
+    names = {row["customer_id"]: row["customer_name"] for row in customers}
+    runs = list(read["runs"])
+    before = runs[1] if len(runs) > 1 else {}
+    labels = {
+        "rows_read": "Rows read",
+        "rows_used": "Used",
+        "rows_repeated": "Repeated",
+        "rows_quarantined": "Quarantined",
+    }
+    findings = sorted(read["findings"], key=lambda row: (WEIGHTS.index(_weight(row["finding"])), -row["occurrences"]))
+    return {
+        "page": "data",
+        "figures": [
+            {
+                "id": key,
+                "label": label,
+                "value": formats.number(run[key]),
+                "change": formats.change(run[key], before.get(key)),
+            }
+            for key, label in (labels | {"findings": "Findings"}).items()
+        ],
+        "issues": _issues(read),
+        "findings": [
+            row
+            | {
+                "href": page_of(row["customer_id"]) if row["customer_id"] in names else "",
+                "customer_name": names.get(row["customer_id"]),
+            }
+            for row in findings[:SHOWN]
+        ],
+        "findings_total": len(findings),
+        "quarantined": [
+            row | {"content": _shortened(row["row_content"])} for row in list(read["quarantined_rows"])[:SHOWN]
+        ],
+        "quarantined_total": len(read["quarantined_rows"]),
+        "extracts": list(read["extract_row_counts"]),
+        "rules": [row | {"published_in": published_in(row["source"], row["basis"])} for row in read["rule_coverage"]],
+        "rules_used": sum(row["decisions"] > 0 for row in read["rule_coverage"]),
+        "runs": runs,
+    }
+
+
+def _weight(kind: str) -> str:
+    return ADVICE.get(kind, ("look", ""))[0]
+
+
+def _shortened(text: str | None, length: int = 400) -> str:
+    return formats.NOTHING if text is None else text if len(text) <= length else f"{text[:length]}…"
+
+
+def _issues(read: dict[str, Table]) -> list[Row]:
+    """Kinds of problems with how often they occur: by weight, then by occurrences."""
+    found: dict[tuple[str, str, str | None], Row] = {}
+
+    def add(
+        kind: str,
+        title: str,
+        rule_id: str | None,
+        customer_id: str | None,
+        occurrences: int,
+        rows: int = 1,
+        reason: str = "",
+    ) -> None:
+        weight, advice = ADVICE.get(kind, ("look", "Look at the rows below."))
+        row = found.setdefault(
+            (kind, title, rule_id),
+            {"kind": kind, "title": title, "rule_id": rule_id, "weight": weight, "advice": advice}
+            | {"who": set(), "rows": 0, "occurrences": 0, "reasons": []},
+        )
+        row["who"] |= {customer_id} - {None}
+        row["rows"] += rows
+        row["reasons"] += [(reason, rows)] if reason else []
+        row["occurrences"] += occurrences
+
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in read["quarantined_rows"]:
+        reasons[row["extract_name"]][row["reason"]] += 1
+    for extract, counted in reasons.items():
+        title = f"quarantined {extract.replace('_', ' ')}"
+        for reason, rows in counted.items():
+            add("quarantined", title, None, None, rows, rows, reason)
+    for row in read["findings"]:
+        add(row["finding"], row["finding"], row["rule_id"], row["customer_id"], row["occurrences"])
+    for row in read["unlisted_customers"]:
+        add("unlisted customer", "unlisted customer", None, row["customer_id"], row["jobs"] + row["requests"])
+    for row in found.values():
+        row["customers"] = len(row.pop("who"))
+        row["reasons"].sort(key=lambda counted: (-counted[1], counted[0]))
+    return sorted(found.values(), key=lambda row: (WEIGHTS.index(row["weight"]), -row["occurrences"], row["title"]))
+
+
+def say_written(link: Path, pages: int) -> str:
+    """What a person is told when the site is written."""
+    return f"Wrote {link}/index.html and the pages of {pages:,} customers."
+
+
+__all__: Iterable[str] = ("customer", "overview", "say_written", "write_csv", "write_site")

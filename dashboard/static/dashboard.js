@@ -1,0 +1,436 @@
+// Charts, tables and the "why" of a customer. Whatever comes from the extracts is set as text, never as markup.
+(function () {
+  "use strict";
+
+  const root = document.documentElement;
+  const find = (selector, within) => (within || document).querySelector(selector);
+  const all = (selector, within) => Array.from((within || document).querySelectorAll(selector));
+  const digits = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
+  const dataOf = (element) => JSON.parse(element.textContent);
+
+  /** An element with attributes and children; text becomes text nodes. */
+  function make(tag, attributes, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (value !== null && value !== undefined) element.setAttribute(name, value);
+    }
+    element.append(...children.filter((child) => child !== null));
+    return element;
+  }
+
+  // ------------------------------------------------------------------------------------------------------- theme
+
+  const themeButton = find(".theme");
+
+  function showTheme() {
+    const dark = root.dataset.theme === "dark";
+    themeButton.setAttribute("aria-pressed", String(dark));
+    themeButton.setAttribute("aria-label", "Dark theme");
+  }
+
+  function setTheme(theme) {
+    root.dataset.theme = theme;
+    showTheme();
+    charts.forEach((chart) => chart.draw());
+  }
+
+  themeButton.addEventListener("click", () => {
+    const theme = root.dataset.theme === "dark" ? "light" : "dark";
+    try { localStorage.setItem("theme", theme); } catch (error) { /* no storage: for this page only */ }
+    setTheme(theme);
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => {
+    let chosen = null;
+    try { chosen = localStorage.getItem("theme"); } catch (error) { /* no storage */ }
+    if (!chosen) setTheme(event.matches ? "dark" : "light");
+  });
+
+  // ------------------------------------------------------------------------------------------------------ charts
+
+  const charts = new Map();
+
+  /** A chart of the vendored library, in the page's colours, read by mouse, touch or arrow keys. */
+  class Chart {
+    constructor(figure) {
+      this.plot = find(".plot", figure);
+      this.reading = find(".reading", figure);
+      this.spec = dataOf(find("script", figure));
+      this.shown = this.spec.shown;
+      this.months = this.spec.view;
+      this.at = null;
+      this.library = window.echarts.init(this.plot, null, { renderer: "svg" });
+      this.draw();
+      this.plot.addEventListener("keydown", (event) => this.read(event));
+      this.plot.addEventListener("blur", () => this.library.dispatchAction({ type: "hideTip" }));
+      new ResizeObserver(() => this.library.resize()).observe(this.plot);
+    }
+
+    mark(index) {
+      if (index === this.spec.partial) return this.spec.kind === "bars" ? ", partial" : ", so far";
+      return this.spec.reconstructed.includes(index) ? ", reconstructed" : "";
+    }
+
+    draw() {
+      const style = getComputedStyle(root);
+      const colour = (name) => style.getPropertyValue("--" + name).trim();
+      const { spec } = this;
+      const series = spec.series[this.shown];
+      const bars = spec.kind === "bars";
+      const last = spec.labels.length - 1;
+      const zoomed = spec.view > 0 && spec.labels.length > spec.view;
+      const first = this.months ? Math.max(0, last - this.months + 1) : 0;
+      const values = series.values.map((value, index) => {
+        if (bars && index === spec.partial) {
+          return { value, itemStyle: { color: colour("accent-soft"), borderColor: colour("accent-line"), borderType: "dashed", borderWidth: 1.5 } };
+        }
+        if (!bars) {
+          const hollow = spec.reconstructed.includes(index);
+          const partial = index === spec.partial;
+          return {
+            value,
+            symbolSize: hollow || partial ? 10 : 8,
+            itemStyle: hollow
+              ? { color: colour("surface"), borderColor: colour("quiet"), borderWidth: 2 }
+              : partial
+                ? { color: colour("accent-soft"), borderColor: colour("accent-line"), borderType: "dashed", borderWidth: 1.5 }
+                : { color: colour("accent-line") },
+          };
+        }
+        return { value };
+      });
+      const tick = { color: colour("quiet"), fontFamily: style.fontFamily || "inherit", fontSize: 12 };
+      const option = {
+        animation: false,
+        textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
+        grid: { left: 8, right: 16, top: 16, bottom: zoomed ? 56 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+        tooltip: {
+          trigger: "axis",
+          confine: true,
+          axisPointer: { type: bars ? "shadow" : "line", shadowStyle: { color: colour("accent-line"), opacity: 0.08 }, lineStyle: { color: colour("line-strong") } },
+          backgroundColor: colour("surface"),
+          borderColor: colour("line-strong"),
+          textStyle: { color: colour("text"), fontSize: 13 },
+          formatter: (points) => this.tooltip(points[0].dataIndex),
+        },
+        xAxis: { type: "category", data: spec.labels, axisLabel: { ...tick, hideOverlap: true }, axisTick: { show: false }, axisLine: { lineStyle: { color: colour("line-strong") } } },
+        yAxis: { type: "value", minInterval: 1, min: bars ? 0 : this.floor(series), axisLabel: { ...tick, formatter: (value) => digits.format(value) }, splitLine: { lineStyle: { color: colour("line") } }, splitNumber: 4 },
+        dataZoom: zoomed
+          ? [
+              {
+                type: "slider", startValue: first, endValue: last, height: 24, bottom: 8, brushSelect: false, showDetail: false,
+                borderColor: colour("line"), backgroundColor: "transparent", fillerColor: colour("accent-line") + "22",
+                dataBackground: { lineStyle: { color: colour("line-strong") }, areaStyle: { color: colour("line") } },
+                selectedDataBackground: { lineStyle: { color: colour("accent-line") }, areaStyle: { color: colour("accent-soft") } },
+                handleStyle: { color: colour("surface"), borderColor: colour("line-strong") },
+                moveHandleStyle: { color: colour("line-strong") }, emphasis: { handleStyle: { borderColor: colour("accent-line") }, moveHandleStyle: { color: colour("accent-line") } },
+              },
+            ]
+          : [],
+        series: [
+          {
+            type: bars ? "bar" : "line", name: series.name, data: values, barMaxWidth: 40, itemStyle: { color: colour("accent-line"), borderRadius: bars ? [4, 4, 0, 0] : 0 },
+            lineStyle: { color: colour("accent-line"), width: 2.5 }, symbol: "circle", areaStyle: bars ? undefined : { color: colour("accent-line"), opacity: 0.07 },
+            emphasis: { disabled: true },
+          },
+        ],
+      };
+      this.library.setOption(option, true);
+    }
+
+    /** Where a trend's axis begins: below its least value, so that small changes show. */
+    floor(series) {
+      const least = Math.min(...series.values);
+      const most = Math.max(...series.values);
+      return Math.max(0, Math.floor(least - Math.max(1, (most - least) * 0.35)));
+    }
+
+    tooltip(index) {
+      const { spec } = this;
+      const text = make("div", {}, make("strong", {}, spec.labels[index]), this.mark(index));
+      const lines = spec.kind === "bars" ? [spec.series[this.shown]] : spec.series;
+      const body = lines.map((series) => make("div", {}, `${series.name}: `, make("strong", {}, this.value(series, index))));
+      return make("div", { class: "tip" }, text, ...body);
+    }
+
+    value(series, index) {
+      const value = series.values[index];
+      return value === null ? "not priced" : digits.format(value);
+    }
+
+    read(event) {
+      const last = this.spec.labels.length - 1;
+      const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+      if (event.key === "Escape") return void this.library.dispatchAction({ type: "hideTip" });
+      if (!(event.key in steps)) return;
+      event.preventDefault();
+      const from = this.at === null ? last - (event.key === "ArrowRight" ? 1 : -1) : this.at;
+      this.at = Math.min(last, Math.max(0, from + steps[event.key]));
+      const first = this.firstInView();
+      if (this.at < first) this.view(last - this.at + 1, true);
+      this.library.dispatchAction({ type: "showTip", seriesIndex: 0, dataIndex: this.at });
+      const series = this.spec.series[this.shown];
+      this.reading.textContent = `${this.spec.labels[this.at]}${this.mark(this.at)}: ${this.value(series, this.at)} ${series.name.toLowerCase()}`;
+    }
+
+    firstInView() {
+      const zoom = this.library.getOption().dataZoom[0];
+      return zoom ? zoom.startValue : 0;
+    }
+
+    /** The last ``months`` months in view; 0 for all. */
+    view(months) {
+      const last = this.spec.labels.length - 1;
+      this.months = months;
+      this.library.dispatchAction({ type: "dataZoom", startValue: months ? Math.max(0, last - months + 1) : 0, endValue: last });
+    }
+
+    show(index) {
+      this.shown = index;
+      this.draw();
+    }
+  }
+
+  all("figure.chart").forEach((figure) => {
+    const plot = find(".plot", figure);
+    charts.set(plot.dataset.chart, new Chart(figure));
+  });
+
+  all("[data-view-of]").forEach((group) => {
+    const chart = charts.get(group.dataset.viewOf);
+    const buttons = all("button", group);
+    buttons.forEach((button) =>
+      button.addEventListener("click", () => {
+        buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
+        chart.view(Number(button.dataset.months));
+      }),
+    );
+  });
+
+  all("[data-metric-of]").forEach((select) => {
+    const chart = charts.get(select.dataset.metricOf);
+    select.addEventListener("change", () => chart.show(Number(select.value)));
+    chart.show(Number(select.value)); // what the browser kept from the last visit
+  });
+
+  // ------------------------------------------------------------------------------------------------------ tables
+
+  const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+
+  /** Search, sort, filter and pages for a table whose rows stand in the page. */
+  class List {
+    constructor(card) {
+      this.table = find("table[data-page-size]", card);
+      if (!this.table) return;
+      this.body = this.table.tBodies[0];
+      this.size = Number(this.table.dataset.pageSize);
+      this.rows = Array.from(this.body.rows).map((row, place) => ({
+        row,
+        place,
+        text: row.textContent.toLowerCase(),
+        keys: Array.from(row.cells).map((cell) => cell.dataset.value),
+      }));
+      this.card = card;
+      this.page = 0;
+      this.matching = this.rows;
+      this.pager = find(".pager", card);
+      this.search = find("[data-search]", card);
+      this.filter = find("[data-filter]", card);
+      this.count = find("[data-count]", card);
+      this.none = find("[data-none]", card);
+      if (this.search) this.search.addEventListener("input", () => this.select());
+      if (this.filter) this.filter.addEventListener("change", () => this.select());
+      const tools = find(".tools", card);
+      if (tools) tools.hidden = false;
+      all("th[data-sort]", this.table).forEach((head) => {
+        const button = make("button", { type: "button" });
+        button.append(...Array.from(head.childNodes));
+        head.append(button);
+        button.addEventListener("click", () => this.sort(head));
+      });
+      if (this.pager) {
+        this.back = make("button", { type: "button" }, "Back");
+        this.next = make("button", { type: "button" }, "Next");
+        this.where = make("span", { "aria-live": "polite" });
+        this.back.addEventListener("click", () => this.turn(-1));
+        this.next.addEventListener("click", () => this.turn(1));
+        this.pager.append(this.back, this.where, this.next);
+      }
+      this.select();
+      this.table.dataset.paged = "";
+    }
+
+    select() {
+      const words = (this.search ? this.search.value : "").toLowerCase().split(/\s+/).filter(Boolean);
+      const states = (this.filter ? this.filter.value : "").split(" ").filter(Boolean);
+      const kind = this.filter && this.filter.dataset.filter;
+      this.matching = this.rows.filter(
+        ({ row, text }) => words.every((word) => text.includes(word)) && (!states.length || states.includes(row.dataset[kind])),
+      );
+      this.page = 0;
+      this.show();
+    }
+
+    sort(head) {
+      const column = Array.from(head.parentNode.cells).indexOf(head);
+      const numbers = head.dataset.sort === "number";
+      const before = head.getAttribute("aria-sort");
+      const down = before ? before === "ascending" : numbers;
+      all("th[aria-sort]", this.table).forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const keyOf = numbers ? ({ keys }) => keys[column] : ({ row }) => row.cells[column].textContent.trim();
+      const keyed = this.rows.map((item) => ({ item, key: keyOf(item) }));
+      const compare = numbers
+        ? (a, b) => (isNaN(a) || isNaN(b) ? (a < b ? -1 : a > b ? 1 : 0) : a - b)
+        : (a, b) => collator.compare(a, b);
+      // what has no value comes last, whichever way
+      keyed.sort((a, b) => {
+        const empty = (a.key === "") - (b.key === "");
+        return empty || (a.key === "" ? 0 : compare(a.key, b.key) * (down ? -1 : 1)) || a.item.place - b.item.place;
+      });
+      this.rows = keyed.map(({ item }) => item);
+      this.select();
+    }
+
+    turn(pages) {
+      this.page += pages;
+      this.show();
+    }
+
+    show() {
+      const { size, matching } = this;
+      const pages = Math.max(1, Math.ceil(matching.length / size));
+      this.page = Math.min(Math.max(0, this.page), pages - 1);
+      const from = this.page * size;
+      const shown = matching.slice(from, from + size);
+      this.body.replaceChildren(...shown.map(({ row }) => row));
+      if (this.count) this.count.textContent = `${digits.format(matching.length)} of ${digits.format(this.rows.length)}`;
+      if (this.none) this.none.hidden = matching.length > 0;
+      if (this.pager) {
+        this.pager.hidden = pages === 1;
+        this.back.disabled = this.page === 0;
+        this.next.disabled = this.page === pages - 1;
+        this.where.textContent = `${digits.format(from + 1)} to ${digits.format(from + shown.length)} of ${digits.format(matching.length)}`;
+      }
+    }
+  }
+
+  all("[data-table]").forEach((card) => new List(card));
+
+  // --------------------------------------------------------------------------------------------------------- why
+
+  const whyData = find("#why-data");
+  if (whyData) {
+    const data = dataOf(whyData);
+    const select = find("#why-month");
+    const place = find("#why-tables");
+    const months = Array.from(select.options).map((option) => option.value); // newest first
+    const groups = [
+      ["Counted", (row) => row[4] > 0 && row[1] !== "tasks"],
+      ["Not counted", (row) => !(row[4] > 0) && row[1] !== "tasks"],
+      ["The same work as tasks", (row) => row[1] === "tasks"],
+    ];
+    const metricName = (metric) => (metric ? data.metrics[metric] || metric : "");
+    const amount = (quantity, metric) => (quantity ? `${digits.format(quantity)} ${lower(metricName(metric))}` : "nothing");
+
+    function lower(name) {
+      return /^[A-Z][a-z]/.test(name) ? name[0].toLowerCase() + name.slice(1) : name;
+    }
+
+    function head(...titles) {
+      return make("thead", {}, make("tr", {}, ...titles.map(([title, numeric]) => make("th", { scope: "col", class: numeric ? "num" : null }, title))));
+    }
+
+    function recipesOf(row) {
+      const [units, metric, , , , apps, recipes] = row;
+      const inside = make("td", { colspan: 6 });
+      if (apps.length) {
+        const names = apps.map(([name, steps]) => `${name || "no app"} (${digits.format(steps)})`);
+        inside.append(make("p", {}, make("strong", {}, "Apps: "), make("bdi", {}, names.join(", "))));
+      }
+      const body = make("tbody", {});
+      for (const [id, decided, quantity, ...examples] of recipes) {
+        const name = id === null ? make("span", { class: "quiet" }, "no recipe") : make("bdi", { class: "name" }, data.recipes[id] || "not listed");
+        const cells = [make("th", { scope: "row" }, name, id === null ? null : make("span", { class: "id" }, make("bdi", {}, id)))];
+        cells.push(make("td", { class: "num" }, `${digits.format(decided)} ${units.split(",")[0]}`), make("td", { class: "num" }, amount(quantity, metric)));
+        const jobs = make("td", {});
+        examples.forEach((example, index) => jobs.append(index ? ", " : "", make("bdi", {}, make("code", {}, example))));
+        cells.push(jobs);
+        body.append(make("tr", {}, ...cells));
+      }
+      const examples = units.startsWith("requests") ? "Example requests" : "Example jobs";
+      const table = make("table", {}, make("caption", { class: "visually-hidden" }, `Recipes under ${row[2]}`), head(["Recipe"], ["Decided", true], ["Counts as", true], [examples]), body);
+      inside.append(make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Recipes under ${row[2]}` }, table));
+      return make("tr", { class: "inner" }, inside);
+    }
+
+    function ruleRow(row) {
+      const [units, metric, rule, decided, quantity, , recipes] = row;
+      const [sentence, source] = data.rules[rule];
+      const line = make("tr", { "data-rule": rule, "data-units": units, "data-metric": metric || "" });
+      const code = make("code", {}, rule);
+      let title = code;
+      if (recipes.length) {
+        title = make("button", { type: "button", class: "opens", "aria-expanded": "false" }, code);
+        let inner = null;
+        title.addEventListener("click", () => {
+          const open = title.getAttribute("aria-expanded") === "true";
+          title.setAttribute("aria-expanded", String(!open));
+          if (open) inner.remove();
+          else line.after((inner = inner || recipesOf(row)));
+        });
+      }
+      line.append(
+        make("th", { scope: "row" }, title),
+        make("td", { class: "prose" }, sentence),
+        make("td", { class: "num" }, `${digits.format(decided)} ${units.split(",")[0]}`),
+        make("td", { class: "num" + (quantity ? " strong" : " zero"), "data-quantity": quantity }, amount(quantity, metric)),
+        make("td", {}, source),
+      );
+      return line;
+    }
+
+    function showMonth(month) {
+      select.value = month;
+      const rows = data.months[month] || [];
+      const totals = (data.totals[month] || []).map(([name, value]) => `${digits.format(value)} ${name}`);
+      const shown = [make("p", { class: "why-total" }, "The month comes to ", make("strong", {}, totals.join(", ") || "nothing"), ".")];
+      for (const [title, belongs] of groups) {
+        const inGroup = rows.filter(belongs);
+        if (!inGroup.length) continue;
+        const table = make(
+          "table", { "data-group": title },
+          make("caption", { class: "visually-hidden" }, `${title} in ${select.selectedOptions[0].text}`),
+          head(["Rule"], ["Because"], ["Decided", true], ["Counts as", true], ["Published in"]),
+          make("tbody", {}, ...inGroup.map(ruleRow)),
+        );
+        const scroll = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, table);
+        shown.push(make("div", { class: "why-group" }, make("h4", {}, title), scroll));
+      }
+      place.replaceChildren(...shown);
+      all("[data-step]").forEach((button) => {
+        button.disabled = !months[months.indexOf(month) + Number(button.dataset.step)];
+      });
+    }
+
+    function fromAddress() {
+      const asked = /^#why=(\d{4}-\d{2})$/.exec(location.hash);
+      if (!asked || !(asked[1] in data.months)) return false;
+      showMonth(asked[1]);
+      find("#why").scrollIntoView();
+      return true;
+    }
+
+    select.addEventListener("change", () => showMonth(select.value));
+    all("[data-step]").forEach((button) =>
+      button.addEventListener("click", () => showMonth(months[months.indexOf(select.value) + Number(button.dataset.step)])),
+    );
+    addEventListener("hashchange", fromAddress);
+    if (!fromAddress()) showMonth(select.value);
+  }
+
+  // -------------------------------------------------------------------------------------------------------- done
+
+  showTheme();
+  root.dataset.ready = "true";
+  performance.mark("drawn");
+})();
