@@ -139,12 +139,12 @@ def write_site(folder: Path) -> tuple[Path, int]:
         try:
             shutil.copytree(HERE / "static", target / "static")
             pages = _write_pages(warehouse, folder, target)
+            point(link, target)
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
         finally:
             warehouse.close()
-        point(link, target)
     return link, pages
 
 
@@ -209,10 +209,11 @@ def write_csv(path: Path, table: Table, first: tuple[str, Any] | None = None) ->
 
 
 def _write_customer_csv(place: Path, customer_id: str, tables: dict[str, Table]) -> None:
-    files = {"usage": "usage", "decisions": "why", "recipes": "recipes", "apps": "apps", "connections": "connections"}
-    files |= {name: name for name in ("terms", "credits", "app_connections", "findings") if tables[name].rows}
-    for name, file in files.items():
-        write_csv(place / f"{file}.csv", tables[name], ("customer_id", customer_id))
+    always, never = ("usage", "recipes", "apps", "connections"), ("rule_apps", "unfinished", "active_recipes")
+    for name, table in tables.items():
+        if name in always or (table.rows and name not in never):
+            file = "why" if name == "decisions" else name
+            write_csv(place / f"{file}.csv", table, ("customer_id", customer_id))
 
 
 def shared_context(warehouse: Warehouse) -> Row:
@@ -690,6 +691,8 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
     }
     read = {name: warehouse.table(query) for name, query in tables.items()}
     for name, table in read.items():
+        if name == "unlisted_customers" and not table.rows:
+            continue
         write_csv(csv_folder / f"{name}.csv", table)
     names = {row["customer_id"]: row["customer_name"] for row in customers}
     runs = list(read["runs"])
@@ -713,6 +716,7 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
             for key, label in (labels | {"findings": "Findings"}).items()
         ],
         "issues": _issues(read),
+        "unlisted": len(read["unlisted_customers"]),
         "findings": [
             row
             | {

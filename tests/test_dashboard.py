@@ -1,0 +1,1043 @@
+"""The dashboard in a real browser, opened from disk with the network off: its figures are the marts', whoever reads."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from builders import connection, customer, job, recipe, request, subscription
+from conftest import PROJECT, Build
+from playwright.sync_api import Browser, Page, sync_playwright
+from reference.worlds import END, random_world
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Where make screenshots wants the pictures of the documentation.
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+CREDITS = Decimal("0.01")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium. Without one these tests are skipped; where CI is set they fail."""
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        reason = f"no browser ({', '.join(BROWSERS)}): make test installs chromium where it runs as root"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    # root's browser has no sandbox
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield launched
+        launched.close()
+
+
+class Site:
+    """A written site and the warehouse it is of."""
+
+    def __init__(self, folder: Path, browser: Browser) -> None:
+        self.root = folder / "dashboard"
+        self.browser = browser
+        self.warehouse = Build(0, "", folder)
+        self.contexts = []
+
+    def open(self, name: str = "index.html", width: int = 1280, dark: bool = False, **options: Any) -> Page:
+        """Open a page as its only one, offline; its ``problems`` gather what should not happen."""
+        while self.contexts:
+            self.contexts.pop().close()
+        context = self.browser.new_context(
+            offline=True,
+            viewport={"width": width, "height": 844 if width < 500 else 900},
+            color_scheme="dark" if dark else "light",
+            **options,
+        )
+        self.contexts.append(context)
+        page = context.new_page()
+        problems = page.problems = []
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: problems.append(dialog.message))
+        page.on("request", lambda asked: None if asked.url.startswith("file://") else problems.append(asked.url))
+        self.go(page, name)
+        return page
+
+    def go(self, page: Page, name: str) -> None:
+        name, _, fragment = name.partition("#")
+        page.goto((self.root / name).absolute().as_uri() + (f"#{fragment}" if fragment else ""))
+        page.wait_for_selector("html[data-ready]", state="attached")
+
+    def page_of(self, customer_id: str) -> str:
+        """The page of a customer, by the one file that says it is of it."""
+        usage = [
+            path for path in self.root.glob("customers/*/usage.csv") if f"\n{customer_id}," in path.read_text("utf-8")
+        ]
+        (found,) = usage or [None]
+        return found.with_name("index.html").relative_to(self.root).as_posix()
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Call the dashboard as make does."""
+    return subprocess.run(
+        [sys.executable, "-m", "dashboard", *arguments],
+        cwd=PROJECT,
+        env=os.environ | {"WAREHOUSE_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def written_site(published: Path, folder: Path) -> Path:
+    """The folder, with a copy of a published warehouse and its site in it."""
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(published, folder / "usage.duckdb")
+    written = run("site", folder=folder)
+    assert (written.returncode, written.stderr) == (0, "")
+    return folder
+
+
+# ---------------------------------------------------------------------------------- what the overview should say
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def month(day: date) -> str:
+    return f"{day:%b %Y}"
+
+
+def percent(share: Decimal | None) -> str:
+    return "\N{EN DASH}" if share is None else f"{(share * 100).quantize(Decimal('0.1'), ROUND_HALF_UP):,}%"
+
+
+def change(now: int, before: int | None) -> str:
+    """As the pages print a change: +12 (+4.1%)."""
+    if before is None:
+        return "no earlier month"
+    difference = now - before
+    sign = "+" if difference > 0 else "\N{MINUS SIGN}" if difference else "±"
+    share = f" ({sign}{percent(abs(Decimal(difference)) / before)})" if difference and before else ""
+    return f"{sign}{number(abs(difference))}{share}"
+
+
+def month_earlier(day: date, months: int = 1) -> date:
+    position = day.year * 12 + day.month - 1 - months
+    return date(position // 12, position % 12 + 1, 1)
+
+
+def expected_overview(marts: Build) -> dict[str, list[list[str]]]:
+    """Each table of the overview, by its id, from the marts."""
+    (current,) = marts.column("select usage_month from marts.months where is_current_month")
+    tasks_of = {
+        (customer_id, usage_month): tasks
+        for customer_id, usage_month, tasks in marts.rows(
+            "select customer_id, usage_month, tasks from marts.monthly_customer_usage"
+        )
+    }
+
+    def of_months(customer_id: str, last: date, months: int) -> int:
+        return sum(tasks_of.get((customer_id, month_earlier(last, n)), 0) for n in range(months))
+
+    def trend(query: str) -> list[list[str]]:
+        rows = marts.rows(query)
+        before = [None, *[row[1] for row in rows]]
+        shown = [
+            [month(row[0]), number(row[1]), change(row[1], earlier), *map(number, row[2:])]
+            for row, earlier in zip(rows, before, strict=False)
+        ]
+        return shown[::-1]
+
+    apps_before: dict[str, int] = {}
+    for app, connections in marts.rows(
+        "select app, connections from marts.monthly_app_connections where usage_month = ?", month_earlier(current)
+    ):
+        apps_before[app] = apps_before.get(app, 0) + connections
+
+    (looked_at,) = marts.column(
+        "select looks_at from marts.month_listings where extract_name = 'recipes' "
+        "order by usage_month desc limit 1 offset 1"
+    ) or [datetime.min]
+    customers = set(marts.column("select customer_id from marts.customer_details"))
+    clones_before: dict[str, set] = {}
+    for parent, customer_id, recipe_id, first_listed in marts.rows(
+        "select parent_recipe_id, customer_id, recipe_id, valid_from from marts.recipe_history"
+    ):
+        if customer_id in customers and first_listed <= looked_at:
+            clones_before.setdefault(parent, set()).add((customer_id, recipe_id))
+
+    return {
+        "table-tasks": trend("from marts.monthly_tasks order by usage_month"),
+        "table-top-customers": [
+            [
+                str(rank),
+                name or customer_id,
+                number(tasks),
+                change(tasks, of_months(customer_id, month_earlier(current), 12)),
+                number(of_months(customer_id, current, 1)),
+                change(of_months(customer_id, current, 1), of_months(customer_id, month_earlier(current), 1)),
+            ]
+            for rank, customer_id, name, tasks in marts.rows(
+                "select rank, customer_id, customer_name, tasks from marts.top_customers order by rank"
+            )
+        ],
+        "table-connections-trend": trend(
+            "select usage_month, connections from marts.connection_trends order by usage_month"
+        ),
+        "table-top-apps": [
+            [
+                str(rank),
+                name,
+                number(connections),
+                change(connections, apps_before.get(app, 0)),
+                number(holders),
+                percent(share),
+            ]
+            for rank, app, name, connections, holders, share in marts.rows("from marts.top_apps order by rank")
+        ],
+        "table-customers-trend": trend(
+            "select usage_month, customers, new_customers, deleted_customers from marts.customer_trends "
+            "order by usage_month"
+        ),
+        "table-customers": [
+            [
+                name or "no name",
+                plan or "\N{EN DASH}",
+                status,
+                number(this_month),
+                change(this_month, tasks_of.get((customer_id, month_earlier(current)), 0))
+                if (customer_id, current) in tasks_of
+                else "\N{EN DASH}",
+                number(twelve_months),
+                number(connections),
+                number(recipes),
+                percent(failed),
+                f"{last_job.day} {last_job:%b %Y}" if last_job else "\N{EN DASH}",
+            ]
+            for customer_id, name, plan, status, this_month, twelve_months, (
+                connections,
+                recipes,
+                failed,
+                last_job,
+            ) in (
+                (*row[:6], row[6:])
+                for row in marts.rows(
+                    "select customer_id, customer_name, plan_id, status, tasks_this_month, tasks_last_12_months, "
+                    "connections, active_recipes, failed_job_share_last_12_months, last_job_at "
+                    "from marts.customer_details order by tasks_last_12_months desc, customer_name nulls last, customer_id"
+                )
+            )
+        ],
+        "table-active_recipes-trend": trend(
+            "select usage_month, active_recipes, recipes_started, recipes_stopped from marts.active_recipe_trends "
+            "order by usage_month"
+        ),
+        "table-top-recipes": [
+            [
+                str(rank),
+                name or recipe_id,
+                number(clones),
+                change(clones, len(clones_before.get(recipe_id, ()))),
+                number(holders),
+            ]
+            for rank, recipe_id, name, clones, holders in marts.rows("from marts.top_recommended_recipes order by rank")
+        ],
+    }
+
+
+READ_TABLE = """(table) => Array.from(table.tBodies[0].rows, (row) => Array.from(row.cells, (cell) => {
+    const copy = cell.cloneNode(true);
+    copy.querySelectorAll(".visually-hidden, .mark, .id").forEach((extra) => extra.remove());
+    return copy.textContent.replace(/\\s+/g, " ").trim();
+}))"""
+
+
+def read(page: Page, table: str) -> list[list[str]]:
+    """The rows of a table as text, those of its further pages too, without marks and ids."""
+    rows = page.eval_on_selector(f"#{table}", READ_TABLE)
+    more = page.locator(f"[data-table]:has(#{table}) .pager button", has_text="Next")
+    while more.count() and more.is_enabled():
+        more.click()
+        rows += page.eval_on_selector(f"#{table}", READ_TABLE)
+    return rows
+
+
+def collapsed(tables: dict[str, list[list[str]]]) -> dict[str, list[list[str]]]:
+    """The same with runs of blanks as one, as they are read from a page."""
+    return {name: [[" ".join(cell.split()) for cell in row] for row in rows] for name, rows in tables.items()}
+
+
+def assert_overview_is_the_marts(site: Site) -> None:
+    page = site.open()
+    expected = collapsed(expected_overview(site.warehouse))
+    page.locator("[data-filter=status]").select_option("")
+    assert {table: read(page, table) for table in expected} == expected
+    headlines = {
+        "tasks": expected["table-tasks"],
+        "connections": expected["table-connections-trend"],
+        "customers": expected["table-customers-trend"],
+        "active_recipes": expected["table-active_recipes-trend"],
+    }
+    for figure, trend in headlines.items():
+        card = page.locator(f"[data-figure={figure}]")
+        assert card.locator(".figure-value").inner_text() == trend[0][1]
+        assert trend[0][2] in card.locator(".change").inner_text()
+    (as_of,) = site.warehouse.column("select as_of_date from publication.runs order by published_at desc limit 1")
+    assert f"{as_of.day} {as_of:%b %Y}" in page.locator("main > .page-head").inner_text()
+    assert page.problems == []
+
+
+def assert_accessible(page: Page, what: str) -> None:
+    # preload would ask for the style sheets, which pages opened from disk may not
+    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+    serious = [
+        (rule["id"], [node["html"][:200] for node in rule["nodes"]])
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    ]
+    assert serious == [], what
+
+
+def sql_text(value: Any) -> str:
+    """A value as it stands in a CSV file."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def assert_csv_is(path: Path, warehouse: Build, query: str, *parameters: Any) -> None:
+    found = warehouse.connection.execute(query, parameters)
+    head = [column[0] for column in found.description]
+    with path.open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [head, *[[sql_text(value) for value in row] for row in found.fetchall()]]
+
+
+# ------------------------------------------------------------------------------------------------- the sample's site
+
+
+class TestSample:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def site(cls, sample, browser, tmp_path_factory) -> Site:
+        return Site(written_site(sample.published, tmp_path_factory.mktemp("site")), browser)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def big(cls, site) -> str:
+        """The page of the customer that has something of everything."""
+        return site.page_of("1001")
+
+    def test_every_figure_of_the_overview_is_the_marts(self, site):
+        assert_overview_is_the_marts(site)
+
+    def test_partial_and_reconstructed_months_are_marked(self, site):
+        page = site.open()
+        marked = page.locator("#table-customers-trend tr", has=page.locator(".mark"))
+        assert marked.all_inner_texts()[0].startswith("Nov 2026 partial")
+        assert marked.all_inner_texts()[1].startswith("Jun 2026 reconstructed")
+        assert marked.count() == 2
+
+    def test_hovering_shows_each_of_the_last_twelve_months(self, site):
+        page = site.open()
+        tasks = {
+            month(usage_month): tasks
+            for usage_month, tasks in site.warehouse.rows(
+                "select usage_month, tasks from marts.monthly_tasks order by usage_month"
+            )
+        }
+        box = page.locator("[data-chart=tasks]").bounding_box()
+        shown = {}
+        for step in range(60):
+            page.mouse.move(box["x"] + box["width"] * (step + 0.5) / 60, box["y"] + 120)
+            tip = page.locator("[data-chart=tasks] .tip")
+            if tip.count():
+                label, value = re.fullmatch(r"(\w+ \d+)(?:, partial)?\s*Tasks: ([\d,]+)", tip.inner_text()).groups()
+                shown[label] = int(value.replace(",", ""))
+        assert shown == {label: tasks[label] for label in list(tasks)[-12:]}
+        page.get_by_role("button", name="All", exact=True).click()
+        page.mouse.move(box["x"] + box["width"] * 0.06, box["y"] + 120)
+        assert "2020" in page.locator("[data-chart=tasks] .tip").inner_text()
+
+    def test_arrow_keys_read_the_chart(self, site):
+        page = site.open()
+        page.locator("[data-chart=tasks]").focus()
+        said = []
+        for key in ("ArrowLeft", "ArrowLeft", "Home"):
+            page.keyboard.press(key)
+            said.append(page.locator("#chart-tasks .reading").inner_text())
+        assert said == ["Nov 2026, partial: 75 tasks", "Oct 2026: 137 tasks", "Oct 2020: 2 tasks"]
+        page.keyboard.press("Escape")
+        page.locator("[data-chart=connections]").focus()
+        page.keyboard.press("Home")
+        assert page.locator("#chart-connections .reading").inner_text() == "Jun 2026, reconstructed: 39 connections"
+
+    def test_the_keyboard_reaches_everything_and_shows_where_it_is(self, site):
+        page = site.open()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "content"
+        page.keyboard.press("Tab")
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        reached = set()
+        for _ in range(90):
+            reached.add(page.evaluate("(document.activeElement.textContent || document.activeElement.id).trim()"))
+            page.keyboard.press("Tab")
+        assert {"Harbourline Logistics", "Sleepy Hollow Books", "Tasks, 12 months", "24 months"} <= reached
+
+    def test_searching_filtering_and_sorting_the_customers(self, site):
+        page = site.open()
+
+        def names() -> list[str]:
+            return page.locator("#table-customers tbody .name").all_inner_texts()
+
+        count = page.locator("#customers [data-count]")
+        assert count.inner_text() == "11 of 13"
+        page.get_by_label("Search").fill("books")
+        assert names() == ["Sleepy Hollow Books"]
+        page.get_by_label("Search").fill("1003")
+        assert names() == ["Kestrel Mutual Insurance"]
+        page.get_by_label("Search").fill("no such customer")
+        assert names() == []
+        assert page.get_by_text("No customer matches.").is_visible()
+        page.get_by_label("Search").fill("")
+        page.get_by_label("Show").select_option("deleted")
+        assert names() == ["Foxglove Travel"]
+        page.get_by_label("Show").select_option("active trial expired")
+        by_name = page.get_by_role("button", name="Customer", exact=True)
+        by_name.focus()
+        page.keyboard.press("Enter")
+        assert names()[:2] == ["Alder & Finch Consulting", "Bramblewood Foods"]
+        assert page.locator("#table-customers th[aria-sort]").get_attribute("aria-sort") == "ascending"
+        page.keyboard.press("Enter")
+        assert names()[0] == "Tidewater Clinics"
+        page.get_by_role("button", name="Connections", exact=True).click()
+        column = [int(row[6]) for row in read(page, "table-customers")]
+        assert column == sorted(column, reverse=True)
+
+    def test_a_click_opens_a_customer_and_back_returns(self, site):
+        page = site.open()
+        page.locator("#table-customers").get_by_role("link", name="Kestrel Mutual Insurance").click()
+        page.wait_for_selector("html[data-ready]", state="attached")
+        assert page.locator("h1").inner_text() == "Kestrel Mutual Insurance"
+        page.go_back()
+        assert page.locator("h1").inner_text() == "Usage of all customers"
+        page.locator("#table-top-customers").get_by_role("link").first.click()
+        page.get_by_role("link", name="All customers").click()
+        page.wait_for_selector("html[data-ready]", state="attached")
+        assert page.locator("#table-customers").is_visible()
+        assert page.problems == []
+
+    def test_dark_mode_by_system_and_by_choice(self, site, big):
+        def is_dark(page: Page) -> bool:
+            return page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 20, 28)"
+
+        assert is_dark(site.open(dark=True))
+        page = site.open()
+        assert not is_dark(page)
+        drawn = page.locator("[data-chart=tasks] svg").inner_html()
+        page.get_by_role("button", name="Dark theme").click()
+        assert is_dark(page)
+        assert page.locator("[data-chart=tasks] svg").inner_html() != drawn
+        site.go(page, big)
+        assert is_dark(page)
+        assert page.get_by_role("button", name="Dark theme").get_attribute("aria-pressed") == "true"
+
+    @pytest.mark.parametrize("width", [320, 390, 768, 1920])
+    def test_no_page_scrolls_sideways(self, site, big, width):
+        page = site.open(width=width)
+        for name in ("index.html", big, "data.html"):
+            site.go(page, name)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        assert page.problems == []
+
+    def test_printed_pages_are_light_and_without_controls(self, site, big):
+        page = site.open(big, dark=True)
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert not page.locator(".top").is_visible()
+        assert not page.locator(".download").first.is_visible()
+        assert page.locator("#table-usage").is_visible()
+
+    @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+    def test_axe_has_no_serious_finding(self, site, big, dark):
+        page = site.open(dark=dark)
+        for name in ("index.html", big, "data.html"):
+            site.go(page, name)
+            page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+            if name == big:
+                page.locator("#why .opens").first.click()
+            assert_accessible(page, name)
+
+    def test_a_customers_months_are_the_marts(self, site, big):
+        page = site.open(big)
+        metrics = (
+            "tasks, business_actions, api_calls, managed_api_calls, proxy_api_calls, pages_processed, "
+            "events_processed, mcp_calls, genie_actions, go_seats, workflow_app_seats, credits, jobs_succeeded, "
+            "jobs_failed, failed_job_share"
+        )
+        rows = site.warehouse.rows(
+            f"select usage_month, {metrics}, is_fully_priced from marts.monthly_customer_usage "
+            "where customer_id = '1001' order by usage_month desc"
+        )
+        expected = []
+        for row in rows:
+            *counts, credits, succeeded, failed, share, priced = row[1:]
+            shown = "\N{EN DASH}" if credits is None else f"{credits.quantize(Decimal('0.01'), ROUND_HALF_UP):,}"
+            shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
+            cells = [
+                *map(number, counts),
+                shown + ("" if priced else "*"),
+                number(succeeded),
+                number(failed),
+                percent(share),
+            ]
+            expected.append([month(row[0]), *cells])
+        assert read(page, "table-usage") == expected
+        assert page.locator("[data-figure=credits] .figure-value").inner_text() == expected[0][12]
+
+    def test_plan_and_share_of_the_limit(self, site, big):
+        rows = read(site.open(big), "table-terms")
+        (used,) = site.warehouse.column(
+            "select sum(credits) from marts.monthly_customer_usage "
+            "where customer_id = '1001' and usage_month >= '2025-01-01'"
+        )
+        share = percent(used / 6000)
+        assert rows == [["From 1 Jan 2025", "business actions", "6,000 credits", rows[0][3], share, rows[0][5]]]
+        assert rows[0][3] == f"{used.quantize(Decimal('0.1')):,} credits"
+        assert rows[0][5] == "1,280.6 (21.3%)"
+
+    def test_why_adds_up_to_the_marts_in_every_month(self, site):
+        counted = ("tasks", "business_actions", "api_calls", "pages_processed", "events_processed", "mcp_calls")
+        counted += ("genie_actions", "go_seats", "workflow_app_seats")
+        page = site.open()
+        for customer_id in ("1001", "1003", "1008"):
+            site.go(page, site.page_of(customer_id))
+            months = page.locator("#why-month option").evaluate_all("options => options.map(option => option.value)")
+            assert months
+            for asked in months:
+                page.locator("#why-month").select_option(asked)
+                sums = dict.fromkeys(counted, 0)
+                for metric, quantity in page.locator("#why-tables tr[data-rule]").evaluate_all(
+                    "rows => rows.map(row => [row.dataset.metric, "
+                    "Number(row.querySelector('[data-quantity]').dataset.quantity)])"
+                ):
+                    if metric:
+                        sums[metric] += quantity
+                (expected,) = site.warehouse.rows(
+                    f"select {', '.join(counted)} from marts.monthly_customer_usage "
+                    "where customer_id = ? and usage_month = ?",
+                    customer_id,
+                    f"{asked}-01",
+                )
+                assert tuple(sums.values()) == expected, (customer_id, asked)
+
+    def test_why_goes_down_to_recipes_and_example_jobs(self, site):
+        page = site.open(site.page_of("1008") + "#why=2026-08")
+        rule = page.locator("#why-tables tr[data-rule=S-ACTION][data-units=steps]")
+        steps, quantity = site.warehouse.rows(
+            "select count(*), sum(quantity) from metering.metered_steps where customer_id = '1008' "
+            "and rule_id = 'S-ACTION' and date_trunc('month', usage_date) = '2026-08-01'"
+        )[0]
+        assert rule.locator("td").all_inner_texts() == [
+            "a trigger or action of an eligible app",
+            f"{steps} steps",
+            f"{quantity} business actions",
+            "BA",
+        ]
+        rule.get_by_role("button").click()
+        inner = page.locator("#why-tables tr.inner tbody tr")
+        by_recipe = site.warehouse.rows(
+            "select recipe_id, count(*), list(distinct job_id) from metering.metered_steps where customer_id = '1008' "
+            "and rule_id = 'S-ACTION' and date_trunc('month', usage_date) = '2026-08-01' group by recipe_id"
+        )
+        assert inner.count() == len(by_recipe) > 5
+        for recipe_id, decided, jobs in by_recipe:
+            row = inner.filter(has=page.locator(".id", has_text=re.compile(f"^{recipe_id}$")))
+            assert row.locator("td").first.inner_text() == f"{decided} steps"
+            examples = row.locator("code").all_inner_texts()
+            assert examples and set(examples) <= set(jobs)
+        rule.get_by_role("button").click()
+        assert inner.count() == 0
+
+    def test_why_says_what_did_not_count_and_our_decisions(self, site):
+        page = site.open(site.page_of("1008") + "#why=2026-08")
+        not_counted = page.locator("table[data-group='Not counted']")
+        rules = site.warehouse.column(
+            "select distinct rule_id from ("
+            "select customer_id, usage_date, rule_id, quantity from metering.metered_steps "
+            "union all select customer_id, usage_date, rule_id, quantity from metering.metered_jobs) "
+            "where customer_id = '1008' and date_trunc('month', usage_date) = '2026-08-01' "
+            "group by rule_id having sum(quantity) = 0"
+        )
+        assert set(rules) <= set(not_counted.locator("tr[data-rule] code").all_inner_texts())
+        unpublished = site.warehouse.column("select rule_id from rules.decision_rules where basis = 'D'")
+        site.go(page, site.page_of("1001") + "#why=2026-07")
+        for line in page.locator("#why-tables tr[data-rule]").all():
+            is_ours = "our decision" in line.locator("td").last.inner_text()
+            assert is_ours == (line.get_attribute("data-rule") in unpublished)
+
+    def test_the_data_page_says_what_the_run_read_and_the_worst_comes_first(self, site):
+        page = site.open("data.html")
+        facts = "rows_read", "rows_used", "rows_repeated", "rows_quarantined", "findings"
+        (expected,) = site.warehouse.rows(f"select {', '.join(facts)} from publication.runs")
+        shown = [page.locator(f"[data-figure={fact}] .figure-value").inner_text() for fact in facts]
+        assert shown == [number(value) for value in expected]
+        weights = page.locator("#table-issues .weight").all_inner_texts()
+        order = ["lost usage", "no price", "default", "look"]
+        assert weights == sorted(weights, key=order.index)
+        assert set(weights) == set(order)
+        occurrences: dict[str, int] = {}
+        for kind, rows in page.locator("#table-issues tbody tr").evaluate_all(
+            "rows => rows.map(row => [row.dataset.issue, Number(row.cells[4].textContent)])"
+        ):
+            occurrences[kind] = occurrences.get(kind, 0) + rows
+        expected_rows = dict(site.warehouse.rows("select finding, count(*) from audit.findings group by finding"))
+        expected_rows["quarantined"] = site.warehouse.column("select count(*) from audit.quarantined_rows")[0]
+        expected_rows["unlisted customer"] = site.warehouse.column("select count(*) from audit.unlisted_customers")[0]
+        assert occurrences == expected_rows
+        assert len(read(page, "table-findings")) == expected_rows_total(
+            expected_rows, "quarantined", "unlisted customer"
+        )
+        assert len(read(page, "table-quarantine")) == expected_rows["quarantined"]
+        counts = (
+            "select extract_name, rows_read, rows_used, rows_repeated, rows_quarantined from audit.extract_row_counts"
+        )
+        assert sorted(row[1:] for row in read(page, "table-extracts")) == sorted(
+            [number(value) for value in row[1:]] for row in site.warehouse.rows(counts)
+        )
+
+    def test_the_csv_files_are_the_marts(self, site):
+        for mart, order in {
+            "monthly_tasks": "usage_month",
+            "top_customers": "rank",
+            "connection_trends": "usage_month",
+            "top_apps": "rank",
+            "customer_trends": "usage_month",
+            "customer_details": "tasks_last_12_months desc, customer_name nulls last, customer_id",
+            "active_recipe_trends": "usage_month",
+            "top_recommended_recipes": "rank",
+        }.items():
+            assert_csv_is(site.root / "csv" / f"{mart}.csv", site.warehouse, f"from marts.{mart} order by {order}")
+        for customer_id in site.warehouse.column("select customer_id from marts.customer_details"):
+            folder = (site.root / site.page_of(customer_id)).parent
+            assert_csv_is(
+                folder / "usage.csv",
+                site.warehouse,
+                "select customer_id, * exclude (customer_id, external_id, customer_name, plan_id) "
+                "from marts.monthly_customer_usage where customer_id = ? order by usage_month",
+                customer_id,
+            )
+        linked = {
+            (path.parent / href).resolve()
+            for path in site.root.resolve().rglob("*.html")
+            for href in re.findall(r'href="([^"]+\.csv)"', path.read_text(encoding="utf-8"))
+        }
+        assert set(site.root.resolve().rglob("*.csv")) == linked
+
+    def test_writing_again_swaps_the_folder_whole(self, site):
+        before = site.root.readlink()
+        assert run("site", folder=site.root.parent).returncode == 0
+        assert site.root.readlink() != before
+        assert (site.root.parent / before / "index.html").exists()  # for those who still read it
+        assert run("site", folder=site.root.parent).returncode == 0
+        assert not (site.root.parent / before).exists()
+
+    def test_a_dashboard_that_can_not_be_written_leaves_the_last_one(self, site):
+        before = site.root.readlink()
+        in_the_way = site.root.with_name("dashboard.new")
+        in_the_way.mkdir()
+        failed = run("site", folder=site.root.parent)
+        in_the_way.rmdir()
+        assert failed.returncode != 0
+        assert site.root.readlink() == before
+        assert {path.name for path in (site.root.parent / "dashboard_runs").iterdir()} >= {before.name}
+
+    @pytest.mark.parametrize(
+        "picture", ["overview", "overview-dark", "overview-phone", "customer", "why", "data", "statement"]
+    )
+    def test_pictures_of_every_page(self, site, big, picture, tmp_path):
+        folder = PROJECT / SCREENSHOTS if SCREENSHOTS else tmp_path
+        folder.mkdir(parents=True, exist_ok=True)
+        phone = picture.endswith("phone")
+        page = site.open(width=390 if phone else 1280, dark=picture.endswith("dark"))
+        height = 1500
+        if picture in ("customer", "data"):
+            site.go(page, big if picture == "customer" else "data.html")
+        if picture == "why":
+            site.go(page, site.page_of("1008") + "#why=2026-08")
+            page.locator("#why-tables tr[data-rule=S-CONTINUES] .opens").click()
+            page.locator("#why").screenshot(path=folder / "why.png")
+        elif picture == "statement":
+            assert (
+                run(
+                    "statement",
+                    "--customer",
+                    "1008",
+                    "--month",
+                    "2026-08",
+                    "--output",
+                    str(tmp_path / "s.html"),
+                    folder=site.root.parent,
+                ).returncode
+                == 0
+            )
+            page.goto((tmp_path / "s.html").as_uri())
+            page.screenshot(
+                path=folder / "statement.png", clip={"x": 120, "y": 0, "width": 1040, "height": height}, full_page=True
+            )
+        else:
+            width = 390 if phone else 1280
+            page.screenshot(
+                path=folder / f"{picture}.png", clip={"x": 0, "y": 0, "width": width, "height": height}, full_page=True
+            )
+        assert page.problems == []
+        assert (folder / f"{picture}.png").stat().st_size > 20_000
+
+
+def expected_rows_total(rows: dict[str, int], *but: str) -> int:
+    return sum(count for kind, count in rows.items() if kind not in but)
+
+
+# --------------------------------------------------------------------------------------------------- an odd world
+
+# Each name holds a token of its own, so that it is found wherever it gets to.
+ODD = [
+    "<script>window.struck = 1</script>",
+    '"><img src=x onerror="window.struck = 1">',
+    "</script><script>window.struck = 1</script><!-- <script>",
+    "{{ 7 * 7 }} {% raw %} ${7 * 7}",
+    "\u202etxet sdrawkcab \u05d0\u05d1\u05d2 \u2066",
+    "W" * 300,
+    "very " * 60,
+    '\N{FOX FACE}\N{FAMILY} Søn & O\'Rourke "quoted" &lt;b&gt;',
+    '=HYPERLINK("file:///etc")',
+    "' onmouseover='window.struck = 1' x='",
+]
+ODD_IDS = ["<b>id</b>", "../../up", "UPPER", "upper", "con", "a b&c=d#e?f%2e", "n" * 200, "é", "'\"", "=1+1"]
+
+
+OPTIONS = {"admin_account_ids": ["adm"], "dashboard": True}
+
+
+def token(n: int) -> str:
+    return f"zq{n}zq"
+
+
+def odd_world() -> dict[str, list[dict]]:
+    """A random world, and customers whose every text is odd, with more tasks than any other, each another number."""
+    world = {extract: list(rows) for extract, rows in random_world(11).items()}
+    listed = END.isoformat()
+    for n, (text, customer_id) in enumerate(zip(ODD, ODD_IDS, strict=True)):
+        name = f"{token(n)} {text}" if n != 8 else f"{text} {token(n)}"
+        own = {"extracted_at": listed, "created_at": "2024-02-01T00:00:00Z"}
+        recipe_id, at = f"r{token(n)}", "2024-05-20T12:00:00Z"
+        lines = [("salesforce", "new_object"), *[(name if step == 1 else "slack", "post") for step in range(300 + n)]]
+        for rows in (
+            customer(customer_id, name=name, external_id=name, plan_id=name, **own),
+            recipe(recipe_id, user_id=customer_id, name=name, project_id=name, project_name=name, **own),
+            connection(
+                f"c{token(n)}",
+                user_id=customer_id,
+                name=name,
+                provider=name,
+                authorization_status="success",
+                authorized_at="2024-02-01T00:00:00Z",
+                **own,
+            ),
+            job(f"j {name}", *lines, account_id=customer_id, recipe_id=recipe_id, completed_at=at, extracted_at=listed),
+            request(f"q {name}", account_id=customer_id, requested_at=at, extracted_at=listed, request_type="proxy"),
+            subscription(account_id=customer_id, task_limit=7, recipe_metric="tasks", effective_from="2024-01-01"),
+        ):
+            for extract, row in rows:
+                world.setdefault(extract, []).append(row)
+    return world
+
+
+SKELETON = """() => Array.from(document.querySelectorAll("*"), (element) => element.tagName + " " +
+    Array.from(element.attributes, ({ name, value }) => ["title", "_echarts_instance_"].includes(name)
+        ? name : name + "=" + value).join(" "))"""
+
+
+class TestOddWorld:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def built(cls, build) -> Build:
+        built = build(odd_world(), vars=OPTIONS)
+        assert built.exit_code == 0, built.output
+        return built
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def site(cls, built, browser) -> Site:
+        return Site(built.warehouse, browser)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def plain(cls, built, browser, tmp_path_factory) -> Site:
+        """The same world with harmless names."""
+        folder = tmp_path_factory.mktemp("plain")
+        shutil.copyfile(built.published, folder / "usage.duckdb")
+        with duckdb.connect(folder / "usage.duckdb") as warehouse:
+            for table, column in warehouse.execute(
+                "select table_name, column_name from duckdb_columns() where schema_name = 'marts' and column_name in "
+                "('customer_name', 'external_id', 'plan_id', 'recipe_name', 'project_name', 'connection_name')"
+            ).fetchall():
+                for n in range(len(ODD)):
+                    warehouse.execute(
+                        f"update marts.{table} set {column} = ? where contains({column}, ?)",
+                        [f"{token(n)} plain", token(n)],
+                    )
+        assert run("site", folder=folder).returncode == 0
+        return Site(folder, browser)
+
+    def test_the_build_wrote_the_dashboard(self, built):
+        assert (built.warehouse / "dashboard").is_symlink()
+        assert built.output.index("Published ") < built.output.index("Dashboard ")
+
+    def test_a_dashboard_that_fails_is_loud_and_takes_nothing_back(self, built, workbench):
+        """The run hook, called by itself on what was published."""
+        folder = workbench.warehouse
+        (folder / "dashboard").mkdir(parents=True)  # a folder in the place of the link
+        shutil.copyfile(built.published, folder / "usage.duckdb")
+        options = ["--vars", json.dumps(OPTIONS)]
+        failed = subprocess.run(
+            [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "run-operation", "dashboard", *options],
+            cwd=PROJECT,
+            env=workbench.environment(workbench.extracts),
+            capture_output=True,
+            text=True,
+        )
+        assert failed.returncode != 0
+        assert f"{folder}/usage.duckdb is published, but its dashboard is not written: " in failed.stdout
+        assert (folder / "usage.duckdb").read_bytes() == built.published.read_bytes()
+        assert list((folder / "dashboard_runs").iterdir()) == []
+
+    def test_the_overview_has_this_worlds_figures(self, site):
+        tasks = site.warehouse.column("select sum(tasks) from marts.monthly_tasks")[0]
+        assert tasks > sum(300 + n for n in range(len(ODD)))
+        assert_overview_is_the_marts(site)
+
+    def test_a_customers_page_and_files_hold_no_other_customers_data(self, site):
+        names = site.warehouse.rows("select customer_id, customer_name from marts.customer_details")
+        assert len({folder.name.lower() for folder in (site.root / "customers").iterdir()}) == len(names) > len(ODD)
+        own = dict(zip(ODD_IDS, map(token, range(len(ODD))), strict=True))
+        found = 0
+        for folder in (site.root / "customers").iterdir():
+            text = "".join(path.read_text(encoding="utf-8") for path in folder.iterdir())
+            held = [customer_id for customer_id, its in own.items() if its in text]
+            assert len(held) <= 1, folder.name
+            found += len(held)
+            for path in folder.glob("*.csv"):
+                with path.open(encoding="utf-8", newline="") as file:
+                    whose = {row["customer_id"] for row in csv.DictReader(file)}
+                assert len(whose) <= 1
+                assert not held or whose <= {sql_text(held[0])}
+        assert found == len(ODD)
+
+    def test_odd_names_are_shown_as_they_are_and_do_nothing(self, site):
+        page = site.open()
+        for n, customer_id in enumerate(ODD_IDS):
+            (name,) = site.warehouse.column(
+                "select customer_name from marts.customer_details where customer_id = ?", customer_id
+            )
+            site.go(page, "index.html")
+            page.locator("#customers [data-search]").fill(token(n))
+            link = page.locator("#table-customers tbody a")
+            assert link.text_content() == name
+            link.click()
+            page.wait_for_selector("html[data-ready]", state="attached")
+            assert page.locator("h1 bdi").text_content() == name
+            assert page.locator("dl.facts bdi").all_text_contents() == [customer_id, name, name]
+            assert name in page.locator("#table-recipes bdi").all_text_contents()
+            assert name in page.locator("#table-connections bdi").all_text_contents()
+            page.locator("#why-tables tr[data-units=steps] .opens").first.click()
+            assert f"j {name}" in page.locator("#why-tables .inner bdi").all_text_contents()
+        for name in ("index.html", "data.html"):
+            site.go(page, name)
+        assert page.evaluate("window.struck") is None
+        assert page.problems == []
+
+    def test_odd_names_change_nothing_but_their_own_text(self, site, plain):
+        ours, theirs = site.open(), plain.open()
+        assert len(ours.evaluate(SKELETON)) > 500
+        for name in ["index.html", "data.html", *[site.page_of(id) for id in ("UPPER", "con")]]:
+            site.go(ours, name)
+            plain.go(theirs, name)
+            assert ours.evaluate(SKELETON) == theirs.evaluate(SKELETON)
+            assert ours.content() != theirs.content()
+
+    @pytest.mark.parametrize("width", [320, 1280])
+    def test_long_names_break_no_page(self, site, width):
+        page = site.open(width=width)
+        for name in ["index.html", "data.html", site.page_of("upper"), site.page_of("n" * 200)]:
+            site.go(page, name)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+    def test_odd_pages_are_accessible(self, site):
+        page = site.open(site.page_of("upper"))
+        assert_accessible(page, "a customer with odd names")
+
+    def test_spreadsheets_take_no_text_for_a_formula(self, site):
+        with (site.root / "csv" / "customer_details.csv").open(encoding="utf-8", newline="") as file:
+            cells = [cell for row in csv.DictReader(file) for cell in row.values()]
+        assert "'=1+1" in cells
+        assert [cell for cell in cells if cell[:1] in ("=", "@", "+")] == []
+
+    def test_a_statement_of_an_odd_customer(self, site, tmp_path):
+        target = tmp_path / "statement.html"
+        written = run(
+            "statement",
+            "--customer",
+            "<b>id</b>",
+            "--month",
+            "2024-05",
+            "--output",
+            str(target),
+            folder=site.root.parent,
+        )
+        assert written.returncode == 0, written.stderr
+        page = site.browser.new_context(offline=True).new_page()
+        page.goto(target.as_uri())
+        assert page.evaluate("window.struck") is None
+        assert page.locator("h1 bdi").text_content() == f"{token(0)} {ODD[0]}"
+        (other,) = {its for its in map(token, range(len(ODD))) if its in target.read_text(encoding="utf-8")}
+        assert other == token(0)
+
+
+# ------------------------------------------------------------------------------------- nothing there, and statements
+
+
+class TestEmpty:
+    def test_a_partner_without_customers_apis_or_events(self, sample, browser, tmp_path):
+        shutil.copyfile(sample.published, tmp_path / "usage.duckdb")
+        kept = (
+            "months",
+            "month_listings",
+            "monthly_tasks",
+            "connection_trends",
+            "customer_trends",
+            "active_recipe_trends",
+        )
+        with duckdb.connect(tmp_path / "usage.duckdb") as warehouse:
+            for schema, table in warehouse.execute(
+                "select schema_name, table_name from duckdb_tables() where schema_name in ('marts', 'audit')"
+            ).fetchall():
+                if table not in kept:
+                    warehouse.execute(f"delete from {schema}.{table}")
+        assert run("site", folder=tmp_path).returncode == 0
+        page = Site(tmp_path, browser).open()
+        for said in (
+            "No customers yet.",
+            "No connection is authenticated yet.",
+            "No customer has tasks in these months.",
+            "No customer has cloned a recommended recipe yet.",
+        ):
+            assert page.get_by_text(said).is_visible()
+        assert_accessible(page, "an empty overview")
+        Site(tmp_path, browser).go(page, "data.html")
+        assert page.get_by_text("No findings.").is_visible()
+        assert page.problems == []
+
+    def test_a_customer_without_anything(self, sample, browser, tmp_path):
+        site = Site(written_site(sample.published, tmp_path / "site"), browser)
+        page = site.open(site.page_of("1011"))
+        for said in (
+            "No contract term is known",
+            "Nothing was decided: no jobs, requests or seats yet.",
+            "No recipe was used in the last 12 months.",
+            "No app was used in the last 12 months, and none is connected.",
+            "No connection was ever listed.",
+        ):
+            assert page.get_by_text(said).is_visible()
+        assert page.problems == []
+
+
+class TestStatement:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def statement(cls, sample, tmp_path_factory) -> Path:
+        folder = tmp_path_factory.mktemp("statement")
+        shutil.copyfile(sample.published, folder / "usage.duckdb")
+        written = run("statement", "--customer", "1003", "--month", "2026-09", folder=folder)
+        assert written.returncode == 0, written.stderr
+        assert written.stdout == f"Wrote {folder}/statements/1003-2026-09.html\n"
+        return folder / "statements" / "1003-2026-09.html"
+
+    def test_it_needs_nothing_else(self, statement):
+        text = statement.read_text(encoding="utf-8")
+        assert re.findall(r"(?:src|href|action)=|url\(|@import|<script|<link", text) == []
+
+    def test_its_figures_are_the_marts(self, statement, sample, browser):
+        page = browser.new_context(offline=True).new_page()
+        page.goto(statement.as_uri())
+        shown = {row[0]: row[1] for row in read(page, "table-metrics")}
+        metrics = "tasks, business_actions, api_calls, pages_processed, events_processed, mcp_calls, genie_actions"
+        (expected,) = sample.rows(
+            f"select {metrics} from marts.monthly_customer_usage "
+            "where customer_id = '1003' and usage_month = '2026-09-01'"
+        )
+        titles = ("Tasks", "Business actions", "API calls", "Pages", "Events", "MCP calls", "Genie actions")
+        assert [shown[title] for title in titles] == [number(value) for value in expected]
+        recipes = sample.rows(
+            "select tasks from marts.monthly_recipe_usage where customer_id = '1003' and usage_month = '2026-09-01'"
+        )
+        assert sum(int(row[2]) for row in read(page, "table-recipes")) == sum(tasks for (tasks,) in recipes)
+        decided = [row for row in read(page, "table-why") if row[4].endswith("business actions")]
+        assert sum(int(row[4].split()[0]) for row in decided) == expected[1]
+        assert_accessible(page, "a statement")
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    @pytest.mark.parametrize(
+        ("customer_id", "asked", "said"),
+        [
+            ("4711", "2026-08", "There is no customer 4711"),
+            ("1003", "2026-13", "MONTH=2026-13 is no month: write it as 2026-08."),
+            ("1003", "", "MONTH= is no month"),
+            ("1003", "2019-01", "Customer 1003 has no Jan 2019: its months are Jan 2025 to Nov 2026."),
+        ],
+    )
+    def test_what_is_not_there_is_said_in_a_sentence(self, statement, customer_id, asked, said):
+        failed = run("statement", "--customer", customer_id, "--month", asked, folder=statement.parent.parent)
+        assert failed.returncode == 1
+        assert failed.stderr.startswith(said)
+        assert failed.stderr.count("\n") == 1
+
+    @pytest.mark.parametrize("command", [("site",), ("statement", "--customer", "1003", "--month", "2026-08")])
+    def test_without_a_warehouse_it_says_how_to_make_one(self, command, tmp_path):
+        failed = run(*command, folder=tmp_path)
+        assert failed.returncode == 1
+        assert failed.stderr == f"There is no warehouse at {tmp_path}/usage.duckdb: make build writes it.\n"
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_vendored_files_are_the_ones_named():
+    folder = PROJECT / "dashboard" / "static" / "vendor"
+    named = dict(line.split()[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
+    assert named == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in {path.name for path in folder.iterdir()} - {"SHA256SUMS", "README.md"}
+    }
+
+
+def test_pages_name_no_host():
+    for path in (PROJECT / "dashboard").rglob("*.html"):
+        assert "//" not in re.sub(r"\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL), path
