@@ -64,6 +64,16 @@ def sentence(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def units(name: str, count: int) -> str:
+    """What a rule decided on, in the number of ``count``: 1 step, 2 steps; tasks are decided on steps and requests."""
+    name = name.split(",")[0]
+    return (
+        {"steps": "step", "jobs": "job", "requests": "request", "days of seats": "day of seats"}[name]
+        if count == 1
+        else name
+    )
+
+
 def change(now: Any, before: Any) -> dict[str, Any] | None:
     """The change on the month before: {difference, direction, text, before}; None without two values to compare."""
     if now is None or before is None:
@@ -86,19 +96,3 @@ def folder_name(customer_id: str) -> str:
         return customer_id
     plain = re.sub(r"[^a-z0-9]+", "-", customer_id.lower()).strip("-")[:40]
     return f"{plain or 'customer'}~{hashlib.sha256(customer_id.encode('utf-8', 'surrogatepass')).hexdigest()[:20]}"
-
-
-def csv_value(value: Any) -> Any:
-    """A value as CSV text: dates and times as in SQL, null empty, decimals unrounded.
-
-    A text that a spreadsheet would run as a formula gets an apostrophe in front, the spreadsheets' own mark of a text.
-    """
-    if isinstance(value, str):
-        return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return value

@@ -6,7 +6,6 @@ step. Pages have no data of other pages: a customer's folder can be handed out, 
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import multiprocessing
 import os
@@ -18,14 +17,16 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
-from itertools import count, groupby
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
 from dashboard import formats
+from dashboard.sources import pages_of
 from dashboard.warehouse import Row, Table, Warehouse
 from plugins.swapping import point
 
@@ -58,6 +59,19 @@ RECIPE_METRICS = [
     "events_processed",
     "mcp_calls",
     "genie_actions",
+]
+
+# The month in a sentence: calls by type are part of all calls, credits are no usage.
+TOTALS = [
+    "tasks",
+    "business_actions",
+    "api_calls",
+    "pages_processed",
+    "events_processed",
+    "mcp_calls",
+    "genie_actions",
+    "go_seats",
+    "workflow_app_seats",
 ]
 
 # What each kind of finding means, by weight: lost usage, then prices, then defaults, then what only wants a look.
@@ -172,23 +186,24 @@ def _write_pages(warehouse: Warehouse, folder: Path, target: Path) -> int:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(cores, mp_context=context) as pool:
             # neighbours in the order of usage go to different processes, so that each has as much to do
-            written = [pool.submit(write_customers, folder, target, ids[n::cores]) for n in range(cores)]
+            written = [pool.submit(write_customers, folder, target, ids[n::cores], 1) for n in range(cores)]
             for part in written:
                 part.result()
     return len(ids)
 
 
-def write_customers(folder: Path, target: Path, customer_ids: list[str]) -> None:
-    """Write the folders of these customers: a page, and a CSV file of each of its tables."""
-    warehouse = Warehouse(folder)
+def write_customers(folder: Path, target: Path, customer_ids: list[str], threads: int | None = None) -> None:
+    """Write the folders of these customers: a page, and a CSV file of each of its tables. ``threads`` of the engine."""
+    warehouse = Warehouse(folder, threads)
     shared = shared_context(warehouse)
     details = {row["customer_id"]: row for row in warehouse.customers()}
     page = templates().get_template("customer.html")
-    for customer_id, tables in warehouse.of_customers(customer_ids):
+    for customer_id, tables, files in warehouse.of_customers(customer_ids):
         place = target / "customers" / formats.folder_name(customer_id)
         place.mkdir()
         _write(place / "index.html", page, shared | {"root": "../../"} | customer(details[customer_id], tables, shared))
-        _write_customer_csv(place, customer_id, tables)
+        for name, text in files.items():
+            (place / f"{name}.csv").write_bytes(text.encode())
     warehouse.close()
 
 
@@ -196,24 +211,6 @@ def _write(path: Path, template: Any, context: Row) -> None:
     if isinstance(template, str):
         template = templates().get_template(template)
     path.write_text(template.render(context), encoding="utf-8")
-
-
-def write_csv(path: Path, table: Table, first: tuple[str, Any] | None = None) -> None:
-    """Write a table's rows, values as the warehouse has them; ``first`` is a column that all rows share."""
-    head, lead = ([first[0]], [formats.csv_value(first[1])]) if first else ([], [])
-    value = formats.csv_value
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(head + table.columns)
-        writer.writerows([*lead, *[value(cell) for cell in row]] for row in table.rows)
-
-
-def _write_customer_csv(place: Path, customer_id: str, tables: dict[str, Table]) -> None:
-    always, never = ("usage", "recipes", "apps", "connections"), ("rule_apps", "unfinished", "active_recipes")
-    for name, table in tables.items():
-        if name in always or (table.rows and name not in never):
-            file = "why" if name == "decisions" else name
-            write_csv(place / f"{file}.csv", table, ("customer_id", customer_id))
 
 
 def shared_context(warehouse: Warehouse) -> Row:
@@ -225,6 +222,10 @@ def shared_context(warehouse: Warehouse) -> Row:
         "root": "",
         "page": "",
         "as_of": formats.day(run["as_of_date"]),
+        "rules": [
+            row | {"published_in": published_in(row["source"], row["basis"])}
+            for row in warehouse.table("select rule_id, rule, source, basis from rules.decision_rules order by rule_id")
+        ],
         "published": formats.time(run["published_at"]),
         "extracts_from": run["extracts_from"],
         "run_id": run["run_id"],
@@ -239,6 +240,13 @@ def months_before(month: date, count: int) -> date:
     """The first day of the month ``count`` months earlier."""
     index = month.year * 12 + month.month - 1 - count
     return date(index // 12, index % 12 + 1, 1)
+
+
+def amount(quantity: int, metric: str) -> str:
+    """An amount of a metric in words: 3 pages, 1 API call."""
+    name = METRICS[metric]
+    name = name[0].lower() + name[1:] if name[1].islower() else name
+    return f"{formats.number(quantity)} {name.removesuffix('s') if quantity == 1 else name}"
 
 
 def published_in(source: str | None, basis: str) -> str:
@@ -272,8 +280,9 @@ def overview(warehouse: Warehouse, customers: list[Row], csv_folder: Path) -> Ro
         "active_recipe_trends": "usage_month",
         "top_recommended_recipes": "rank",
     }.items():
-        tables[name] = warehouse.table(f"from marts.{name} order by {order}")
-        write_csv(csv_folder / f"{name}.csv", tables[name])
+        query = f"from marts.{name} order by {order}"
+        tables[name] = warehouse.table(query)
+        (csv_folder / f"{name}.csv").write_bytes(warehouse.csv(query).encode())
     return {
         "page": "overview",
         "to_look_at": formats.number(_to_look_at(warehouse)) if _to_look_at(warehouse) else "",
@@ -413,27 +422,26 @@ def customer(details: Row, tables: dict[str, Table], shared: Row) -> Row:
     """A customer's page, from its own tables alone."""
     current = shared["current_month"]
     usage = list(tables["usage"])
-    since = months_before(current, 11) if current else None
     terms = _terms(tables["terms"], usage, current)
-    credits_month = max((row["usage_month"] for row in tables["credits"]), default=None)
+    credits = list(tables["credits"])
+    decided = next(iter(tables["decisions"]), {"months": [], "json": "[]"})
     return {
         "page": "customer",
         "customer": details,
         "month": shared["current"] if current else "",
         "figures": _customer_figures(details, tables, usage, current),
-        "usage": _usage_rows(usage, {row["usage_month"] for row in tables["decisions"]}),
+        "usage": _usage_rows(usage, set(decided["months"])),
         "columns": [{"title": title} for title in [*METRICS.values(), "Failed jobs"]],
         "gaps": any(not row["is_fully_priced"] for row in usage),
         "chart": _usage_chart(usage, terms),
         "terms": terms,
-        "credits": [row for row in tables["credits"] if row["usage_month"] == credits_month],
-        "credits_month": formats.month(credits_month),
-        "why": why(tables, usage),
+        "credits": credits,
+        "credits_month": formats.month(credits[0]["usage_month"]) if credits else "",
+        "why": why(decided, tables["recipe_names"], usage, shared["rules"]),
         "unfinished": next((row["jobs"] for row in tables["unfinished"]), 0),
         "findings": list(tables["findings"]),
-        **_recipes(tables["recipes"], since, current),
-        "apps": _apps(tables, since, current),
-        "app_connections": len(tables["app_connections"]) > 0,
+        **_recipes(tables["recipes"]),
+        "apps": _apps(tables["apps"]),
         "connections": [_connection(row) for row in tables["connections"]],
     }
 
@@ -443,13 +451,9 @@ def _customer_figures(details: Row, tables: dict[str, Table], usage: list[Row], 
     before = months_before(current, 1) if current else None
     of_month = {row["usage_month"]: row for row in usage}
     now, then = of_month.get(current), of_month.get(before)
-    connections = dict.fromkeys((current, before), 0)
-    read_back = dict.fromkeys((current, before), False)
-    for row in tables["app_connections"]:
-        if row["usage_month"] in connections:
-            connections[row["usage_month"]] += row["connections"]
-            read_back[row["usage_month"]] = row["is_reconstructed"]
-    recipes = {row["usage_month"]: row["active_recipes"] for row in tables["active_recipes"]}
+    levels = {row["usage_month"]: row for row in tables["levels"]}
+    earlier = levels.get(before, {"connections": 0, "active_recipes": 0})
+    read_back = levels.get(current, {"is_reconstructed": False})["is_reconstructed"]
     figures = [
         {
             "id": metric,
@@ -467,17 +471,17 @@ def _customer_figures(details: Row, tables: dict[str, Table], usage: list[Row], 
             "id": "connections",
             "label": "Connections",
             "value": formats.number(details["connections"]),
-            "change": formats.change(details["connections"], connections[before]),
+            "change": formats.change(details["connections"], earlier["connections"]),
             "partial": False,
-            "reconstructed": read_back[current],
+            "reconstructed": read_back,
         },
         {
             "id": "active_recipes",
             "label": "Active recipes",
             "value": formats.number(details["active_recipes"]),
-            "change": formats.change(details["active_recipes"], recipes.get(before, 0)),
+            "change": formats.change(details["active_recipes"], earlier["active_recipes"]),
             "partial": False,
-            "reconstructed": False,
+            "reconstructed": read_back,
         },
     ]
 
@@ -490,14 +494,23 @@ def _usage_rows(usage: list[Row], decided: set[date]) -> list[Row]:
             "label": formats.month(row["usage_month"]),
             "partial": row["is_current_month"],
             "why": row["usage_month"] in decided,
-            "cells": [
+            "cells": _cells(
                 number(row[metric], 2) + ("*" if metric == "credits" and not row["is_fully_priced"] else "")
                 for metric in METRICS
-            ]
-            + [percent(row["failed_job_share"])],
+            )
+            + _cells([percent(row["failed_job_share"])]),
         }
         for row in reversed(usage)
     ]
+
+
+def _cells(figures: Iterable[str]) -> Markup:
+    """Table cells of formatted figures, which need no escaping: they are many, and slow to loop over in a template."""
+    return Markup(
+        "".join(
+            '<td class="num zero">0</td>' if figure == "0" else f'<td class="num">{figure}</td>' for figure in figures
+        )
+    )
 
 
 def _usage_chart(usage: list[Row], terms: list[Row]) -> Row:
@@ -554,40 +567,17 @@ def _terms(table: Table, usage: list[Row], current: date | None) -> list[Row]:
     return terms
 
 
-def _recipes(table: Table, since: date | None, current: date | None) -> Row:
+def _recipes(table: Table) -> Row:
     """Recipes by their usage of twelve months; columns that are 0 for all of them are left out."""
-    sums: dict[str | None, Row] = {}
-    for row in table:
-        if since and row["usage_month"] >= since:
-            total = sums.setdefault(
-                row["recipe_id"], row | {"this_month": 0, **dict.fromkeys(["tasks", *RECIPE_METRICS], 0)}
-            )
-            for metric in ("tasks", *RECIPE_METRICS):
-                total[metric] += row[metric]
-            total["this_month"] += row["tasks"] if row["usage_month"] == current else 0
-    shown = [m for m in RECIPE_METRICS if m == "business_actions" or any(row[m] for row in sums.values())]
-    rows = sorted(sums.values(), key=lambda row: (-row["tasks"], -row["business_actions"], row["recipe_name"] or ""))
+    rows = list(table)
+    shown = [metric for metric in RECIPE_METRICS if metric == "business_actions" or any(row[metric] for row in rows)]
     for row in rows:
         row["values"] = [row[name] for name in ("tasks", *shown, "this_month")]
     return {"recipes": _bars(rows, "tasks"), "recipe_columns": [METRICS[metric] for metric in shown]}
 
 
-def _apps(tables: dict[str, Table], since: date | None, current: date | None) -> list[Row]:
-    apps: dict[str | None, Row] = {}
-
-    def of(row: Row) -> Row:
-        nothing = {"tasks": 0, "business_actions": 0, "this_month": 0, "connections": 0}
-        return apps.setdefault(row["app"], {"app_name": row["app_name"], **nothing})
-
-    for row in tables["apps"]:
-        if since and row["usage_month"] >= since:
-            of(row)["tasks"] += row["tasks"]
-            of(row)["business_actions"] += row["business_actions"]
-            of(row)["this_month"] += row["tasks"] if row["usage_month"] == current else 0
-    for row in tables["app_connections"]:
-        if row["usage_month"] == current:
-            of(row)["connections"] += row["connections"]
-    rows = sorted(apps.values(), key=lambda row: (-row["tasks"], -row["business_actions"], row["app_name"] or ""))
+def _apps(table: Table) -> list[Row]:
+    rows = list(table)
     for row in rows:
         row["values"] = [row[name] for name in ("tasks", "business_actions", "this_month", "connections")]
     return _bars(rows, "tasks")
@@ -610,66 +600,29 @@ def _connection(row: Row) -> Row:
     }
 
 
-def why(tables: dict[str, Table], usage: list[Row]) -> Row:
-    """What was decided in each month, by unit of work, metric and rule, down to apps, recipes and example jobs.
+def why(decided: Row, recipe_names: Table, usage: list[Row], rules: list[Row]) -> Row:
+    """What was decided in each month, as JSON for the page's script; months to choose from, and where rules stand.
 
-    {months: [{id, label}], json: the same for the page's script}.
+    {months: [{id, label}], sources: [(key, page)], json}; the decisions' own JSON is that of the warehouse.
     """
-    apps: dict[tuple, list] = defaultdict(list)
-    for row in tables["rule_apps"]:
-        apps[row["usage_month"], row["rule_id"], row["metric"]].append([row["app_name"], row["steps"]])
     totals = {
-        row["usage_month"]: [
-            [title.lower() if not title.isupper() and title[1:2].islower() else title, int(row[metric])]
-            for metric, title in METRICS.items()
-            if metric not in ("credits", "managed_api_calls", "proxy_api_calls", "jobs_succeeded", "jobs_failed")
-            and row[metric]
-        ]
+        row["usage_month"].isoformat()[:7]: [amount(row[metric], metric) for metric in TOTALS if row[metric]]
         for row in usage
     }
-    rules, names, months = {}, {}, {}
-    for month, in_month in groupby(tables["decisions"], key=lambda row: row["usage_month"]):
-        decided = []
-        for (units, metric, rule_id), rows in groupby(
-            in_month, key=lambda row: (row["units"], row["metric"], row["rule_id"])
-        ):
-            rows = list(rows)
-            rules.setdefault(rule_id, [rows[0]["rule"], published_in(rows[0]["source"], rows[0]["basis"])])
-            names.update(
-                (row["recipe_id"], row["recipe_name"]) for row in rows if row["recipe_id"] and row["recipe_name"]
-            )
-            quantities = [row["quantity"] for row in rows]
-            decided.append(
-                [
-                    units,
-                    metric,
-                    rule_id,
-                    sum(row["decided"] for row in rows),
-                    max(quantities) if units == "days of seats" else sum(quantities),
-                    apps.get((month, rule_id, metric), []) if units == "steps" else [],
-                    [
-                        [
-                            row["recipe_id"],
-                            row["decided"],
-                            row["quantity"],
-                            *filter(None, (row["example"], row["other_example"])),
-                        ]
-                        for row in rows
-                    ]
-                    if units != "days of seats"
-                    else [],
-                ]
-            )
-        months[month] = decided
-    listed = [{"id": month.isoformat()[:7], "label": formats.month(month)} for month in months]
-    packed = {
-        "rules": rules,
-        "recipes": names,
-        "months": {month.isoformat()[:7]: rows for month, rows in months.items()},
-        "totals": {month.isoformat()[:7]: totals.get(month, []) for month in months},
+    beside = {
         "metrics": METRICS,
+        "rules": {row["rule_id"]: [row["rule"], row["published_in"]] for row in rules},
+        "recipes": dict(recipe_names.rows),
+        "totals": totals,
     }
-    return {"months": listed, "json": htmlsafe_json_dumps(packed, separators=(",", ":"), ensure_ascii=False)}
+    packed = htmlsafe_json_dumps(beside, separators=(",", ":"), ensure_ascii=False)
+    # as Jinja does it: no text of the JSON ends its script element
+    rows = Markup(decided["json"].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+    return {
+        "months": [{"id": month.isoformat()[:7], "label": formats.month(month)} for month in sorted(decided["months"])],
+        "sources": pages_of(row["source"] for row in rules),
+        "json": packed[:-1] + Markup(',"decided":') + rows + Markup("}"),
+    }
 
 
 # -------------------------------------------------------------------------------------------------------------- data
@@ -681,19 +634,16 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
         "findings": "from audit.findings order by finding, customer_id, subject, detail",
         "quarantined_rows": "from audit.quarantined_rows order by extract_name, reason, file_name, row_content",
         "extract_row_counts": "from audit.extract_row_counts order by rows_quarantined desc, extract_name",
-        "rule_coverage": """
-            select coverage.*, rules.basis from audit.rule_coverage as coverage
-            inner join rules.decision_rules as rules using (rule_id)
-            order by rules.decides, rules.decision_order, coverage.rule_id
-        """,
+        "rule_coverage": "select * from (select coverage.*, rules.basis, rules.decision_order "
+        "from audit.rule_coverage as coverage inner join rules.decision_rules as rules using (rule_id)) "
+        "order by decides, decision_order, rule_id",
         "unlisted_customers": "from audit.unlisted_customers order by customer_id",
         "runs": "from publication.runs order by published_at desc, started_at desc",
     }
     read = {name: warehouse.table(query) for name, query in tables.items()}
-    for name, table in read.items():
-        if name == "unlisted_customers" and not table.rows:
-            continue
-        write_csv(csv_folder / f"{name}.csv", table)
+    for name, query in tables.items():
+        if read[name].rows or name != "unlisted_customers":
+            (csv_folder / f"{name}.csv").write_bytes(warehouse.csv(query).encode())
     names = {row["customer_id"]: row["customer_name"] for row in customers}
     runs = list(read["runs"])
     before = runs[1] if len(runs) > 1 else {}
@@ -716,6 +666,7 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
             for key, label in (labels | {"findings": "Findings"}).items()
         ],
         "issues": _issues(read),
+        "sources": pages_of(row["source"] for row in read["rule_coverage"]),
         "unlisted": len(read["unlisted_customers"]),
         "findings": [
             row
@@ -773,9 +724,9 @@ def _issues(read: dict[str, Table]) -> list[Row]:
     for row in read["quarantined_rows"]:
         reasons[row["extract_name"]][row["reason"]] += 1
     for extract, counted in reasons.items():
-        title = f"quarantined {extract.replace('_', ' ')}"
         for reason, rows in counted.items():
-            add("quarantined", title, None, None, rows, rows, reason)
+            what = f"{formats.words(extract)}: {reason}"
+            add("quarantined", "quarantined rows", None, None, rows, rows, what)
     for row in read["findings"]:
         add(row["finding"], row["finding"], row["rule_id"], row["customer_id"], row["occurrences"])
     for row in read["unlisted_customers"]:
@@ -789,6 +740,3 @@ def _issues(read: dict[str, Table]) -> list[Row]:
 def say_written(link: Path, pages: int) -> str:
     """What a person is told when the site is written."""
     return f"Wrote {link}/index.html and the pages of {pages:,} customers."
-
-
-__all__: Iterable[str] = ("customer", "overview", "say_written", "write_csv", "write_site")

@@ -8,7 +8,24 @@ from itertools import groupby
 from pathlib import Path
 
 from dashboard import formats, site
-from dashboard.warehouse import Row, Table, Warehouse
+from dashboard.sources import pages_of
+from dashboard.warehouse import Row, Warehouse
+
+# Of a customer and month, after Warehouse.of_customers gathered the decisions.
+_OF_MONTH = {
+    "credits": """
+        from marts.monthly_credits where customer_id = ? and usage_month = ? order by metric, call_type nulls first
+    """,
+    "recipes": """
+        from marts.monthly_recipe_usage where customer_id = ? and usage_month = ?
+        order by tasks desc, business_actions desc, recipe_name nulls last, recipe_id nulls last
+    """,
+    "decisions": """
+        select decisions.*, rules.rule from decisions
+        inner join rules.decision_rules as rules using (rule_id)
+        where customer_id = ? and usage_month = ? order by place, quantity desc, decided desc, recipe_id nulls last
+    """,
+}
 
 
 class Unknown(Exception):
@@ -26,19 +43,20 @@ def write_statement(folder: Path, customer_id: str, month: str, output: str | No
             f"There is no customer {customer_id} in {folder / 'usage.duckdb'}: the dashboard's list has their ids."
         )
     first = date.fromisoformat(f"{month}-01")
-    _, tables = next(warehouse.of_customers([customer_id]))
+    _, tables, _ = next(warehouse.of_customers([customer_id]))
     usage = {row["usage_month"]: row for row in tables["usage"]}
     if first not in usage:
         there = f"{formats.month(min(usage))} to {formats.month(max(usage))}" if usage else "none"
         raise Unknown(f"Customer {customer_id} has no {formats.month(first)}: its months are {there}.")
     shared = site.shared_context(warehouse)
+    of_month = {name: list(warehouse.table(query, [customer_id, first])) for name, query in _OF_MONTH.items()}
     warehouse.close()
     page = (
         site.templates()
         .get_template("statement.html")
         .render(
             shared
-            | _statement(details, usage, tables, first)
+            | _statement(details, usage, list(tables["terms"]), of_month, first)
             | {"style": (site.HERE / "static" / "statement.css").read_text()}
         )
     )
@@ -48,15 +66,15 @@ def write_statement(folder: Path, customer_id: str, month: str, output: str | No
     return target
 
 
-def _statement(details: Row, usage: dict[date, Row], tables: dict[str, Table], month: date) -> Row:
+def _statement(
+    details: Row, usage: dict[date, Row], terms: list[Row], of_month: dict[str, list[Row]], month: date
+) -> Row:
     now, before = usage[month], usage.get(site.months_before(month, 1))
-    credits = [row for row in tables["credits"] if row["usage_month"] == month]
     terms = [
         row
-        for row in tables["terms"]
+        for row in terms
         if row["effective_from"].replace(day=1) <= month and (not row["effective_to"] or row["effective_to"] > month)
     ]
-    recipes = [row for row in tables["recipes"] if row["usage_month"] == month]
     return {
         "customer": details,
         "month": formats.month(month),
@@ -72,31 +90,32 @@ def _statement(details: Row, usage: dict[date, Row], tables: dict[str, Table], m
             }
             for metric, title in site.METRICS.items()
         ],
-        "credits": credits,
-        "recipes": sorted(recipes, key=lambda row: (-row["tasks"], -row["business_actions"], row["recipe_name"] or "")),
-        "decisions": _decisions(tables["decisions"], month),
+        "credits": of_month["credits"],
+        "recipes": of_month["recipes"],
+        "decisions": _decisions(of_month["decisions"]),
+        "sources": pages_of(row["published_in"] for row in of_month["decisions"]),
         "name": details["customer_name"] or f"Customer {details['customer_id']}",
     }
 
 
-def _decisions(table: Table, month: date) -> list[Row]:
+def _decisions(rows_of_month: list[Row]) -> list[Row]:
     """By unit of work, metric and rule: how many were decided so, what they count, and an example."""
     decided = []
-    rows_of_month = [row for row in table if row["usage_month"] == month]
     for (units, metric, rule_id), rows in groupby(
         rows_of_month, key=lambda row: (row["units"], row["metric"], row["rule_id"])
     ):
         rows = list(rows)
         quantities = [row["quantity"] for row in rows]
+        quantity = max(quantities) if units == "days of seats" else sum(quantities)
         decided.append(
             {
-                "units": units,
-                "metric": formats.words(metric) if metric else None,
+                "units": formats.units(units, sum(row["decided"] for row in rows)),
                 "rule_id": rule_id,
                 "rule": rows[0]["rule"],
-                "published_in": site.published_in(rows[0]["source"], rows[0]["basis"]),
+                "published_in": rows[0]["published_in"],
                 "decided": sum(row["decided"] for row in rows),
-                "quantity": max(quantities) if units == "days of seats" else sum(quantities),
+                "quantity": quantity,
+                "amount": site.amount(quantity, metric) if metric and quantity else "nothing",
                 "example": rows[0]["example"],
             }
         )

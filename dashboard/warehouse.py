@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,8 +12,8 @@ import duckdb
 
 Row = dict[str, Any]
 
-# How many customers are read, and held in memory, at a time.
-BATCH = 100
+# How many customers' texts are held in memory at a time.
+BATCH = 250
 
 
 @dataclass
@@ -34,10 +34,22 @@ class NoWarehouse(Exception):
     """There is no published warehouse where one was looked for; the message says where and what to do."""
 
 
+# A text that a spreadsheet would run as a formula gets an apostrophe in front, the spreadsheets' own mark of a text.
+_CSV_TEXT = """
+create temp macro csv_text(value) as
+    case
+        when value is null then ''
+        else chr(34)
+            || case when ascii(value) in (61, 43, 45, 64, 9, 13) then chr(39) else '' end
+            || replace(value, chr(34), chr(34) || chr(34))
+            || chr(34)
+    end
+"""
+
 # What became of each unit of work, by recipe. Steps are added up by the numbers that stand for their words
 # (metered_steps would join the words to each step first); two jobs of each sum are its examples.
 _DECISIONS = """
-create temp table decisions as
+create or replace temp table decisions as
 
 with
 
@@ -112,54 +124,130 @@ units as (
     left join metering.metered_jobs as last_jobs on step_units.last_job = last_jobs.job_hash
     union all
     select * from other_units
+),
+
+-- In which order rules are shown: what counts, what doesn't, the same work as tasks.
+ruled as (
+    select
+        found.units, found.metric, found.rule_id, {published_in} as published_in,
+        row_number() over (
+            order by
+                found.units in ('steps, as tasks', 'requests, as tasks'), found.metric nulls last, found.units,
+                rules.decision_order, found.rule_id
+        ) as place
+    from (select distinct units, metric, rule_id from units) as found
+    inner join rules.decision_rules as rules using (rule_id)
 )
 
 select
     units.customer_id, units.usage_month, units.units, units.metric, units.rule_id,
-    rules.rule, rules.source, rules.basis,
-    units.recipe_id, recipes.recipe_name, cast(units.decided as bigint) as decided,
-    cast(units.quantity as bigint) as quantity, units.example,
-    nullif(units.other_example, units.example) as other_example
+    ruled.published_in, units.recipe_id, recipes.recipe_name,
+    cast(units.decided as bigint) as decided, cast(units.quantity as bigint) as quantity,
+    units.example, nullif(units.other_example, units.example) as other_example,
+    date_diff('month', date '1900-01-01', units.usage_month) * 1000 + ruled.place as place
 from units
-inner join rules.decision_rules as rules using (rule_id)
+inner join ruled
+    on
+        units.units = ruled.units
+        and units.metric is not distinct from ruled.metric
+        and units.rule_id = ruled.rule_id
 left join recipe_names as recipes on units.customer_id = recipes.customer_id and units.recipe_id = recipes.recipe_id
-where units.usage_month <= (select max(usage_month) from marts.months)
-order by
-    units.customer_id, units.usage_month, units.units in ('steps, as tasks', 'requests, as tasks'),
-    units.metric nulls last, units.units, rules.decision_order, units.rule_id,
-    units.quantity desc, units.decided desc, units.recipe_id nulls last
+where units.usage_month <= (select current_month from window_of_months)
 """
 
-# By customer: each query's first column is the customer's id, by which it is in order.
-_OF_CUSTOMERS = {
+# Where a rule is published, or that it is our decision.
+_PUBLISHED_IN = """
+    case when rules.basis = 'D' then coalesce(rules.source || ', ', '') || 'our decision' else rules.source end
+"""
+
+# What stands beside the decisions, once for all customers that are asked for.
+_PREPARED = [
+    """
+    create or replace temp table window_of_months as
+    select
+        max(usage_month) as current_month,
+        cast(max(usage_month) - interval '1' month as date) as month_before,
+        cast(max(usage_month) - interval '11' month as date) as first_of_twelve
+    from marts.months
+    """,
+    """
+    create or replace temp table recipes_asked as
+    select customer_id, recipe_id, recipe_hash from staging.job_recipes
+    where customer_id in (select customer_id from asked)
+    """,
+    """
+    create or replace temp table recipe_names as
+    select customer_id, recipe_id, max_by(recipe_name, valid_from) as recipe_name from marts.recipe_history
+    where customer_id in (select customer_id from asked) group by all
+    """,
+    """
+    create or replace temp table app_names as
+    select adapter_name, max(app_name) as app_name from metering.apps group by adapter_name
+    """,
+    _DECISIONS.replace("{published_in}", _PUBLISHED_IN),
+]
+
+# What a page shows. Each query's first column is the customer's id, by which its rows are in order.
+_SHOWN = {
     "usage": """
-        select * exclude (customer_id, external_id, customer_name, plan_id)
+        select customer_id, * exclude (customer_id, external_id, customer_name, plan_id)
         from marts.monthly_customer_usage where {asked} order by customer_id, usage_month
     """,
     "credits": """
-        select * exclude (customer_id) from marts.monthly_credits
-        where {asked} order by customer_id, usage_month, metric, call_type nulls first
-    """,
-    "apps": """
-        select * exclude (customer_id) from marts.monthly_app_usage
-        where {asked} order by customer_id, usage_month, tasks desc, business_actions desc, app_name, app
+        select customer_id, * exclude (customer_id) from marts.monthly_credits
+        where {asked}
+        qualify usage_month = max(usage_month) over (partition by customer_id)
+        order by customer_id, metric, call_type nulls first
     """,
     "recipes": """
-        select * exclude (customer_id) from marts.monthly_recipe_usage
-        where {asked} order by customer_id, usage_month, tasks desc, recipe_name nulls last, recipe_id nulls last
+        select
+            customer_id, recipe_id, max(recipe_name) as recipe_name, max(project_name) as project_name,
+            sum(tasks) as tasks, sum(business_actions) as business_actions, sum(api_calls) as api_calls,
+            sum(pages_processed) as pages_processed, sum(events_processed) as events_processed,
+            sum(mcp_calls) as mcp_calls, sum(genie_actions) as genie_actions,
+            coalesce(sum(tasks) filter (where usage_month = current_month), 0) as this_month
+        from marts.monthly_recipe_usage cross join window_of_months
+        where usage_month >= first_of_twelve and {asked}
+        group by customer_id, recipe_id
+        order by customer_id, tasks desc, business_actions desc, recipe_name nulls last, recipe_id nulls last
     """,
-    "active_recipes": """
-        select * exclude (customer_id) from marts.monthly_customer_recipes
-        where {asked} order by customer_id, usage_month
+    "apps": """
+        with parts as (
+            select
+                customer_id, app, app_name, tasks, business_actions,
+                case when usage_month = current_month then tasks else 0 end as this_month, 0 as connections
+            from marts.monthly_app_usage cross join window_of_months
+            where usage_month >= first_of_twelve and {asked}
+            union all
+            select customer_id, app, app_name, 0, 0, 0, connections
+            from marts.monthly_app_connections inner join window_of_months on usage_month = current_month
+            where {asked}
+        )
+        select
+            customer_id, app, max(app_name) as app_name, sum(tasks) as tasks, sum(business_actions) as business_actions,
+            sum(this_month) as this_month, sum(connections) as connections
+        from parts
+        group by customer_id, app
+        order by customer_id, tasks desc, business_actions desc, connections desc, app_name nulls last, app
     """,
-    "app_connections": """
-        select * exclude (customer_id) from marts.monthly_app_connections
-        where {asked} order by customer_id, usage_month, connections desc, app_name nulls last, app nulls last
+    "levels": """
+        select
+            customer_id, usage_month, sum(connections) as connections, sum(active_recipes) as active_recipes,
+            bool_or(is_reconstructed) as is_reconstructed
+        from (
+            select customer_id, usage_month, connections, 0 as active_recipes, is_reconstructed
+            from marts.monthly_app_connections
+            union all
+            select customer_id, usage_month, 0, active_recipes, is_reconstructed
+            from marts.monthly_customer_recipes
+        ) cross join window_of_months
+        where usage_month in (current_month, month_before) and {asked}
+        group by customer_id, usage_month order by customer_id, usage_month
     """,
     "connections": """
         select
-            connection_id, connection_name, history.adapter_name, names.app_name, authorization_status, authorized_at,
-            created_at, valid_to is null as is_listed, valid_from, valid_to
+            customer_id, connection_id, connection_name, history.adapter_name, names.app_name, authorization_status,
+            authorized_at, created_at, valid_to is null as is_listed, valid_from, valid_to
         from marts.connection_history as history
         left join app_names as names on history.adapter_name = names.adapter_name
         where {asked}
@@ -167,38 +255,132 @@ _OF_CUSTOMERS = {
         order by customer_id, valid_to is not null, history.adapter_name nulls last, connection_id
     """,
     "terms": """
-        select * exclude (customer_id) from staging.stg_subscriptions where {asked} order by customer_id, effective_from
-    """,
-    "decisions": "select * exclude (customer_id) from decisions where {asked} order by rowid",
-    "rule_apps": """
-        select
-            usage_month, rule_id, metric, rule_usage.app, coalesce(names.app_name, rule_usage.app) as app_name,
-            cast(sum(steps) as bigint) as steps
-        from marts.monthly_rule_usage as rule_usage
-        left join app_names as names on rule_usage.app = names.adapter_name
-        where usage_month is not null and rule_usage.app is not null and {asked}
-        group by customer_id, usage_month, rule_id, metric, rule_usage.app, names.app_name
-        order by customer_id, usage_month, rule_id, metric, steps desc, app_name
+        select customer_id, * exclude (customer_id) from staging.stg_subscriptions
+        where {asked} order by customer_id, effective_from
     """,
     "unfinished": """
-        select count(*) as jobs from metering.metered_jobs where not is_finished and {asked} group by customer_id
+        select customer_id, count(*) as jobs from metering.metered_jobs
+        where not is_finished and {asked} group by customer_id order by customer_id
     """,
     "findings": """
-        select finding, rule_id, subject, detail, occurrences
+        select customer_id, finding, rule_id, subject, detail, occurrences
         from audit.findings where {asked} order by customer_id, finding, subject, detail
     """,
+    "recipe_names": """
+        select customer_id, recipe_id, recipe_name from recipe_names
+        where recipe_name is not null and {asked} order by customer_id, recipe_id
+    """,
+    # The decisions as JSON: [{t: month, u: units, m: metric, r: rule, n: decided, q: quantity, a: apps, with steps,
+    # p: recipes in any order, each {id, n, q, e: examples}}]. They are many, and lists of structs took the engine ten
+    # times as long as texts.
+    "decisions": """
+        with apps as (
+            select
+                customer_id, usage_month, rule_id, metric,
+                string_agg('[' || to_json(app_name) || ',' || steps || ']', ',' order by steps desc, app_name) as apps
+            from (
+                select
+                    customer_id, usage_month, rule_id, metric, sum(steps) as steps,
+                    coalesce(names.app_name, rule_usage.app, 'no app') as app_name
+                from marts.monthly_rule_usage as rule_usage
+                left join app_names as names on rule_usage.app = names.adapter_name
+                where usage_month is not null and {asked}
+                group by all
+            )
+            group by all
+        ),
+        by_rule as (
+            select
+                customer_id, usage_month, units, metric, rule_id, min(place) as place, sum(decided) as decided,
+                case when units = 'days of seats' then max(quantity) else sum(quantity) end as quantity,
+                string_agg(
+                    '{{"id":' || coalesce(cast(to_json(recipe_id) as varchar), 'null') || ',"n":' || decided
+                    || ',"q":' || quantity || ',"e":['
+                    || concat_ws(',', cast(to_json(example) as varchar), cast(to_json(other_example) as varchar))
+                    || ']}}',
+                    ','
+                ) filter (where units <> 'days of seats') as recipes
+            from decisions
+            where {asked}
+            group by customer_id, usage_month, units, metric, rule_id
+        )
+        select
+            by_rule.customer_id, list(distinct by_rule.usage_month) as months,
+            '[' || string_agg(
+                '{{"t":"' || strftime(by_rule.usage_month, '%Y-%m') || '","u":"' || units || '","m":'
+                || coalesce('"' || by_rule.metric || '"', 'null') || ',"r":"' || by_rule.rule_id || '","n":' || decided
+                || ',"q":' || quantity || coalesce(',"a":[' || apps.apps || ']', '')
+                || coalesce(',"p":[' || recipes || ']', '') || '}}',
+                ',' order by place
+            ) || ']' as json
+        from by_rule
+        left join apps
+            on
+                by_rule.customer_id = apps.customer_id
+                and by_rule.usage_month = apps.usage_month
+                and by_rule.rule_id = apps.rule_id
+                and by_rule.metric is not distinct from apps.metric
+                and by_rule.units = 'steps'
+        group by by_rule.customer_id order by by_rule.customer_id
+    """,
+}
+
+# The files beside a page: {file: (query, whether it is written without rows, too)}.
+_FILES = {
+    "usage": (
+        "select customer_id, * exclude (customer_id, external_id, customer_name, plan_id) "
+        "from marts.monthly_customer_usage where {asked} order by usage_month",
+        True,
+    ),
+    "recipes": (
+        "select customer_id, * exclude (customer_id) from marts.monthly_recipe_usage where {asked} "
+        "order by usage_month, tasks desc, recipe_name nulls last, recipe_id nulls last",
+        True,
+    ),
+    "apps": (
+        "select customer_id, usage_month, app, app_name, tasks, business_actions, connections, is_reconstructed "
+        "from (select * from marts.monthly_app_usage where {asked}) as usage "
+        "full join (select * from marts.monthly_app_connections where {asked}) as connections "
+        "using (customer_id, usage_month, app, app_name) "
+        "order by usage_month, tasks desc nulls last, app_name nulls last, app nulls last",
+        True,
+    ),
+    "connections": (
+        "select customer_id, * exclude (customer_id) from marts.connection_history where {asked} "
+        "order by connection_id, valid_from",
+        True,
+    ),
+    "terms": (
+        "select customer_id, * exclude (customer_id) from staging.stg_subscriptions where {asked} "
+        "order by effective_from",
+        False,
+    ),
+    "credits": (
+        "select customer_id, * exclude (customer_id) from marts.monthly_credits where {asked} "
+        "order by usage_month, metric, call_type nulls first",
+        False,
+    ),
+    "why": ("select * from decisions where {asked} order by place, recipe_id nulls last", False),
+    "findings": (
+        "select customer_id, finding, rule_id, subject, detail, occurrences from audit.findings where {asked} "
+        "order by finding, subject, detail",
+        False,
+    ),
 }
 
 
 class Warehouse:
     """The published database of a warehouse folder, opened read-only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
         path = folder / "usage.duckdb"
         if not path.is_file():
             raise NoWarehouse(f"There is no warehouse at {path}: make build writes it.")
         self.connection = duckdb.connect(str(path), read_only=True)
         self.connection.execute("set timezone = 'UTC'")
+        if threads:
+            self.connection.execute(f"set threads = {threads}")
+        self.connection.execute(_CSV_TEXT)
 
     def close(self) -> None:
         self.connection.close()
@@ -235,40 +417,71 @@ class Warehouse:
             """)
         )
 
-    def of_customers(self, customer_ids: list[str]) -> Iterator[tuple[str, dict[str, Table]]]:
-        """Each customer's tables, by the names of _OF_CUSTOMERS, one customer after the other."""
-        db = self.connection
-        db.execute("create or replace temp table asked (customer_id varchar)")
-        db.executemany("insert into asked values (?)", [[id] for id in customer_ids]) if customer_ids else None
-        db.execute("""
-            create or replace temp table recipes_asked as
-            select customer_id, recipe_id, recipe_hash from staging.job_recipes
-            where customer_id in (select customer_id from asked)
-        """)
-        db.execute("""
-            create or replace temp table recipe_names as
-            select customer_id, recipe_id, max_by(recipe_name, valid_from) as recipe_name from marts.recipe_history
-            where customer_id in (select customer_id from asked) group by all
-        """)
-        db.execute("""
-            create or replace temp table app_names as
-            select adapter_name, max(app_name) as app_name from metering.apps group by adapter_name
-        """)
-        db.execute("drop table if exists decisions")
-        db.execute(_DECISIONS)
+    def prepare(self, customer_ids: list[str]) -> None:
+        """Gather the decisions on these customers' usage, which ``of_customers`` reads."""
+        self._ask(customer_ids)
+        for statement in _PREPARED:
+            self.connection.execute(statement)
+
+    def of_customers(self, customer_ids: list[str]) -> Iterator[tuple[str, dict[str, Table], dict[str, str]]]:
+        """Each customer with what its page shows, by the names of _SHOWN, and its CSV files, by those of _FILES."""
+        self.prepare(customer_ids)
         ordered = sorted(customer_ids)
         for start in range(0, len(ordered), BATCH):
             batch = ordered[start : start + BATCH]
-            tables = {name: self._by_customer(query, batch) for name, query in _OF_CUSTOMERS.items()}
+            self._ask(batch)
+            shown = {name: self._by_customer(query) for name, query in _SHOWN.items()}
+            files = {name: self._csv_by_customer(*asked) for name, asked in _FILES.items()}
             for customer_id in batch:
                 yield (
                     customer_id,
-                    {name: Table(columns, found.get(customer_id, [])) for name, (columns, found) in tables.items()},
+                    {name: Table(columns, found.get(customer_id, [])) for name, (columns, found) in shown.items()},
+                    {name: text for name, found in files.items() if (text := found(customer_id))},
                 )
 
-    def _by_customer(self, query: str, customer_ids: list[str]) -> tuple[list[str], dict[str, list[tuple]]]:
-        first = query.replace("select", "select customer_id,", 1)
-        found = self.connection.execute(first.replace("{asked}", "list_contains(?, customer_id)"), [customer_ids])
+    def _ask(self, customer_ids: list[str]) -> None:
+        self.connection.execute(
+            "create or replace temp table asked as select unnest(?::varchar[]) as customer_id", [customer_ids]
+        )
+
+    def _by_customer(self, query: str) -> tuple[list[str], dict[str, list[tuple]]]:
+        found = self.connection.execute(query.format(asked=_ASKED))
         columns = [column[0] for column in found.description][1:]
         by_customer = groupby(found.fetchall(), key=lambda row: row[0])
         return columns, {customer_id: [row[1:] for row in rows] for customer_id, rows in by_customer}
+
+    def csv(self, query: str) -> str:
+        """The rows of a query with an order as CSV with a header: values unrounded, dates as in SQL, null empty."""
+        head, line = self._csv_line(query)
+        rows, _, order = query.partition(" order by ")
+        return head + (self.value(f"select string_agg({line}, '' order by {order}) from ({rows})") or "")
+
+    def _csv_by_customer(self, query: str, without_rows: bool) -> Callable[[str], str]:
+        """The same by customer, as a function of its id; an empty text where there are no rows and none is wanted."""
+        query = query.format(asked=_ASKED)
+        head, line = self._csv_line(query)
+        rows, _, order = query.partition(" order by ")
+        lines = dict(
+            self.connection.execute(
+                f"select customer_id, string_agg({line}, '' order by {order}) from ({rows}) group by customer_id"
+            ).fetchall()
+        )
+        return lambda id: head + lines.get(id, "") if without_rows or id in lines else ""
+
+    def _csv_line(self, query: str) -> tuple[str, str]:
+        """The header of the query's rows, and the expression that makes a line of one: texts are in quotes."""
+        columns = [row[:2] for row in self.connection.execute(f"describe {query}").fetchall() if row[0] != "place"]
+        values = [
+            f"csv_text({_quoted(name)})" if type == "VARCHAR" else f"coalesce(cast({_quoted(name)} as varchar), '')"
+            for name, type in columns
+        ]
+        head = ",".join(name for name, _ in columns)
+        return f"{head}\r\n", f"{' || chr(44) || '.join(values)} || chr(13) || chr(10)"
+
+
+_ASKED = "customer_id in (select customer_id from asked)"
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

@@ -236,7 +236,8 @@ def expected_overview(marts: Build) -> dict[str, list[list[str]]]:
                 for row in marts.rows(
                     "select customer_id, customer_name, plan_id, status, tasks_this_month, tasks_last_12_months, "
                     "connections, active_recipes, failed_job_share_last_12_months, last_job_at "
-                    "from marts.customer_details order by tasks_last_12_months desc, customer_name nulls last, customer_id"
+                    "from marts.customer_details "
+                    "order by tasks_last_12_months desc, customer_name nulls last, customer_id"
                 )
             )
         ],

@@ -98,10 +98,11 @@
         }
         return { value };
       });
-      const tick = { color: colour("quiet"), fontFamily: style.fontFamily || "inherit", fontSize: 12 };
+      const font = getComputedStyle(document.body).fontFamily;
+      const tick = { color: colour("quiet"), fontFamily: font, fontSize: 12 };
       const option = {
         animation: false,
-        textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
+        textStyle: { fontFamily: font },
         grid: { left: 8, right: 16, top: 16, bottom: zoomed ? 56 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
         tooltip: {
           trigger: "axis",
@@ -325,51 +326,58 @@
     const place = find("#why-tables");
     const months = Array.from(select.options).map((option) => option.value); // newest first
     const groups = [
-      ["Counted", (row) => row[4] > 0 && row[1] !== "tasks"],
-      ["Not counted", (row) => !(row[4] > 0) && row[1] !== "tasks"],
-      ["The same work as tasks", (row) => row[1] === "tasks"],
+      ["Counted", (row) => row.q > 0 && row.m !== "tasks"],
+      ["Not counted", (row) => !(row.q > 0) && row.m !== "tasks"],
+      ["The same work as tasks", (row) => row.m === "tasks"],
     ];
     const metricName = (metric) => (metric ? data.metrics[metric] || metric : "");
-    const amount = (quantity, metric) => (quantity ? `${digits.format(quantity)} ${lower(metricName(metric))}` : "nothing");
+    const amount = (quantity, metric) => (quantity ? `${digits.format(quantity)} ${quantity === 1 ? lower(metricName(metric)).replace(/s$/, "") : lower(metricName(metric))}` : "nothing");
+
+    /** What a rule decided on, and how often: 1 step, 2 steps. */
+    function decidedOn(count, units) {
+      const one = { steps: "step", jobs: "job", requests: "request", "days of seats": "day of seats" };
+      const name = units.split(",")[0];
+      return `${digits.format(count)} ${count === 1 ? one[name] : name}`;
+    }
 
     function lower(name) {
       return /^[A-Z][a-z]/.test(name) ? name[0].toLowerCase() + name.slice(1) : name;
     }
 
     function head(...titles) {
-      return make("thead", {}, make("tr", {}, ...titles.map(([title, numeric]) => make("th", { scope: "col", class: numeric ? "num" : null }, title))));
+      return make("thead", {}, make("tr", {}, ...titles.map(([title, kind]) => make("th", { scope: "col", class: kind || null }, title))));
     }
 
     function recipesOf(row) {
-      const [units, metric, , , , apps, recipes] = row;
+      const { u: units, m: metric, r: rule } = row;
       const inside = make("td", { colspan: 6 });
-      if (apps.length) {
-        const names = apps.map(([name, steps]) => `${name || "no app"} (${digits.format(steps)})`);
+      if (row.a) {
+        const names = row.a.map(([name, steps]) => `${name} (${digits.format(steps)})`);
         inside.append(make("p", {}, make("strong", {}, "Apps: "), make("bdi", {}, names.join(", "))));
       }
       const body = make("tbody", {});
-      for (const [id, decided, quantity, ...examples] of recipes) {
+      for (const { id, n: decided, q: quantity, e: examples } of row.p.sort((a, b) => b.q - a.q || b.n - a.n)) {
         const name = id === null ? make("span", { class: "quiet" }, "no recipe") : make("bdi", { class: "name" }, data.recipes[id] || "not listed");
         const cells = [make("th", { scope: "row" }, name, id === null ? null : make("span", { class: "id" }, make("bdi", {}, id)))];
-        cells.push(make("td", { class: "num" }, `${digits.format(decided)} ${units.split(",")[0]}`), make("td", { class: "num" }, amount(quantity, metric)));
+        cells.push(make("td", { class: "num" }, decidedOn(decided, units)), make("td", { class: "num" }, amount(quantity, metric)));
         const jobs = make("td", {});
         examples.forEach((example, index) => jobs.append(index ? ", " : "", make("bdi", {}, make("code", {}, example))));
         cells.push(jobs);
         body.append(make("tr", {}, ...cells));
       }
       const examples = units.startsWith("requests") ? "Example requests" : "Example jobs";
-      const table = make("table", {}, make("caption", { class: "visually-hidden" }, `Recipes under ${row[2]}`), head(["Recipe"], ["Decided", true], ["Counts as", true], [examples]), body);
-      inside.append(make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Recipes under ${row[2]}` }, table));
+      const table = make("table", {}, make("caption", { class: "visually-hidden" }, `Recipes under ${rule}`), head(["Recipe"], ["Decided", "num"], ["Counts as", "num"], [examples]), body);
+      inside.append(make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Recipes under ${rule}` }, table));
       return make("tr", { class: "inner" }, inside);
     }
 
     function ruleRow(row) {
-      const [units, metric, rule, decided, quantity, , recipes] = row;
+      const { u: units, m: metric, r: rule, n: decided, q: quantity } = row;
       const [sentence, source] = data.rules[rule];
       const line = make("tr", { "data-rule": rule, "data-units": units, "data-metric": metric || "" });
       const code = make("code", {}, rule);
       let title = code;
-      if (recipes.length) {
+      if (row.p) {
         title = make("button", { type: "button", class: "opens", "aria-expanded": "false" }, code);
         let inner = null;
         title.addEventListener("click", () => {
@@ -382,7 +390,7 @@
       line.append(
         make("th", { scope: "row" }, title),
         make("td", { class: "prose" }, sentence),
-        make("td", { class: "num" }, `${digits.format(decided)} ${units.split(",")[0]}`),
+        make("td", { class: "num" }, decidedOn(decided, units)),
         make("td", { class: "num" + (quantity ? " strong" : " zero"), "data-quantity": quantity }, amount(quantity, metric)),
         make("td", {}, source),
       );
@@ -391,8 +399,8 @@
 
     function showMonth(month) {
       select.value = month;
-      const rows = data.months[month] || [];
-      const totals = (data.totals[month] || []).map(([name, value]) => `${digits.format(value)} ${name}`);
+      const rows = data.decided.filter((row) => row.t === month);
+      const totals = data.totals[month] || [];
       const shown = [make("p", { class: "why-total" }, "The month comes to ", make("strong", {}, totals.join(", ") || "nothing"), ".")];
       for (const [title, belongs] of groups) {
         const inGroup = rows.filter(belongs);
@@ -400,7 +408,7 @@
         const table = make(
           "table", { "data-group": title },
           make("caption", { class: "visually-hidden" }, `${title} in ${select.selectedOptions[0].text}`),
-          head(["Rule"], ["Because"], ["Decided", true], ["Counts as", true], ["Published in"]),
+          head(["Rule", "rule"], ["Because"], ["Decided", "num count"], ["Counts as", "num amount"], ["Published in", "source"]),
           make("tbody", {}, ...inGroup.map(ruleRow)),
         );
         const scroll = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, table);
@@ -414,7 +422,7 @@
 
     function fromAddress() {
       const asked = /^#why=(\d{4}-\d{2})$/.exec(location.hash);
-      if (!asked || !(asked[1] in data.months)) return false;
+      if (!asked || !months.includes(asked[1])) return false;
       showMonth(asked[1]);
       find("#why").scrollIntoView();
       return true;
