@@ -6,7 +6,7 @@ export DO_NOT_TRACK = 1
 # Tests and lint look at the sample, whatever the caller's environment names.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-.PHONY: build dashboard statement screenshots test prove test-duckdb-2 lint docs explain verify bench sample clean requirements
+.PHONY: build dashboard statement screenshots test prove browser test-duckdb-2 lint docs explain verify bench sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it.
@@ -27,10 +27,24 @@ build: $(VENV)/run.stamp
 # Everything that proves the project: lint, a build with unit and data tests, pytest.
 test: lint prove
 
-prove: $(VENV)/dev.stamp
+prove: $(VENV)/dev.stamp browser
 	rm -rf target/test-warehouse
 	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet
 	$(SAMPLE) TEST_WAREHOUSE_DIR=target/test-warehouse $(BIN)/pytest --numprocesses=auto
+
+# The browser of the dashboard's tests: the system's own. Installed where there is none and this may install one.
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+		command -v $$name >/dev/null && exit 0; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && apt-get install --yes --no-install-recommends chromium && exit 0; \
+	fi; \
+	echo "No Chromium, and none can be installed: the dashboard's tests are skipped."
+
+# The pictures of docs/dashboard.md and the README, made by those tests.
+screenshots: $(VENV)/dev.stamp browser
+	$(SAMPLE) SCREENSHOTS=docs/images $(BIN)/pytest tests/test_dashboard.py -k pictures
 
 # The same on the next DuckDB, in an environment of its own.
 test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp

@@ -2,8 +2,8 @@
 
     python benchmarks/many_customers.py [--warehouse warehouse] [--customers 2000] [--months 24] [--runs 3]
 
-Copies a published warehouse, fills its tables with as many made-up customers, months, recipes, jobs and steps, writes the
-site, and opens its overview in the system's Chromium, from disk. Figures are made up by SQL; they are not consistent with
+Copies a published warehouse, fills its tables with as many made-up customers, months, recipes, jobs and steps, writes
+the site, and opens its overview in the system's Chromium, from disk. Figures are made up by SQL: not consistent with
 one another, but as many and as long as real ones.
 """
 
@@ -117,7 +117,8 @@ insert into marts.monthly_rule_usage by name
 delete from staging.stg_subscriptions;
 insert into staging.stg_subscriptions by name
     select
-        id as customer_id, 'business_actions' as recipe_metric, 10000 as included_credits, date '2025-01-01' as effective_from
+        id as customer_id, 'business_actions' as recipe_metric, 10000 as included_credits,
+        date '2025-01-01' as effective_from
     from c;
 delete from staging.job_recipes;
 insert into staging.job_recipes by name
@@ -215,8 +216,17 @@ def browse(site: Path, runs: int) -> dict[str, float]:
     """Median seconds until the overview is drawn, a search has its rows, and a sort has."""
     path = next(found for name in BROWSERS if (found := shutil.which(name)))
     taken: dict[str, list[float]] = {"overview drawn": [], "list searched": [], "list sorted": []}
-    acting = """(act) => { const begun = performance.now(); eval(act); document.body.offsetHeight; return performance.now() - begun; }"""
-    search = """const s = document.querySelector('#customers [data-search]'); s.value = '77'; s.dispatchEvent(new Event('input'));"""
+    acting = """(act) => {
+        const begun = performance.now();
+        eval(act);
+        document.body.offsetHeight;
+        return performance.now() - begun;
+    }"""
+    search = """
+        const field = document.querySelector('#customers [data-search]');
+        field.value = '77';
+        field.dispatchEvent(new Event('input'));
+    """
     sort = "document.querySelector('#table-customers th button').click()"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
