@@ -687,13 +687,18 @@ class TestSample:
         folder.mkdir(parents=True, exist_ok=True)
         phone = picture.endswith("phone")
         page = site.open(width=390 if phone else 1280, dark=picture.endswith("dark"))
-        height = 1500
+        height = 1140 if picture.startswith("overview") and not phone else 1500
         if picture in ("customer", "data"):
             site.go(page, big if picture == "customer" else "data.html")
         if picture == "why":
             site.go(page, site.page_of("1008") + "#why=2026-08")
             page.locator("#why-tables tr[data-rule=S-CONTINUES] .opens").click()
-            page.locator("#why").screenshot(path=folder / "why.png")
+            page.add_style_tag(content=".top { position: static; }")
+            box = page.locator("#why").bounding_box()
+            top = box["y"] + page.evaluate("scrollY") - 24
+            page.screenshot(
+                path=folder / "why.png", clip={"x": 0, "y": top, "width": 1280, "height": 1500}, full_page=True
+            )
         elif picture == "statement":
             assert (
                 run(

@@ -114,7 +114,7 @@
           formatter: (points) => this.tooltip(points[0].dataIndex),
         },
         xAxis: { type: "category", data: spec.labels, axisLabel: { ...tick, hideOverlap: true }, axisTick: { show: false }, axisLine: { lineStyle: { color: colour("line-strong") } } },
-        yAxis: { type: "value", minInterval: 1, min: bars ? 0 : this.floor(series), axisLabel: { ...tick, formatter: (value) => digits.format(value) }, splitLine: { lineStyle: { color: colour("line") } }, splitNumber: 4 },
+        yAxis: { type: "value", minInterval: 1, ...(bars || this.beginsAtZero(series) ? { min: 0 } : { scale: true, boundaryGap: ["35%", "5%"] }), axisLabel: { ...tick, formatter: (value) => digits.format(value) }, splitLine: { lineStyle: { color: colour("line") } }, splitNumber: 4 },
         dataZoom: zoomed
           ? [
               {
@@ -138,11 +138,11 @@
       this.library.setOption(option, true);
     }
 
-    /** Where a trend's axis begins: below its least value, so that small changes show. */
-    floor(series) {
+    /** Whether a trend is near enough to 0 to begin there; others begin below their least value, so that changes show. */
+    beginsAtZero(series) {
       const least = Math.min(...series.values);
       const most = Math.max(...series.values);
-      return Math.max(0, Math.floor(least - Math.max(1, (most - least) * 0.35)));
+      return least <= Math.max(2, (most - least) * 0.6);
     }
 
     tooltip(index) {
@@ -350,7 +350,7 @@
 
     function recipesOf(row) {
       const { u: units, m: metric, r: rule } = row;
-      const inside = make("td", { colspan: 6 });
+      const inside = make("td", { colspan: 5 });
       if (row.a) {
         const names = row.a.map(([name, steps]) => `${name} (${digits.format(steps)})`);
         inside.append(make("p", {}, make("strong", {}, "Apps: "), make("bdi", {}, names.join(", "))));
