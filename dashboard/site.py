@@ -179,7 +179,7 @@ def _write_pages(warehouse: Warehouse, folder: Path, target: Path) -> int:
     _write(target / "data.html", "data.html", shared | data(warehouse, customers, run, target / "csv"))
     (target / "customers").mkdir()
     ids = [row["customer_id"] for row in customers]
-    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if len(ids) < SHARED_FROM or cores == 1:
         write_customers(folder, target, ids)
     else:

@@ -34,6 +34,8 @@ class Unknown(Exception):
 
 def write_statement(folder: Path, customer_id: str, month: str, output: str | None = None) -> Path:
     """Write the statement of ``customer_id`` for ``month`` (YYYY-MM), of the warehouse in ``folder``; the file."""
+    if not customer_id:
+        raise Unknown("Say whose month: make statement CUSTOMER=1008 MONTH=2026-08.")
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise Unknown(f"MONTH={month} is no month: write it as 2026-08.")
     warehouse = Warehouse(folder)

@@ -1022,6 +1022,7 @@ class TestStatement:
         ("customer_id", "asked", "said"),
         [
             ("4711", "2026-08", "There is no customer 4711"),
+            ("", "2026-08", "Say whose month: make statement CUSTOMER=1008 MONTH=2026-08."),
             ("1003", "2026-13", "MONTH=2026-13 is no month: write it as 2026-08."),
             ("1003", "", "MONTH= is no month"),
             ("1003", "2019-01", "Customer 1003 has no Jan 2019: its months are Jan 2025 to Nov 2026."),

@@ -217,6 +217,12 @@
 
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
+  /** What a row is searched by; read when first asked for. */
+  function textOf(item) {
+    if (item.text === undefined) item.text = item.row.textContent.toLowerCase();
+    return item.text;
+  }
+
   /** Search, sort, filter and pages for a table whose rows stand in the page. */
   class List {
     constructor(card) {
@@ -224,12 +230,7 @@
       if (!this.table) return;
       this.body = this.table.tBodies[0];
       this.size = Number(this.table.dataset.pageSize);
-      this.rows = Array.from(this.body.rows).map((row, place) => ({
-        row,
-        place,
-        text: row.textContent.toLowerCase(),
-        keys: Array.from(row.cells).map((cell) => cell.dataset.value),
-      }));
+      this.rows = Array.from(this.body.rows, (row, place) => ({ row, place }));
       this.card = card;
       this.page = 0;
       this.matching = this.rows;
@@ -265,7 +266,7 @@
       const states = (this.filter ? this.filter.value : "").split(" ").filter(Boolean);
       const kind = this.filter && this.filter.dataset.filter;
       this.matching = this.rows.filter(
-        ({ row, text }) => words.every((word) => text.includes(word)) && (!states.length || states.includes(row.dataset[kind])),
+        (item) => words.every((word) => textOf(item).includes(word)) && (!states.length || states.includes(item.row.dataset[kind])),
       );
       this.page = 0;
       this.show();
@@ -278,7 +279,7 @@
       const down = before ? before === "ascending" : numbers;
       all("th[aria-sort]", this.table).forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const keyOf = numbers ? ({ keys }) => keys[column] : ({ row }) => row.cells[column].textContent.trim();
+      const keyOf = numbers ? ({ row }) => row.cells[column].dataset.value : ({ row }) => row.cells[column].textContent.trim();
       const keyed = this.rows.map((item) => ({ item, key: keyOf(item) }));
       const compare = numbers
         ? (a, b) => (isNaN(a) || isNaN(b) ? (a < b ? -1 : a > b ? 1 : 0) : a - b)
