@@ -270,14 +270,14 @@ _SHOWN = {
         select customer_id, recipe_id, recipe_name from recipe_names
         where recipe_name is not null and {asked} order by customer_id, recipe_id
     """,
-    # The decisions as JSON: [{t: month, u: units, m: metric, r: rule, n: decided, q: quantity, a: apps, with steps,
-    # p: recipes in any order, each {id, n, q, e: examples}}]. They are many, and lists of structs took the engine ten
-    # times as long as texts.
+    # The decisions as JSON: [{t: month, u: units, m: metric, r: rule, n: decided, q: quantity, a: apps with steps,
+    # p: recipes, each {id, n, q, e: examples}}]. The page's script sorts apps and recipes. They are many, and
+    # lists of structs took the engine ten times as long as texts.
     "decisions": """
         with apps as (
             select
                 customer_id, usage_month, rule_id, metric,
-                string_agg('[' || to_json(app_name) || ',' || steps || ']', ',' order by steps desc, app_name) as apps
+                string_agg('[' || to_json(app_name) || ',' || steps || ']', ',') as apps
             from (
                 select
                     customer_id, usage_month, rule_id, metric, sum(steps) as steps,

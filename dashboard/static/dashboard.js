@@ -353,11 +353,12 @@
       const { u: units, m: metric, r: rule } = row;
       const inside = make("td", { colspan: 5 });
       if (row.a) {
+        row.a.sort((a, b) => b[1] - a[1] || collator.compare(a[0], b[0]));
         const names = row.a.map(([name, steps]) => `${name} (${digits.format(steps)})`);
         inside.append(make("p", {}, make("strong", {}, "Apps: "), make("bdi", {}, names.join(", "))));
       }
       const body = make("tbody", {});
-      for (const { id, n: decided, q: quantity, e: examples } of row.p.sort((a, b) => b.q - a.q || b.n - a.n)) {
+      for (const { id, n: decided, q: quantity, e: examples } of row.p.sort((a, b) => b.q - a.q || b.n - a.n || collator.compare(a.id, b.id))) {
         const name = id === null ? make("span", { class: "quiet" }, "no recipe") : make("bdi", { class: "name" }, data.recipes[id] || "not listed");
         const cells = [make("th", { scope: "row" }, name, id === null ? null : make("span", { class: "id" }, make("bdi", {}, id)))];
         cells.push(make("td", { class: "num" }, decidedOn(decided, units)), make("td", { class: "num" }, amount(quantity, metric)));
