@@ -6,7 +6,7 @@ export DO_NOT_TRACK = 1
 # Tests and lint look at the sample, whatever the caller's environment names.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-.PHONY: build dashboard statement screenshots test prove browser test-duckdb-2 lint docs explain verify bench sample clean requirements
+.PHONY: build dashboard statement screenshots test prove browser test-duckdb-2 proof mutants accuracy lint docs explain verify bench sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it.
@@ -55,6 +55,18 @@ test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
 	.venv-duckdb-2/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--requirement requirements-duckdb-2.txt
 	touch $@
+
+# Thousands of random worlds against the independent count (a quarter of an hour at most); another seed each time.
+proof: $(VENV)/dev.stamp
+	$(BIN)/python tests/proof.py
+
+# Which damages do the tests notice? MUTANTS="--of metering" tries a part, MUTANTS="--sample 150" some.
+mutants: $(VENV)/dev.stamp
+	$(BIN)/python tests/mutate.py $(MUTANTS)
+
+# docs/accuracy.md, from what the two above found.
+accuracy: $(VENV)/dev.stamp
+	$(BIN)/python tests/accuracy.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -1,0 +1,291 @@
+"""Damages the project one place at a time, and reports which damages the tests notice.
+
+    make mutants                                          # the rule book, metering and the marts
+    python tests/mutate.py --of metering.metered_jobs     # of some models, or tables of the rule book
+    python tests/mutate.py --sample 100 --seed 7          # some damages, drawn
+
+A damage is noticed by the comparison with the reference over random worlds, by a unit test, by a data test or by a
+contract, or because the build stops or does not end. Damages that are no valid SQL are left out. What survives
+is either listed in tests/mutants/equivalent.csv, with the reason why no input can show it, or is a gap in the tests:
+exit code 1. The figures go to target/mutants.json, from which docs/accuracy.md is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import multiprocessing
+import os
+import random
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from mutants.damages import MIDDLE, Damage, damages_of_model, damages_of_rules
+from mutants.trial import INVALID, SURVIVED, CountedWorlds, UnitTests, Verdict
+from reference.compiled import PROJECT, Project, UnitTest, Warehouse, read_unit_tests
+from reference.proving import ADMINS, OPTIONS, PREFIXES, Batch, compile_all
+from reference.reference import APPS_CSV, Apps, Options
+from reference.worlds import every_operation, merge_worlds, random_world
+
+PROCESSES = multiprocessing.cpu_count()
+EQUIVALENT = Path(__file__).parent / "mutants" / "equivalent.csv"
+RULES, METERING, MARTS = "rules", "metering", "marts"
+OTHER = "Los Angeles, T1, opposite defaults"
+
+
+def main() -> int:
+    """Damage, try, print and write the figures; 1 where a damage survives that is not known to be equivalent."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--of", nargs="+", metavar="NAME", help=f"schema.name, or {RULES}, {METERING}, {MARTS}; default: everything"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="try only so many damages")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--figures", type=Path, default=PROJECT / "target" / "mutants.json")
+    asked = parser.parse_args()
+
+    begun = time.monotonic()
+    folder = PROJECT / "target" / "compiled"
+    projects = compile_all(folder, ("default", OTHER))
+    unit_tests = read_unit_tests(folder)
+    say("Looking for places to damage")
+    damages = [
+        damage
+        for target in targets(projects["default"])
+        if not asked.of or {target, part_of(projects["default"], target)} & set(asked.of)
+        for damage in damages_of(projects["default"], target)
+    ]
+    if asked.sample:
+        damages = random.Random(asked.seed).sample(damages, min(asked.sample, len(damages)))
+    say(f"{len(damages):,} damages")
+
+    say("Counting the worlds undamaged")
+    prepare(projects, unit_tests)
+    random.Random(0).shuffle(damages)  # so that shares take equally long
+    verdicts: list[Verdict] = []
+    for verdict in tried(damages):
+        verdicts.append(verdict)
+        if verdict.kind == SURVIVED:
+            say(f"survived: {verdict.damage.target}: {verdict.damage.what}")
+        if len(verdicts) % 100 == 0 or len(verdicts) == len(damages):
+            say(f"{len(verdicts):,} of {len(damages):,} tried")
+
+    figures = summary(projects["default"], verdicts) | {
+        "measured": str(date.today()),
+        "seconds": round(time.monotonic() - begun),
+        "processes": PROCESSES,
+        "sample": asked.sample,
+    }
+    asked.figures.parent.mkdir(exist_ok=True)
+    asked.figures.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+    print(report(figures))
+    return int(bool(figures["unexplained"]))
+
+
+# ------------------------------------------------------------------------------------------------------------- places
+
+
+def part_of(project: Project, target: str) -> str | None:
+    """Which part of the project a model or table belongs to; None: it is not damaged."""
+    if target.startswith("rules."):
+        return RULES
+    return {"metering": METERING, "marts": MARTS}.get(project.models[target].path.split("/")[0])
+
+
+def targets(project: Project) -> list[str]:
+    """What can be damaged: tables of the rule book, models of metering and marts."""
+    warehouse = Warehouse(project)
+    tables = [
+        f"rules.{table}"
+        for (table,) in warehouse.connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'rules' order by table_name"
+        ).fetchall()
+    ]
+    return [*tables, *(relation for relation in project.models if part_of(project, relation))]
+
+
+def damages_of(project: Project, target: str) -> Iterator[Damage]:
+    """Every damage to a model or table, each with a name of its own."""
+    if target.startswith("rules."):
+        connection = Warehouse(project).connection
+        rows = connection.execute(f"from {target} order by all").fetchall()
+        columns = [column[0] for column in connection.description]
+        words = {
+            column: list(dict.fromkeys(row[n] for row in rows if row[n] is not None))
+            for n, column in enumerate(columns)
+        }
+        damages = damages_of_rules(target, columns, rows, words)
+    else:
+        damages = damages_of_model(project.models[target])
+    names: Counter = Counter()
+    for damage in damages:
+        names[damage.what] += 1
+        number = names[damage.what]
+        yield replace(damage, what=f"{damage.what} ({number})") if number > 1 else damage
+
+
+# ------------------------------------------------------------------------------------ trying, in a process of its own
+
+_tried_in: dict = {}
+
+
+def prepare(projects: dict[str, Project], unit_tests: list[UnitTest]) -> None:
+    """Count the worlds undamaged that each damage is tried in: small ones first."""
+    default, other = projects["default"], projects[OTHER]
+    options = Options(admin_account_ids=tuple(ADMINS))
+    few = {prefix: random_world(seed, 8) for prefix, seed in zip(PREFIXES[1:7], range(6), strict=True)}
+    first, _ = merge_worlds({"": every_operation(sorted(Apps(APPS_CSV).apps)), **few})
+    many = [Batch(tuple(range(100 * n, 100 * n + 20)), size, "default", n == 2) for n, size in ((1, 20), (2, 40))]
+    _tried_in.update(
+        projects=projects,
+        first=CountedWorlds(default, first, options),
+        # where a rule's dates are not looked at, two rows answer: the one before and the one after
+        first_with_split_rules=CountedWorlds(default, first, options, MIDDLE),
+        others=[CountedWorlds(default, batch.as_delivered(batch.worlds()), options) for batch in many],
+        under_other_options=CountedWorlds(
+            other,
+            many[0].as_delivered(many[0].worlds()),
+            Options(**OPTIONS[OTHER] | {"admin_account_ids": tuple(ADMINS)}),
+        ),
+        damages_under_other_options={},
+    )
+    _tried_in["unit_tests"] = UnitTests(unit_tests, _tried_in["first"])
+
+
+def tried(damages: list[Damage], share: int = 10) -> Iterator[Verdict]:
+    """Try the damages in processes that have the counted worlds from this one.
+
+    A damage on which a process dies is noticed: a build would die on it, too.
+    """
+    forking = multiprocessing.get_context("fork")
+    waiting = deque(damages[n : n + share] for n in range(0, len(damages), share))
+    at_work: dict = {}  # connection -> (process, what it has not answered yet)
+    while waiting or at_work:
+        while waiting and len(at_work) < PROCESSES:
+            here, there = forking.Pipe(duplex=False)
+            process = forking.Process(target=_try_share, args=(waiting[0], there))
+            process.start()
+            there.close()
+            at_work[here] = process, deque(waiting.popleft())
+        for connection in wait(list(at_work)):
+            process, unanswered = at_work[connection]
+            try:
+                kind, by = connection.recv()
+            except EOFError:
+                del at_work[connection]
+                process.join()
+                if unanswered:
+                    yield Verdict(unanswered.popleft(), "the build stops", f"exit code {process.exitcode}")
+                if unanswered:
+                    waiting.append(list(unanswered))
+            else:
+                yield Verdict(unanswered.popleft(), kind, by)
+
+
+def _try_share(damages: list[Damage], connection: Connection) -> None:
+    for damage in damages:
+        verdict = _verdict(damage)
+        connection.send((verdict.kind, verdict.by))
+    connection.close()
+    os._exit(0)  # without the databases' farewell, which is the parent's
+
+
+def _verdict(damage: Damage) -> Verdict:
+    """By the first test that notices, quick ones first."""
+    first = _tried_in["first" if damage.is_of_rules else "first_with_split_rules"]
+    verdict = first.try_out(damage, with_data_tests=True)
+    if verdict.kind != SURVIVED:
+        return verdict
+    default = _tried_in["projects"]["default"]
+    if not damage.is_of_rules:
+        model = replace(default.models[damage.target], sql=damage.sql)
+        for name in _tried_in["unit_tests"].failing(model):
+            return Verdict(damage, "unit test", name)
+    for counted in _tried_in["others"]:
+        verdict = counted.try_out(damage)
+        if verdict.kind != SURVIVED:
+            return verdict
+    if same := _under_other_options(damage):
+        other = _tried_in["under_other_options"].try_out(same)
+        if other.kind not in (SURVIVED, INVALID):
+            return replace(other, damage=damage)
+    return verdict
+
+
+def _under_other_options(damage: Damage) -> Damage | None:
+    """The same damage to the SQL under other options, where it has that place."""
+    if damage.is_of_rules:
+        return damage
+    known = _tried_in["damages_under_other_options"]
+    if damage.target not in known:
+        known[damage.target] = {d.what: d for d in damages_of(_tried_in["projects"][OTHER], damage.target)}
+    return known[damage.target].get(damage.what)
+
+
+# ------------------------------------------------------------------------------------------------------------- figures
+
+
+def summary(project: Project, verdicts: list[Verdict]) -> dict:
+    """How many damages of each part were noticed, by what, and what survived."""
+    with EQUIVALENT.open(encoding="utf-8", newline="") as file:
+        reasons = {(row["target"], row["damage"]): row["reason"] for row in csv.DictReader(file)}
+    parts: dict[str, Counter] = {}
+    targets_: dict[str, Counter] = {}
+    explained, unexplained = [], []
+    for verdict in sorted(verdicts, key=lambda v: (v.damage.target, v.damage.what)):
+        damage = verdict.damage
+        for counter in (
+            parts.setdefault(part_of(project, damage.target), Counter()),
+            targets_.setdefault(damage.target, Counter()),
+        ):
+            counter[verdict.kind] += 1
+        if verdict.kind == SURVIVED:
+            survivor = {"target": damage.target, "damage": damage.what, "changed": verdict.by}
+            if reason := reasons.get((damage.target, damage.what)):
+                explained.append(survivor | {"reason": reason})
+            else:
+                unexplained.append(survivor)
+    return {
+        "parts": {part: score(kinds) for part, kinds in sorted(parts.items())},
+        "targets": {target: score(kinds) for target, kinds in sorted(targets_.items())},
+        "explained": explained,
+        "unexplained": unexplained,
+    }
+
+
+def score(kinds: Counter) -> dict:
+    """``score``: noticed damages of all that are valid, those that are equivalent among them."""
+    tried = kinds.total() - kinds[INVALID]
+    noticed = tried - kinds[SURVIVED]
+    return {"damages": tried, "noticed": noticed, "score": round(noticed / tried, 4) if tried else None} | dict(kinds)
+
+
+def report(figures: dict) -> str:
+    """The figures as lines."""
+    lines = [
+        f"{part}: {found['noticed']:,} of {found['damages']:,} damages noticed, {found['score'] or 0:.1%}; "
+        + ", ".join(f"{kind} {n:,}" for kind, n in found.items() if kind not in ("damages", "noticed", "score"))
+        for part, found in figures["parts"].items()
+    ]
+    lines.append(f"{len(figures['explained'])} survivors are equivalent, {len(figures['unexplained'])} unexplained")
+    lines += [
+        f"  {s['target']}: {s['damage']}" + (f"   [changes {s['changed']}]" if s["changed"] else "")
+        for s in figures["unexplained"]
+    ]
+    return "\n".join(lines)
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
