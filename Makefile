@@ -30,7 +30,7 @@ test: lint prove
 prove: $(VENV)/dev.stamp browser
 	rm -rf target/test-warehouse
 	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet
-	$(SAMPLE) TEST_WAREHOUSE_DIR=target/test-warehouse $(BIN)/pytest --numprocesses=auto
+	$(SAMPLE) TEST_WAREHOUSE_DIR=target/test-warehouse $(BIN)/pytest --numprocesses=auto $(PYTEST)
 
 # The browser of the dashboard's tests: the system's own. Installed where there is none and this may install one.
 browser:

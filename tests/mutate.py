@@ -27,7 +27,7 @@ from datetime import date
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from mutants.damages import MIDDLE, Damage, damages_of_model, damages_of_rules
+from mutants.damages import Damage, damages_of_model, damages_of_rules
 from mutants.trial import INVALID, SURVIVED, CountedWorlds, UnitTests, Verdict
 from reference.compiled import PROJECT, Project, UnitTest, Warehouse, read_unit_tests
 from reference.proving import ADMINS, OPTIONS, PREFIXES, Batch, compile_all
@@ -38,6 +38,7 @@ PROCESSES = multiprocessing.cpu_count()
 EQUIVALENT = Path(__file__).parent / "mutants" / "equivalent.csv"
 RULES, METERING, MARTS = "rules", "metering", "marts"
 OTHER = "Los Angeles, T1, opposite defaults"
+CUT = date(2024, 4, 1)  # on which much happens in the random worlds
 
 
 def main() -> int:
@@ -142,21 +143,19 @@ def prepare(projects: dict[str, Project], unit_tests: list[UnitTest]) -> None:
     options = Options(admin_account_ids=tuple(ADMINS))
     few = {prefix: random_world(seed, 8) for prefix, seed in zip(PREFIXES[1:7], range(6), strict=True)}
     first, _ = merge_worlds({"": every_operation(sorted(Apps(APPS_CSV).apps)), **few})
-    many = [Batch(tuple(range(100 * n, 100 * n + 20)), size, "default", n == 2) for n, size in ((1, 20), (2, 40))]
+    batches = [Batch(tuple(range(100 * n, 100 * n + 20)), size, "default", n == 2) for n, size in ((1, 20), (2, 40))]
+    second, third = (batch.as_delivered(batch.worlds()) for batch in batches)
     _tried_in.update(
         projects=projects,
-        first=CountedWorlds(default, first, options),
-        # where a rule's dates are not looked at, two rows answer: the one before and the one after
-        first_with_split_rules=CountedWorlds(default, first, options, MIDDLE),
-        others=[CountedWorlds(default, batch.as_delivered(batch.worlds()), options) for batch in many],
+        for_rules=[CountedWorlds(default, world, options) for world in (first, second)],
+        # where a rule's dates are not looked at, two rows answer: one before and one after
+        for_models=[CountedWorlds(default, world, options, CUT) for world in (first, second, third)],
         under_other_options=CountedWorlds(
-            other,
-            many[0].as_delivered(many[0].worlds()),
-            Options(**OPTIONS[OTHER] | {"admin_account_ids": tuple(ADMINS)}),
+            other, second, Options(**OPTIONS[OTHER] | {"admin_account_ids": tuple(ADMINS)})
         ),
         damages_under_other_options={},
     )
-    _tried_in["unit_tests"] = UnitTests(unit_tests, _tried_in["first"])
+    _tried_in["unit_tests"] = UnitTests(unit_tests, _tried_in["for_rules"][0])
 
 
 def tried(damages: list[Damage], share: int = 10) -> Iterator[Verdict]:
@@ -199,7 +198,7 @@ def _try_share(damages: list[Damage], connection: Connection) -> None:
 
 def _verdict(damage: Damage) -> Verdict:
     """By the first test that notices, quick ones first."""
-    first = _tried_in["first" if damage.is_of_rules else "first_with_split_rules"]
+    first, *others = _tried_in["for_rules" if damage.is_of_rules else "for_models"]
     verdict = first.try_out(damage, with_data_tests=True)
     if verdict.kind != SURVIVED:
         return verdict
@@ -208,7 +207,7 @@ def _verdict(damage: Damage) -> Verdict:
         model = replace(default.models[damage.target], sql=damage.sql)
         for name in _tried_in["unit_tests"].failing(model):
             return Verdict(damage, "unit test", name)
-    for counted in _tried_in["others"]:
+    for counted in others:
         verdict = counted.try_out(damage)
         if verdict.kind != SURVIVED:
             return verdict

@@ -17,15 +17,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .comparison import COMPARED, Comparison, compare
+from .comparison import COMPARED, RELATIONS, Comparison, compare
 from .compiled import Project, Warehouse, compile_project
 from .files import nest
-from .reduction import World, readable, size_of
+from .reduction import World, of_account, of_job, readable, reduce, size_of
 from .reference import Options
 from .worlds import ADMIN, merge_worlds, random_world
 
 WORLDS = 20  # of a batch
 PREFIXES = [f"w{number}-" for number in range(WORLDS)]
+COVERAGE = "audit.rule_coverage"
 REGRESSIONS = Path(__file__).with_name("regressions")
 
 # Every counting option at least once apart from its default. The partner's workspaces are those of merged worlds, and
@@ -156,7 +157,46 @@ class Prover:
         self.worlds += len(worlds)
         self.worlds_by_options[batch.options] += len(worlds)
         self.rows += comparison.rows
-        coverage = self.warehouse(batch.options).connection.execute(
-            "select rule_id, decisions from audit.rule_coverage"
-        )
-        self.by_rule.update(dict(coverage.fetchall()))
+        self.by_rule.update(self.decisions_by_rule(batch.options))
+        if not comparison.differences:
+            return None
+        return self.smallest(batch, worlds, comparison, seconds)
+
+    def decisions_by_rule(self, options: str) -> dict[str, int]:
+        """How much each rule decided in the world that was compared last."""
+        warehouse = self.warehouse(options)
+        warehouse.make(self.projects[options].models[COVERAGE])
+        return dict(warehouse.connection.execute(f"select rule_id, decisions from {COVERAGE}").fetchall())
+
+    def smallest(
+        self, batch: Batch, worlds: dict[str, World], comparison: Comparison, seconds: float
+    ) -> Counterexample:
+        """The rows that the first difference needs: of its job if they show it alone, else of its account or world."""
+        first = comparison.differences[0]
+        prefix = next((prefix for prefix in worlds if str(first.account).startswith(prefix)), None)
+        candidates = [batch.as_delivered(worlds)]
+        if prefix is not None:
+            alone = batch.as_delivered({"": worlds[prefix]})
+            account = first.account.removeprefix(prefix)
+            candidates = [
+                *([of_job(alone, account, first.job_id)] if first.job_id else []),
+                of_account(alone, account),
+                alone,
+                *candidates,
+            ]
+        start = next(world for world in candidates if self.compare(world, batch.options, (first.relation,)).differences)
+        world = reduce(start, lambda some: self.differing(some, batch.options, first.relation), seconds)
+        return Counterexample(batch.options, world, self.compare(world, batch.options), batch.seeds)
+
+    def differing(self, worlds: list[World], options: str, relation: str) -> list[bool]:
+        """Whether each of some worlds differs in a relation: together, where its rows are somebody's."""
+        if not {"customer_id", "account_id"} & set(RELATIONS.get(relation, ())):
+            return [bool(self.compare(world, options, (relation,)).differences) for world in worlds]
+        merged, _ = merge_worlds(dict(zip(PREFIXES, worlds, strict=False)))
+        differences = self.compare(merged, options, (relation,)).differences
+        return [any(str(d.account).startswith(prefix) for d in differences) for prefix in PREFIXES[: len(worlds)]]
+
+
+def kept_examples(folder: Path = REGRESSIONS) -> list[Path]:
+    """The worlds that once differed."""
+    return sorted(folder.glob("*.json"))
