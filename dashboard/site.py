@@ -217,7 +217,7 @@ def shared_context(warehouse: Warehouse) -> Row:
     """What every page says of the run, and the current month."""
     run = warehouse.run()
     current = run["as_of_date"].replace(day=1) if run["as_of_date"] else None
-    previous = (current - timedelta(days=1)).replace(day=1) if current else None
+    previous = months_before(current, 1) if current else None
     return {
         "root": "",
         "page": "",
@@ -240,6 +240,12 @@ def months_before(month: date, count: int) -> date:
     """The first day of the month ``count`` months earlier."""
     index = month.year * 12 + month.month - 1 - count
     return date(index // 12, index % 12 + 1, 1)
+
+
+def is_in_force(term: Row, month: date) -> bool:
+    """Whether a contract term is in force in a month, given as its first day."""
+    start, end = term["effective_from"], term["effective_to"]
+    return start.replace(day=1) <= month and (not end or end > month)
 
 
 def amount(quantity: int, metric: str) -> str:
@@ -283,9 +289,12 @@ def overview(warehouse: Warehouse, customers: list[Row], csv_folder: Path) -> Ro
         query = f"from marts.{name} order by {order}"
         tables[name] = warehouse.table(query)
         (csv_folder / f"{name}.csv").write_bytes(warehouse.csv(query).encode())
+    to_look_at = warehouse.value(
+        "select (select count(*) from audit.findings) + (select count(*) from audit.quarantined_rows)"
+    )
     return {
         "page": "overview",
-        "to_look_at": formats.number(_to_look_at(warehouse)) if _to_look_at(warehouse) else "",
+        "to_look_at": formats.number(to_look_at) if to_look_at else "",
         "tasks": _trend(tables["monthly_tasks"], "tasks", [("tasks", "Tasks")], bars=True, view=12),
         "top_customers": _top_customers(tables["top_customers"], warehouse),
         "connections": _trend(tables["connection_trends"], "connections", [("connections", "Connections")]),
@@ -295,12 +304,6 @@ def overview(warehouse: Warehouse, customers: list[Row], csv_folder: Path) -> Ro
         "recipes": _trend(tables["active_recipe_trends"], "active_recipes", [("active_recipes", "Active recipes")]),
         "top_recipes": {"rows": _top_recipes(tables["top_recommended_recipes"], warehouse)},
     }
-
-
-def _to_look_at(warehouse: Warehouse) -> int:
-    return warehouse.value(
-        "select (select count(*) from audit.findings) + (select count(*) from audit.quarantined_rows)"
-    )
 
 
 def _trend(table: Table, key: str, series: list[tuple[str, str]], bars: bool = False, view: int = 0) -> Row:
@@ -545,7 +548,7 @@ def _terms(table: Table, usage: list[Row], current: date | None) -> list[Row]:
         start, end = row["effective_from"], row["effective_to"]
         months = [m for m in usage if m["usage_month"] >= start.replace(day=1) and (not end or m["usage_month"] < end)]
         used = sum(m[metric] or 0 for m in months)
-        in_force = bool(current) and start.replace(day=1) <= current and (not end or end > current)
+        in_force = bool(current) and is_in_force(row, current)
         this_month = next((m[metric] or 0 for m in months if m["is_current_month"]), None) if in_force else None
         share = Decimal(used) / Decimal(limit) if limit else None
         terms.append(

@@ -72,11 +72,7 @@ def _statement(
     details: Row, usage: dict[date, Row], terms: list[Row], of_month: dict[str, list[Row]], month: date
 ) -> Row:
     now, before = usage[month], usage.get(site.months_before(month, 1))
-    terms = [
-        row
-        for row in terms
-        if row["effective_from"].replace(day=1) <= month and (not row["effective_to"] or row["effective_to"] > month)
-    ]
+    terms = [row for row in terms if site.is_in_force(row, month)]
     return {
         "customer": details,
         "month": formats.month(month),

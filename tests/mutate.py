@@ -30,11 +30,10 @@ from pathlib import Path
 from mutants.damages import Damage, damages_of_model, damages_of_rules
 from mutants.trial import INVALID, SURVIVED, CountedWorlds, UnitTests, Verdict
 from reference.compiled import PROJECT, Project, UnitTest, Warehouse, read_unit_tests
-from reference.proving import ADMINS, OPTIONS, PREFIXES, Batch, compile_all
+from reference.proving import ADMINS, OPTIONS, PREFIXES, PROCESSES, Batch, compile_all, say
 from reference.reference import APPS_CSV, Apps, Options
 from reference.worlds import every_operation, merge_worlds, random_world
 
-PROCESSES = multiprocessing.cpu_count()
 EQUIVALENT = Path(__file__).parent / "mutants" / "equivalent.csv"
 RULES, METERING, MARTS = "rules", "metering", "marts"
 OTHER = "Los Angeles, T1, opposite defaults"
@@ -279,11 +278,6 @@ def report(figures: dict) -> str:
         for s in figures["unexplained"]
     ]
     return "\n".join(lines)
-
-
-def say(text: str) -> None:
-    """A line of progress."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from reference.compiled import PROJECT, Project
-from reference.proving import WORLDS, Batch, Counterexample, Prover, batches, compile_all
-
-PROCESSES = multiprocessing.cpu_count()
+from reference.proving import PROCESSES, WORLDS, Batch, Counterexample, Prover, batches, compile_all, say
 
 
 def main() -> int:
@@ -107,11 +105,6 @@ def look(projects: dict[str, Project], worlds: int, seed_: int) -> tuple[Prover,
     except Differs as difference:
         return prover.figures(), difference.args[0]
     return prover.figures(), None
-
-
-def say(text: str) -> None:
-    """A line of progress."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 if __name__ == "__main__":

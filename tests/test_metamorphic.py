@@ -96,7 +96,7 @@ class TestWhatChangesNothing:
     def test_a_rule_that_is_not_in_force(self, count, world, figures):
         assert_same(count(world, prepare=add_rules_of_other_times), figures)
 
-    def test_other_ids(self, count, world):
+    def test_other_ids(self, count):
         """Ids that are put in the same order: a prefix for each."""
         alone = random_world(SEEDS[0])
         before = count(prefixed(alone, PREFIXES[0]))

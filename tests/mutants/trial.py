@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import duckdb
-from reference import reference
-from reference.comparison import COMPARED, FINDINGS, FLAGS, QUARANTINE, RELATIONS, compare
+from reference.comparison import COMPARED, FINDINGS, FLAGS, QUARANTINE, compare
 from reference.compiled import DATABASE, Model, Project, UnitTest, Warehouse, World
 from reference.reference import Options
 
@@ -57,10 +56,7 @@ class CountedWorlds:
         self.warehouse.build(world)
         comparison = compare(self.connection, world, options)
         assert comparison.differences == [], comparison.report()
-        result = reference.compute(world, options)
-        self.compared = {
-            relation: list(rows[0]) for relation in RELATIONS if (rows := getattr(result, relation.split(".")[1]))
-        }
+        self.compared = comparison.columns
         self.types = {relation: self._types(relation) for relation in project.models}
         self.rows = {relation: self._rows(relation) for relation in project.models}
         self.noticeable = {relation: self._noticeable(relation) for relation in COMPARED}

@@ -53,6 +53,7 @@ class Comparison:
     """How many rows were compared, and what differs."""
 
     rows: Counter = field(default_factory=Counter)
+    columns: dict = field(default_factory=dict)  # relation -> those that the reference speaks of
     differences: list = field(default_factory=list)
 
     @property
@@ -86,7 +87,7 @@ def compare(connection, world, options, relations=COMPARED):
 
 def compare_rows(connection, relation, key, expected, world, comparison):
     """Add a difference for each row that only one side has; rows are compared as multisets, nulls as equal."""
-    columns = list(expected[0] if expected else key)
+    columns = comparison.columns[relation] = list(expected[0] if expected else key)
     quoted = ", ".join(f'"{column}"' for column in columns)
     found = Counter(connection.execute(f"select {quoted} from {relation}").fetchall())
     wanted = Counter(tuple(row[column] for column in columns) for row in expected)

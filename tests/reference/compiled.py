@@ -17,9 +17,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "usage"  # dbt's name for the database that it built in; compiled SQL names relations by it
 LAYERS = ("staging", "metering", "marts", "audit")
-KEPT = (
-    "rules",
-    "run_state",
-)  # what models read that no model makes: the rule book, and what earlier runs noted (nothing)
+KEPT = ("rules", "run_state")  # what no model makes: the rule book, and what earlier runs noted (nothing)
 
 World = dict[str, list[dict[str, Any]]]
 
@@ -77,20 +73,10 @@ class Project:
     data_tests: tuple[DataTest, ...]
     contracts: dict[str, tuple[str, ...]]
     rules: Path
-    options: dict[str, Any] = field(default_factory=dict)
 
     def with_sql(self, relation: str, sql: str) -> Project:
         """The project with other SQL for one of its models."""
         return replace(self, models=self.models | {relation: replace(self.models[relation], sql=sql)})
-
-    @cached_property
-    def children(self) -> dict[str, list[str]]:
-        """Relation -> the models that read it."""
-        children: dict[str, list[str]] = {}
-        for model in self.models.values():
-            for parent in model.parents:
-                children.setdefault(parent, []).append(model.relation)
-        return children
 
     def ancestors(self, relations: Iterable[str]) -> set[str]:
         """The models that the relations are made of, themselves included."""
@@ -122,7 +108,7 @@ def compile_project(folder: Path, options: dict[str, Any] | None = None) -> Proj
             for extract, columns in contracts.items():
                 database.execute(f"create table delivered.{extract} ({', '.join(f'{c} varchar' for c in columns)})")
     _dbt(folder, "seed", chosen, "--select", "path:seeds/rules")
-    return _read_manifest(_dbt(folder, "compile", chosen), contracts, rules, dict(options or {}))
+    return _read_manifest(_dbt(folder, "compile", chosen), contracts, rules)
 
 
 def _dbt(folder: Path, command: str, options: dict[str, Any], *arguments: str) -> dict[str, Any]:
@@ -158,9 +144,7 @@ def _contracts() -> dict[str, tuple[str, ...]]:
     }
 
 
-def _read_manifest(
-    manifest: dict[str, Any], contracts: dict[str, tuple[str, ...]], rules: Path, options: dict[str, Any]
-) -> Project:
+def _read_manifest(manifest: dict[str, Any], contracts: dict[str, tuple[str, ...]], rules: Path) -> Project:
     nodes = manifest["nodes"] | manifest["sources"]
 
     def relation(unique_id: str) -> str:
@@ -182,11 +166,10 @@ def _read_manifest(
     return Project(
         models={name: models[name] for name in order},
         data_tests=tuple(
-            test for test in data_tests if all(p in models or not p.startswith("publication.") for p in test.parents)
+            test for test in data_tests if not any(parent.startswith("publication.") for parent in test.parents)
         ),
         contracts=contracts,
         rules=rules,
-        options=options,
     )
 
 
@@ -271,17 +254,22 @@ class Warehouse:
                     f"'delivered.{extract}-' || row_number() over () % {files} as file_name from {source}"
                 )
 
+    def _dated_rules(self) -> list[str]:
+        """The tables of the rule book whose rows have dates."""
+        found = self.connection.execute(
+            "select table_name from duckdb_columns() where schema_name = 'rules' and column_name = 'effective_to'"
+        )
+        return [f"rules.{name}" for (name,) in found.fetchall()]
+
     def split_rules(self, at: date) -> None:
         """Cut each row of the rule book in two, one in force before the date and one from it on: nothing changes."""
-        for (table,) in self.connection.execute(
-            "select table_name from duckdb_columns() where schema_name = 'rules' and column_name = 'effective_to'"
-        ).fetchall():
+        for table in self._dated_rules():
             is_cut = f"effective_from < date '{at}' and coalesce(effective_to, date '9999-12-31') > date '{at}'"
             self.connection.execute(
-                f"create or replace table rules.{table} as "
+                f"create or replace table {table} as "
                 f"select * replace (case when {is_cut} then date '{at}' else effective_to end as effective_to) "
-                f"from rules.{table} union all by name "
-                f"select * replace (date '{at}' as effective_from) from rules.{table} where {is_cut}"
+                f"from {table} union all by name "
+                f"select * replace (date '{at}' as effective_from) from {table} where {is_cut}"
             )
 
     def add_rules_of_other_times(self) -> None:
@@ -292,10 +280,7 @@ class Warehouse:
             "rules.call_operations": "case call_mode when 'sync' then 'async' else 'sync' end as call_mode",
             "rules.recipe_types": "'workflow' as recipe_type",
         }
-        for (name,) in self.connection.execute(
-            "select table_name from duckdb_columns() where schema_name = 'rules' and column_name = 'effective_to'"
-        ).fetchall():
-            table = f"rules.{name}"
+        for table in self._dated_rules():
             for year in (1901, 2199):
                 dates = f"date '{year}-01-01' as effective_from, date '{year}-02-01' as effective_to"
                 others = f"{wrong[table]}, {dates}" if table in wrong else dates

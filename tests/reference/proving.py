@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import re
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,13 +20,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from .comparison import COMPARED, RELATIONS, Comparison, compare
-from .compiled import Project, Warehouse, compile_project
+from .compiled import Project, Warehouse, World, compile_project
 from .files import nest
-from .reduction import World, of_account, of_job, readable, reduce, size_of
+from .reduction import of_account, of_job, readable, reduce, size_of
 from .reference import Options
 from .worlds import ADMIN, merge_worlds, random_world
 
 WORLDS = 20  # of a batch
+PROCESSES = multiprocessing.cpu_count()
 PREFIXES = [f"w{number}-" for number in range(WORLDS)]
 COVERAGE = "audit.rule_coverage"
 REGRESSIONS = Path(__file__).with_name("regressions")
@@ -76,9 +79,7 @@ class Batch:
 def batches(draw: st.DrawFn, options: tuple[str, ...] = tuple(OPTIONS), worlds: int = WORLDS) -> Batch:
     """Batches of different worlds, small and large ones."""
     return Batch(
-        seeds=tuple(
-            draw(st.lists(st.integers(0, 2**63), min_size=worlds, max_size=worlds, unique=True)),
-        ),
+        seeds=tuple(draw(st.lists(st.integers(0, 2**63), min_size=worlds, max_size=worlds, unique=True))),
         size=draw(st.sampled_from([8, 20, 40])),
         options=draw(st.sampled_from(options)),
         is_streamed=draw(st.booleans()),
@@ -103,7 +104,6 @@ class Counterexample:
     options: str
     world: World
     comparison: Comparison
-    seeds: tuple[int, ...] = ()
 
     def report(self) -> str:
         rows = size_of(self.world)
@@ -186,7 +186,7 @@ class Prover:
             ]
         start = next(world for world in candidates if self.compare(world, batch.options, (first.relation,)).differences)
         world = reduce(start, lambda some: self.differing(some, batch.options, first.relation), seconds)
-        return Counterexample(batch.options, world, self.compare(world, batch.options), batch.seeds)
+        return Counterexample(batch.options, world, self.compare(world, batch.options))
 
     def differing(self, worlds: list[World], options: str, relation: str) -> list[bool]:
         """Whether each of some worlds differs in a relation: together, where its rows are somebody's."""
@@ -200,3 +200,8 @@ class Prover:
 def kept_examples(folder: Path = REGRESSIONS) -> list[Path]:
     """The worlds that once differed."""
     return sorted(folder.glob("*.json"))
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)

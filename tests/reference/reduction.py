@@ -8,8 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from . import reference
+from .compiled import World
 
-World = dict[str, list[dict[str, Any]]]
 Rows = list[tuple[str, dict[str, Any]]]
 
 
