@@ -122,6 +122,9 @@ class TestLateness:
             request("of-called", job_id="j-called", api_collection_id="collection"),
             request("of-none", api_collection_id="collection"),
             collection(is_mcp_server=False, extracted_at=NOON),
+            collection("server"),
+            job("j-freed", API_REQUEST, SALESFORCE, recipe_id="api"),
+            request("of-another", job_id="j-freed", api_collection_id="server"),
             job("j-moved", recipe_id="moved", completed_at="2026-03-05T12:00:00Z"),
             job("j-pending", status="pending", completed_at=None),
             job("j-shorter", TRIGGER, SALESFORCE, SALESFORCE),
@@ -142,6 +145,7 @@ class TestLateness:
             job("j-parent", API_REQUEST, step(*CALL, called_recipe_id="function"), recipe_id="api"),
             recipe("changing", recipe_type="api_recipe", extracted_at=LATER),
             collection(extracted_at=LATER),
+            request("of-another", job_id="j-late", api_collection_id="server", extracted_at=LATER),
             job("j-moved", recipe_id="moved", completed_at="2026-02-10T12:00:00Z", extracted_at=LATER),
             job("j-shorter", TRIGGER, extracted_at=LATER),
             without_steps(job("j-emptied", extracted_at=LATER)),
@@ -207,6 +211,11 @@ class TestLateness:
                 [("api_calls", 1)],
                 [("mcp_calls", 1)],
             ]
+
+    def test_a_request_that_names_another_job_later_frees_the_one_it_named(self, nights):
+        decided = "select context_rule_id, metric from metering.metered_jobs where job_id = 'j-freed'"
+        mcp, api = ("J-MCP", "mcp_calls"), ("J-API", "api_calls")
+        assert [night.rows(decided) for night in nights] == [[mcp], [mcp], [api]]
 
     def test_a_job_delivered_again_with_another_completion_month_moves_its_usage(self, nights):
         usage = (

@@ -35,6 +35,13 @@ changed_collections as (
 
 ),
 
+new_requests as (
+
+    select request_hash from requests
+    where {{ is_new() }}
+
+),
+
 -- What arrived, and whatever is read in another light because of a listing.
 touched as (
 
@@ -52,11 +59,12 @@ touched as (
 
     union
 
+    -- also those that an earlier delivery of the request named
     select job_hash from requests
     where
         job_hash is not null
         and (
-            {{ is_new() }}
+            request_hash in (select new_requests.request_hash from new_requests)
             or collection_hash in (select changed_collections.collection_hash from changed_collections)
         )
 
