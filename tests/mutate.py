@@ -3,6 +3,7 @@
     make mutants                                          # the rule book, metering and the marts
     python tests/mutate.py --of metering.metered_jobs     # of some models, or tables of the rule book
     python tests/mutate.py --sample 100 --seed 7          # some damages, drawn
+    python tests/mutate.py --remaining                    # what earlier runs have not seen noticed
 
 A damage is noticed by the comparison with the reference over random worlds, by a unit test, by a data test or by a
 contract, or because the build stops or does not end. Damages that are no valid SQL are left out. What survives
@@ -14,10 +15,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import multiprocessing
 import os
 import random
+import re
 import sys
 import time
 from collections import Counter, deque
@@ -27,6 +30,7 @@ from datetime import date
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+import duckdb
 from mutants.damages import Damage, damages_of_model, damages_of_rules
 from mutants.trial import INVALID, SURVIVED, CountedWorlds, UnitTests, Verdict
 from reference.compiled import PROJECT, Project, UnitTest, Warehouse, read_unit_tests
@@ -37,6 +41,7 @@ from reference.worlds import every_operation, merge_worlds, random_world
 EQUIVALENT = Path(__file__).parent / "mutants" / "equivalent.csv"
 RULES, METERING, MARTS = "rules", "metering", "marts"
 OTHER = "Los Angeles, T1, opposite defaults"
+WORDS_FOR_PEOPLE = {"rule", "source", "app_name", "title"}  # in tables of the rule book; no figure knows them
 CUT = date(2024, 4, 1)  # on which much happens in the random worlds
 
 
@@ -48,6 +53,9 @@ def main() -> int:
     )
     parser.add_argument("--sample", type=int, metavar="N", help="try only so many damages")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument(
+        "--remaining", action="store_true", help="damages that an earlier run saw noticed, to the same SQL, stay so"
+    )
     parser.add_argument("--figures", type=Path, default=PROJECT / "target" / "mutants.json")
     asked = parser.parse_args()
 
@@ -64,18 +72,25 @@ def main() -> int:
     ]
     if asked.sample:
         damages = random.Random(asked.seed).sample(damages, min(asked.sample, len(damages)))
-    say(f"{len(damages):,} damages")
+    noticed = asked.figures.with_suffix(".csv")
+    if not asked.remaining:
+        noticed.unlink(missing_ok=True)
+    known = noticed_before(noticed)
+    verdicts = [Verdict(damage, *known[key]) for damage in damages if (key := key_of(damage)) in known]
+    damages = [damage for damage in damages if key_of(damage) not in known]
+    say(f"{len(damages):,} damages" + (f", and {len(verdicts):,} that were noticed before" if known else ""))
 
     say("Counting the worlds undamaged")
     prepare(projects, unit_tests)
     random.Random(0).shuffle(damages)  # so that shares take equally long
-    verdicts: list[Verdict] = []
-    for verdict in tried(damages):
+    for number, verdict in enumerate(tried(damages), start=1):
         verdicts.append(verdict)
         if verdict.kind == SURVIVED:
             say(f"survived: {verdict.damage.target}: {verdict.damage.what}")
-        if len(verdicts) % 100 == 0 or len(verdicts) == len(damages):
-            say(f"{len(verdicts):,} of {len(damages):,} tried")
+        else:
+            note(verdict, noticed)
+        if number % 100 == 0 or number == len(damages):
+            say(f"{number:,} of {len(damages):,} tried")
 
     figures = summary(projects["default"], verdicts) | {
         "measured": str(date.today()),
@@ -87,6 +102,28 @@ def main() -> int:
     asked.figures.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
     print(report(figures))
     return int(bool(figures["unexplained"]))
+
+
+# ------------------------------------------------------------------------------------------------------ earlier runs
+
+
+def key_of(damage: Damage) -> str:
+    """The same for the same damage to the same SQL, or to the same row of the rule book."""
+    return hashlib.sha256(f"{damage.target}\n{damage.sql}".encode()).hexdigest()
+
+
+def note(verdict: Verdict, path: Path) -> None:
+    """Write down at once that a damage was noticed: a run may be stopped."""
+    with path.open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerow((key_of(verdict.damage), verdict.kind, verdict.by))
+
+
+def noticed_before(path: Path) -> dict[str, tuple[str, str]]:
+    """{key of a damage that did not survive: (kind, by)}; none without an earlier run."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {key: (kind, by) for key, kind, by in csv.reader(file)}
 
 
 # ------------------------------------------------------------------------------------------------------------- places
@@ -121,14 +158,26 @@ def damages_of(project: Project, target: str) -> Iterator[Damage]:
             column: list(dict.fromkeys(row[n] for row in rows if row[n] is not None))
             for n, column in enumerate(columns)
         }
-        damages = damages_of_rules(target, columns, rows, words)
+        damages = damages_of_rules(target, columns, rows, words, unread_columns(project, target, columns))
     else:
-        damages = damages_of_model(project.models[target])
+        damages = (d for d in damages_of_model(project.models[target]) if not is_of_an_option(d))
     names: Counter = Counter()
     for damage in damages:
         names[damage.what] += 1
         number = names[damage.what]
         yield replace(damage, what=f"{damage.what} ({number})") if number > 1 else damage
+
+
+def unread_columns(project: Project, table: str, columns: list[str]) -> set[str]:
+    """Columns of a table of the rule book that no model reads, and those that are words for people."""
+    readers = " ".join(model.sql for model in project.models.values() if table in model.parents)
+    words = set(re.findall(r"\w+", readers))
+    return {column for column in columns if column not in words} | WORDS_FOR_PEOPLE
+
+
+def is_of_an_option(damage: Damage) -> bool:
+    """Whether another account would be named as the partner's own: an option, and no code."""
+    return any(f"another text: '{account}'" in damage.what for account in ADMINS)
 
 
 # ------------------------------------------------------------------------------------ trying, in a process of its own
@@ -189,7 +238,10 @@ def tried(damages: list[Damage], share: int = 10) -> Iterator[Verdict]:
 
 def _try_share(damages: list[Damage], connection: Connection) -> None:
     for damage in damages:
-        verdict = _verdict(damage)
+        try:
+            verdict = _verdict(damage)
+        except duckdb.FatalException:  # the engine gave up its database, and the next damage would not find it
+            os._exit(1)
         connection.send((verdict.kind, verdict.by))
     connection.close()
     os._exit(0)  # without the databases' farewell, which is the parent's
@@ -218,13 +270,16 @@ def _verdict(damage: Damage) -> Verdict:
 
 
 def _under_other_options(damage: Damage) -> Damage | None:
-    """The same damage to the SQL under other options, where it has that place."""
+    """The same damage under other options, where the SQL has that place; a truth may be an option."""
     if damage.is_of_rules:
         return damage
     known = _tried_in["damages_under_other_options"]
     if damage.target not in known:
-        known[damage.target] = {d.what: d for d in damages_of(_tried_in["projects"][OTHER], damage.target)}
-    return known[damage.target].get(damage.what)
+        known[damage.target] = found = {d.what: d for d in damages_of(_tried_in["projects"][OTHER], damage.target)}
+        for what in list(found):
+            found.setdefault(re.sub(r"\b(TRUE|FALSE)\b", "a truth", what), found[what])
+    found = known[damage.target]
+    return found.get(damage.what) or found.get(re.sub(r"\b(TRUE|FALSE)\b", "a truth", damage.what))
 
 
 # ------------------------------------------------------------------------------------------------------------- figures

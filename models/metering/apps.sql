@@ -63,7 +63,7 @@ ruled as (
         app_eligibility.adapter_name is not null as is_listed,
         app_eligibility.rule_id,
         app_eligibility.app,
-        coalesce(app_names.app_name, app_eligibility.app_name) as app_name,
+        app_names.app_name,
         app_eligibility.effective_from,
         app_eligibility.effective_to
 

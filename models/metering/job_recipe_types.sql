@@ -124,13 +124,13 @@ typed_jobs as (
 
     select
         listed_jobs.*,
+        jobs_read.is_transforming,
         coalesce(listed_jobs.listed_type, jobs_read.recipe_type, 'workflow') as read_type,
         case
             when listed_jobs.listed_type is not null then listed_jobs.listed_from
             when jobs_read.recipe_type is not null then 'job'
             else 'default'
-        end as read_from,
-        coalesce(jobs_read.is_transforming, false) as is_transforming
+        end as read_from
 
     from listed_jobs
     left join jobs_read

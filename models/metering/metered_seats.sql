@@ -18,7 +18,8 @@ as_of as (
 
 ),
 
--- An order is in force from its first day until the day before its end, or until the as-of date.
+-- An order is in force from its first day until the day before its end, or until the as-of date: an end that is not
+-- known, least leaves out.
 in_force as (
 
     select
@@ -27,7 +28,7 @@ in_force as (
         seats.seats,
         {{ date_spine(
             'seats.effective_from',
-            "least(coalesce(cast(seats.effective_to - interval '1' day as date), as_of.as_of_date), as_of.as_of_date)",
+            "least(cast(seats.effective_to - interval '1' day as date), as_of.as_of_date)",
             'day'
         ) }} as usage_date
 

@@ -98,7 +98,7 @@ ruled as (
         steps.adapter_name is null or control_keywords.keyword is not null as is_control,
         steps.line_index = 0 as is_trigger,
         call_operations.call_mode is not null as is_call,
-        coalesce(steps.status = 'skipped', false) as is_skipped,
+        steps.status = 'skipped' as is_skipped,
         coalesce(steps.status = 'succeeded', steps.error is null) as is_successful
 
     from steps
@@ -187,7 +187,7 @@ measured as (
         ) as quantity,
         cast(case when quantified.is_executed then task_rules.tasks else 0 end as bigint) as tasks,
         quantified.is_decided_by_app and quantified.is_default_ruling as is_default_applied,
-        quantified.metric is not null and coalesce(quantified.units, -1) < 0 as is_count_missing
+        quantified.metric is not null and coalesce(quantified.units < 0, true) as is_count_missing
 
     from quantified
     left join task_rules

@@ -101,7 +101,8 @@ def _alternatives(node: exp.Expression) -> Iterator[tuple]:
     if swap := SWAPS.get(type(node)):
         yield f"{node.key} to {swap.key}", lambda: swap(**node.args)
     if isinstance(node, exp.And | exp.Or):
-        yield "left side alone", lambda: node.left
+        if not _is_true(node.right):
+            yield "left side alone", lambda: node.left
         yield "right side alone", lambda: node.right
         other = exp.Or if isinstance(node, exp.And) else exp.And
         yield f"{node.key} to {other.key}", lambda: other(**node.args)
@@ -135,7 +136,7 @@ def _alternatives(node: exp.Expression) -> Iterator[tuple]:
             yield "inner join to left join", lambda: (node.set("kind", None), node.set("side", "LEFT"))[1]
     if isinstance(node, exp.Select):
         for clause in ("where", "having", "qualify", "distinct"):
-            if node.args.get(clause) is not None:
+            if node.args.get(clause) is not None and not _is_true(node.args[clause].this):
                 yield f"without {clause}", lambda clause=clause: node.set(clause, None)
     if isinstance(node, exp.Filter):
         yield "without filter", lambda: node.this
@@ -166,15 +167,21 @@ def _alternatives(node: exp.Expression) -> Iterator[tuple]:
             yield "another text", lambda: exp.Literal.string(f"{node.this}?")
 
 
+def _is_true(node: exp.Expression | None) -> bool:
+    """Whether it is a condition that leaves nothing out, as those are of what a night looks at again in a whole run."""
+    return isinstance(node, exp.Boolean) and node.this
+
+
 # ---------------------------------------------------------------------------------------------------- the rule book
 
 
-def damages_of_rules(table: str, columns: list[str], rows: list[tuple], words: dict[str, list]) -> Iterator[Damage]:
+def damages_of_rules(
+    table: str, columns: list[str], rows: list[tuple], words: dict[str, list], unread: set[str]
+) -> Iterator[Damage]:
     """Each row of a table of the rule book: gone, in force for half of the time, and each value another one.
 
-    ``words``: by column, the values that it has anywhere in the table.
+    ``words``: by column, the values that it has anywhere in the table. ``unread``: columns that no figure knows.
     """
-    unread = {"source", "note", "is_deprecated", "app_name", "family", "title"}  # what people read; no figure knows it
     for row in rows:
         named = dict(zip(columns, row, strict=True))
         this_row = " and ".join(f"{column} is not distinct from {_literal(value)}" for column, value in named.items())

@@ -20,7 +20,7 @@ from reference.reference import Options
 
 from .damages import Damage
 
-SECONDS = 20  # a damage that takes longer does not end
+SECONDS = 8  # a damage that takes longer does not end: undamaged, it is one or two
 
 INVALID = "not valid SQL"
 SURVIVED = "survived"
