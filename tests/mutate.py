@@ -40,7 +40,6 @@ from reference.worlds import every_operation, merge_worlds, random_world
 
 EQUIVALENT = Path(__file__).parent / "mutants" / "equivalent.csv"
 RULES, METERING, MARTS = "rules", "metering", "marts"
-OTHER = "Los Angeles, T1, opposite defaults"
 WORDS_FOR_PEOPLE = {"rule", "source", "app_name", "title"}  # in tables of the rule book; no figure knows them
 CUT = date(2024, 4, 1)  # on which much happens in the random worlds
 
@@ -61,7 +60,7 @@ def main() -> int:
 
     begun = time.monotonic()
     folder = PROJECT / "target" / "compiled"
-    projects = compile_all(folder, ("default", OTHER))
+    projects = compile_all(folder)
     unit_tests = read_unit_tests(folder)
     say("Looking for places to damage")
     damages = [
@@ -187,7 +186,7 @@ _tried_in: dict = {}
 
 def prepare(projects: dict[str, Project], unit_tests: list[UnitTest]) -> None:
     """Count the worlds undamaged that each damage is tried in: small ones first."""
-    default, other = projects["default"], projects[OTHER]
+    default = projects["default"]
     options = Options(admin_account_ids=tuple(ADMINS))
     few = {prefix: random_world(seed, 8) for prefix, seed in zip(PREFIXES[1:7], range(6), strict=True)}
     first, _ = merge_worlds({"": every_operation(sorted(Apps(APPS_CSV).apps)), **few})
@@ -198,9 +197,11 @@ def prepare(projects: dict[str, Project], unit_tests: list[UnitTest]) -> None:
         for_rules=[CountedWorlds(default, world, options) for world in (first, second)],
         # where a rule's dates are not looked at, two rows answer: one before and one after
         for_models=[CountedWorlds(default, world, options, CUT) for world in (first, second, third)],
-        under_other_options=CountedWorlds(
-            other, second, Options(**OPTIONS[OTHER] | {"admin_account_ids": tuple(ADMINS)})
-        ),
+        under_other_options={
+            name: CountedWorlds(project, second, Options(**OPTIONS[name] | {"admin_account_ids": tuple(ADMINS)}))
+            for name, project in projects.items()
+            if name != "default"
+        },
         damages_under_other_options={},
     )
     _tried_in["unit_tests"] = UnitTests(unit_tests, _tried_in["for_rules"][0])
@@ -262,23 +263,24 @@ def _verdict(damage: Damage) -> Verdict:
         verdict = counted.try_out(damage)
         if verdict.kind != SURVIVED:
             return verdict
-    if same := _under_other_options(damage):
-        other = _tried_in["under_other_options"].try_out(same)
-        if other.kind not in (SURVIVED, INVALID):
-            return replace(other, damage=damage)
+    for name, counted in _tried_in["under_other_options"].items():
+        if same := _under_options(name, damage):
+            other = counted.try_out(same)
+            if other.kind not in (SURVIVED, INVALID):
+                return replace(other, damage=damage)
     return verdict
 
 
-def _under_other_options(damage: Damage) -> Damage | None:
-    """The same damage under other options, where the SQL has that place; a truth may be an option."""
+def _under_options(name: str, damage: Damage) -> Damage | None:
+    """The same damage under these options, where the SQL has that place; a truth may be an option."""
     if damage.is_of_rules:
         return damage
     known = _tried_in["damages_under_other_options"]
-    if damage.target not in known:
-        known[damage.target] = found = {d.what: d for d in damages_of(_tried_in["projects"][OTHER], damage.target)}
+    if (name, damage.target) not in known:
+        known[name, damage.target] = found = {d.what: d for d in damages_of(_tried_in["projects"][name], damage.target)}
         for what in list(found):
             found.setdefault(re.sub(r"\b(TRUE|FALSE)\b", "a truth", what), found[what])
-    found = known[damage.target]
+    found = known[name, damage.target]
     return found.get(damage.what) or found.get(re.sub(r"\b(TRUE|FALSE)\b", "a truth", damage.what))
 
 

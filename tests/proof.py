@@ -95,7 +95,7 @@ def look(projects: dict[str, Project], worlds: int, seed_: int) -> tuple[Prover,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(batches())
+    @given(batches(share=seed_))
     def compare(batch: Batch) -> None:
         if counterexample := prover.look_at(batch):
             raise Differs(counterexample)

@@ -13,6 +13,7 @@ RELATIONS = {
     "metering.metered_steps": ("account_id", "job_id", "line_index"),
     "metering.metered_jobs": ("customer_id", "job_id"),
     "metering.metered_requests": ("customer_id", "request_id"),
+    "metering.metered_seats": ("customer_id", "usage_date", "product"),
     "marts.usage_by_capability": ("customer_id", "usage_date", "environment_type", "recipe_id", "metric", "call_type"),
     "marts.monthly_customer_usage": ("customer_id", "usage_month"),
     "marts.monthly_tasks": ("usage_month",),

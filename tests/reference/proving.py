@@ -76,10 +76,11 @@ class Batch:
 
 
 @st.composite
-def batches(draw: st.DrawFn, options: tuple[str, ...] = tuple(OPTIONS), worlds: int = WORLDS) -> Batch:
-    """Batches of different worlds, small and large ones."""
+def batches(draw: st.DrawFn, options: tuple[str, ...] = tuple(OPTIONS), worlds: int = WORLDS, share: int = 0) -> Batch:
+    """Batches of different worlds, small and large ones; those of another ``share`` are others."""
+    seeds = draw(st.lists(st.integers(0, 2**63), min_size=worlds, max_size=worlds, unique=True))
     return Batch(
-        seeds=tuple(draw(st.lists(st.integers(0, 2**63), min_size=worlds, max_size=worlds, unique=True))),
+        seeds=tuple((share << 64) + seed for seed in seeds),  # the simplest batch is drawn first, in every share
         size=draw(st.sampled_from([8, 20, 40])),
         options=draw(st.sampled_from(options)),
         is_streamed=draw(st.booleans()),
@@ -127,11 +128,19 @@ class Prover:
     """Compares worlds, and counts what was compared. ``projects``: by the name of their options."""
 
     projects: dict[str, Project]
-    worlds: int = 0
     rows: Counter = field(default_factory=Counter)
     by_rule: Counter = field(default_factory=Counter)
-    worlds_by_options: Counter = field(default_factory=Counter)
+    seen: dict[str, set[tuple[int, int]]] = field(default_factory=dict)  # worlds by options, as (seed, size)
     _warehouses: dict[str, Warehouse] = field(default_factory=dict)
+
+    @property
+    def worlds_by_options(self) -> Counter:
+        """How many different worlds were compared."""
+        return Counter({options: len(worlds) for options, worlds in self.seen.items()})
+
+    @property
+    def worlds(self) -> int:
+        return self.worlds_by_options.total()
 
     def figures(self) -> Prover:
         """The same without its databases, to be handed to another process."""
@@ -154,8 +163,7 @@ class Prover:
         worlds = batch.worlds()
         delivered = batch.as_delivered(worlds)
         comparison = self.compare(delivered, batch.options)
-        self.worlds += len(worlds)
-        self.worlds_by_options[batch.options] += len(worlds)
+        self.seen.setdefault(batch.options, set()).update((seed, batch.size) for seed in batch.seeds)
         self.rows += comparison.rows
         self.by_rule.update(self.decisions_by_rule(batch.options))
         if not comparison.differences:

@@ -51,6 +51,7 @@ class Result:
     metered_steps: list = field(default_factory=list)
     metered_jobs: list = field(default_factory=list)
     metered_requests: list = field(default_factory=list)
+    metered_seats: list = field(default_factory=list)
     usage_by_capability: list = field(default_factory=list)
     monthly_customer_usage: list = field(default_factory=list)
     monthly_tasks: list = field(default_factory=list)
@@ -670,39 +671,41 @@ def decide_step(step, job, context, ruling, options):
 TASKS_START = date(2020, 10, 1)
 
 
-def step_tasks(step, rule_id, usage_date, options):
+def step_tasks(step, rule_id, day, options):
+    """(tasks, the rule that says so): the rule is that of the step's kind, whether it succeeded or not [A15e]."""
     kind = step_kind(step)
-    if rule_id in ("S-PENDING", "S-TEST"):  # T-ACTION, last sentence
-        return 0
-    if kind == "control":  # T-CONTROL
-        return 0
-    if not step_succeeded(step):
-        return 0
-    if usage_date < TASKS_START:  # T-START [A15]
-        return 0
-    if kind == "trigger":  # T-TRIGGER
-        return 1 if options.task_terms == "T1" else 0
-    if (step["adapter_name"], step["adapter_operation"]) in SYNCHRONOUS_CALLS | ASYNCHRONOUS_CALLS:  # T-CALL
-        return 0 if options.task_terms == "T1" else 1
-    return 1  # T-ACTION
+    if kind == "control":
+        task_rule, worth = "T-CONTROL", 0
+    elif kind == "trigger":
+        task_rule, worth = "T-TRIGGER", 1 if options.task_terms == "T1" else 0
+    elif (step["adapter_name"], step["adapter_operation"]) in SYNCHRONOUS_CALLS | ASYNCHRONOUS_CALLS:
+        task_rule, worth = "T-CALL", 0 if options.task_terms == "T1" else 1
+    else:
+        task_rule, worth = "T-ACTION", 1
+    if worth and day < TASKS_START:  # [A15]
+        task_rule, worth = "T-START", 0
+    if rule_id in ("S-PENDING", "S-TEST") or not step_succeeded(step):  # T-ACTION, last sentence
+        worth = 0
+    return worth, task_rule
 
 
 # -------------------------------------------------------------------------------------- section 5: work that is no job
 
 
 def decide_request(request, is_mcp_collection):
-    """(rule_id, metric, call_type, quantity, tasks but for T-START) of an API request."""
+    """(rule_id, metric, call_type, quantity, tasks, rule of the tasks but for T-START) of an API request."""
     if request["job_id"] is not None:
-        return "R-JOB", None, None, 0, 0
+        return "R-JOB", None, None, 0, 0, None
+    task_rule = "T-PROXY" if request["request_type"] in ("proxy", "proxy_transformation") else None
     let_through = request["gateway_code"] is None  # "set when the gateway refused" [A16]
     counts = let_through and not request["internal_error"]
     rule = "R-MCP" if is_mcp_collection else "R-PROXY"
     if not counts:
-        return rule, None, None, 0, 0
-    tasks = 1 if request["request_type"] in ("proxy", "proxy_transformation") else 0  # T-PROXY
+        return rule, None, None, 0, 0, task_rule
+    tasks = 1 if task_rule else 0
     if is_mcp_collection:
-        return rule, "mcp_calls", None, 1, tasks
-    return rule, "api_calls", request["request_type"], 1, tasks
+        return rule, "mcp_calls", None, 1, tasks, task_rule
+    return rule, "api_calls", request["request_type"], 1, tasks, task_rule
 
 
 def decide_publish(request):
@@ -733,6 +736,7 @@ CAPABILITIES = {
     "tasks": "tasks",
 }
 SEAT_METRICS = {"workato_go": "go_seats", "workflow_apps": "workflow_app_seats"}
+SEAT_RULES = {"workato_go": "R-GO", "workflow_apps": "R-APPSEAT"}
 
 
 # ------------------------------------------------------------------------------------------------------------- compute
@@ -804,6 +808,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
                 "recipe_type": types[key],
                 "billing_context": context,
                 "context_rule_id": context_rule,
+                "rule_id": "G10" if not is_finished(job) else "G11" if is_no_execution(job, options) else context_rule,
                 "metric": metric,
                 "call_type": call_type,
                 "quantity": quantity,
@@ -818,7 +823,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         for step in steps_by_job[key]:
             app, ruling = apps.of(step["adapter_name"])
             rule_id, metric, quantity, is_default = decide_step(step, job, context, ruling, options)
-            tasks = step_tasks(step, rule_id, usage_date, options)
+            tasks, task_rule = step_tasks(step, rule_id, usage_date or local_date(job["started_at"]), options)
             if (rule_id == "S-PAGES" and step["page_count"] is None) or (
                 rule_id == "S-EVENT-BATCH" and step["message_count"] is None
             ):
@@ -838,6 +843,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
                     "metric": metric,
                     "quantity": quantity,
                     "tasks": tasks,
+                    "task_rule_id": task_rule,
                     "rule_id": rule_id,
                     "is_default_applied": is_default,
                 }
@@ -846,9 +852,9 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
             use(account, usage_date, job["environment_type"], job["recipe_id"], "tasks", None, tasks)
 
     # ---- section 5
-    def metered_request(kind, row, usage_date, rule_id, metric, call_type, quantity, tasks=0):
-        if rule_id != "R-JOB" and usage_date < TASKS_START:  # T-START
-            tasks = 0
+    def metered_request(kind, row, usage_date, rule_id, metric, call_type, quantity, tasks=0, task_rule=None):
+        if task_rule and usage_date < TASKS_START:
+            tasks, task_rule = 0, "T-START"
         result.metered_requests.append(
             {
                 "extract_name": kind,
@@ -858,6 +864,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
                 "call_type": call_type,
                 "quantity": quantity,
                 "tasks": tasks,
+                "task_rule_id": task_rule,
                 "rule_id": rule_id,
                 "usage_date": usage_date,
             }
@@ -884,12 +891,26 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         metered_request("genie_prompts", r, local_date(r["sent_at"]), rule_id, metric, None, quantity)
 
     # R-GO, R-APPSEAT: in force on the day, overlapping orders add up, until effective_to or the as-of date
+    seats = Counter()  # (customer, product, date)
     if result.as_of is not None:
         for order in one_per(lambda r: (r["account_id"], r["id"]), rows["seats"]):
             day = order["effective_from"]
             while day <= result.as_of and (order["effective_to"] is None or day < order["effective_to"]):
-                use(order["account_id"], day, None, None, SEAT_METRICS[order["product"]], None, order["seats"])
+                seats[order["account_id"], order["product"], day] += order["seats"]
                 day += timedelta(days=1)
+    for (account, product, day), quantity in seats.items():
+        metric = SEAT_METRICS[product]
+        result.metered_seats.append(
+            {
+                "customer_id": account,
+                "usage_date": day,
+                "product": product,
+                "metric": metric,
+                "quantity": quantity,
+                "rule_id": SEAT_RULES[product],
+            }
+        )
+        use(account, day, None, None, metric, None, quantity)
 
     # ---- usage_by_capability; G13: the partner's own workspaces are in no customer figure
     admins = {str(a) for a in options.admin_account_ids}
