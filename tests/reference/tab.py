@@ -286,6 +286,12 @@ def add_tab(
         if month_of(completed_at.astimezone(zone).date()) <= this_month:
             last_job_at[account] = max(completed_at, last_job_at.get(account, completed_at))
 
+    failed, run = Counter(), Counter()  # jobs of twelve months
+    for row in result.monthly_customer_usage:
+        if twelve_months_from <= row["usage_month"] <= this_month:
+            failed[row["customer_id"]] += row["jobs_failed"]
+            run[row["customer_id"]] += row["jobs_failed"] + row["jobs_succeeded"]
+
     # ---- TAB-CUSTOMERS, "each opens its own detail": every account that was ever listed or used something [A43]
     known = {row["customer_id"] for row in result.monthly_customer_usage} | set(customers)
     known |= {row["user_id"] for extract in ("recipes", "connections") for row in listed[extract]}
@@ -310,6 +316,7 @@ def add_tab(
                 "apps": len({apps.of(row["provider"])[0] for row in own} - {None}),  # [A47]
                 "tasks_last_12_months": tasks_of_year[customer],
                 "tasks_this_month": tasks[customer, this_month],
+                "failed_job_share_last_12_months": share_of(failed[customer], run[customer]),
                 "last_job_at": in_utc(last_job_at.get(customer)),  # [A45]
             }
         )
