@@ -61,7 +61,7 @@ def main() -> int:
     begun = time.monotonic()
     folder = PROJECT / "target" / "compiled"
     projects = compile_all(folder)
-    unit_tests = read_unit_tests(folder)
+    unit_tests = read_unit_tests(folder, ADMINS)
     say("Looking for places to damage")
     damages = [
         damage

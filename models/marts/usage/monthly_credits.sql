@@ -133,8 +133,8 @@ priced as (
     select
         billable.*,
         rates.credits_per_unit,
-        case coalesce(terms.recipe_metric, 'business_actions')
-            when 'tasks' then billable.is_billed_by_tasks
+        case
+            when terms.recipe_metric = 'tasks' then billable.is_billed_by_tasks
             else billable.is_billed_by_business_actions
         end as is_billed
 
@@ -167,7 +167,7 @@ monthly_credits as (
             sum(case when is_billed and credits_per_unit is null then quantity else 0 end) as bigint
         ) as unpriced_quantity,
         cast(sum(case when is_billed then quantity * credits_per_unit end) as decimal(38, 9)) as credits,
-        coalesce(bool_or(is_billed and credits_per_unit is null), false) as is_unpriced
+        bool_or(is_billed and credits_per_unit is null) as is_unpriced
 
     from priced
     group by usage_month, customer_id, metric, call_type

@@ -184,7 +184,7 @@ monthly_customer_usage as (
 
         -- null where all of the month's billed usage lacks a ratio; 0 where there is none
         cast(
-            case when coalesce(credits.is_unpriced, false) then credits.credits else coalesce(credits.credits, 0) end
+            case when credits.is_unpriced then credits.credits else coalesce(credits.credits, 0) end
             as decimal(38, 9)
         ) as credits,
         cast(coalesce(jobs.jobs_succeeded, 0) as bigint) as jobs_succeeded,
