@@ -279,9 +279,13 @@ def _under_options(name: str, damage: Damage) -> Damage | None:
     if (name, damage.target) not in known:
         known[name, damage.target] = found = {d.what: d for d in damages_of(_tried_in["projects"][name], damage.target)}
         for what in list(found):
-            found.setdefault(re.sub(r"\b(TRUE|FALSE)\b", "a truth", what), found[what])
+            found.setdefault(_whatever_the_truth(what), found[what])
     found = known[name, damage.target]
-    return found.get(damage.what) or found.get(re.sub(r"\b(TRUE|FALSE)\b", "a truth", damage.what))
+    return found.get(damage.what) or found.get(_whatever_the_truth(damage.what))
+
+
+def _whatever_the_truth(what: str) -> str:
+    return re.sub(r"\b(TRUE|FALSE)\b", "a truth", what)
 
 
 # ------------------------------------------------------------------------------------------------------------- figures

@@ -2,46 +2,20 @@
 with
 
 decided as (
-
-    select
-        rule_id,
-        'step' as decides
-    from {{ ref('monthly_rule_usage') }}
-
-    union
-
-    select
-        task_rule_id as rule_id,
-        'task' as decides
-    from {{ ref('monthly_rule_usage') }}
-
-    union
-
-    select
-        rule_id,
-        'job' as decides
-    from {{ ref('metered_jobs') }}
-
-    union
-
-    select
-        rule_id,
-        'request' as decides
-    from {{ ref('metered_requests') }}
-
-    union
-
-    select
-        task_rule_id as rule_id,
-        'task' as decides
-    from {{ ref('metered_requests') }}
-
-    union
-
-    select
-        rule_id,
-        'seat' as decides
-    from {{ ref('metered_seats') }}
+    {% for relation, rule_id, decides in [
+        ('monthly_rule_usage', 'rule_id', 'step'),
+        ('monthly_rule_usage', 'task_rule_id', 'task'),
+        ('metered_jobs', 'rule_id', 'job'),
+        ('metered_requests', 'rule_id', 'request'),
+        ('metered_requests', 'task_rule_id', 'task'),
+        ('metered_seats', 'rule_id', 'seat'),
+    ] %}
+        select
+            {{ rule_id }} as rule_id,
+            '{{ decides }}' as decides
+        from {{ ref(relation) }}
+        {% if not loop.last %}union{% endif %}
+    {% endfor %}
 
 )
 

@@ -159,11 +159,15 @@ class Prover:
         return compare(warehouse.connection, world, chosen, relations)
 
     def look_at(self, batch: Batch, seconds: float = 120) -> Counterexample | None:
-        """Compare a batch; where it differs, find the smallest world that does, within the time given."""
+        """Compare what is new in a batch; where it differs, find the smallest world that does, within the time given."""
+        seen = self.seen.setdefault(batch.options, set())
+        batch = replace(batch, seeds=tuple(seed for seed in batch.seeds if (seed, batch.size) not in seen))
+        if not batch.seeds:
+            return None
+        seen.update((seed, batch.size) for seed in batch.seeds)
         worlds = batch.worlds()
         delivered = batch.as_delivered(worlds)
         comparison = self.compare(delivered, batch.options)
-        self.seen.setdefault(batch.options, set()).update((seed, batch.size) for seed in batch.seeds)
         self.rows += comparison.rows
         self.by_rule.update(self.decisions_by_rule(batch.options))
         if not comparison.differences:
