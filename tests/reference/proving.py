@@ -159,7 +159,7 @@ class Prover:
         return compare(warehouse.connection, world, chosen, relations)
 
     def look_at(self, batch: Batch, seconds: float = 120) -> Counterexample | None:
-        """Compare what is new in a batch; where it differs, find the smallest world that does, within the time given."""
+        """Compare what is new in a batch; where it differs, find the smallest world that does, in the time given."""
         seen = self.seen.setdefault(batch.options, set())
         batch = replace(batch, seeds=tuple(seed for seed in batch.seeds if (seed, batch.size) not in seen))
         if not batch.seeds:
