@@ -716,9 +716,11 @@ def test_each_customer_opens_its_detail():
         "apps": 2,
         "tasks_last_12_months": 6,
         "tasks_this_month": 4,
+        "failed_job_share_last_12_months": Decimal("0.5"),  # k of j and k; the poll error is no job
         "last_job_at": datetime(2024, 5, 10, 12),
     }
     assert (idle["status"], idle["created_at"], idle["last_job_at"]) == ("trial", datetime(2024, 5, 9, 23), None)
+    assert idle["failed_job_share_last_12_months"] is None
     assert (deleted["status"], deleted["connections"], deleted["apps"]) == ("deleted", 1, 1)
     assert (nobody["status"], nobody["customer_name"], nobody["active_recipes"]) == ("unlisted", None, 1)
     assert (plain["status"], plain["connections"], plain["apps"], plain["tasks_last_12_months"]) == ("active", 0, 0, 0)
