@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument(
         "--worlds",
         type=int,
-        default=2800,
+        default=3000,
         metavar="N",
         help="draw so many; drawn twice, one counts once (default %(default)s)",
     )
