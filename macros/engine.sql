@@ -1,5 +1,20 @@
 {#- What an engine does differently, each with the values that tests/data/engine_macros.sql compares it with. -#}
 
+{% macro literal(value) -%}
+    {{ return(adapter.dispatch('literal')(value)) }}
+{%- endmacro %}
+
+{#- A text as an SQL literal, whatever is in it. -#}
+{% macro duckdb__literal(value) -%}
+    {{ return("'" ~ (value | string).replace("'", "''") ~ "'") }}
+{%- endmacro %}
+
+{#- Spark reads escapes in texts. -#}
+{% macro spark__literal(value) -%}
+    {{ return("'" ~ (value | string).replace("\\", "\\\\").replace("'", "\\'") ~ "'") }}
+{%- endmacro %}
+
+
 {% macro to_utc(column) -%}
     {{ return(adapter.dispatch('to_utc')(column)) }}
 {%- endmacro %}
@@ -13,6 +28,20 @@
     case
         when {{ instant }} >= timestamptz '1900-01-01 00:00:00+00' and {{ instant }} < timestamptz '2200-01-01 00:00:00+00'
             then make_timestamp(epoch_us({{ instant }}))
+    end
+{%- endmacro %}
+
+{#- Spark reads times of day without a date, and words such as now: only what begins with a date is handed to it. -#}
+{% macro spark__to_utc(column) -%}
+    {%- set dashed = "regexp_replace(trim(cast(" ~ column ~ " as string)), '^([0-9]{4})/([0-9]{1,2})/', '$1-$2-')" -%}
+    {%- set with_seconds = "regexp_replace(" ~ dashed ~ ", '^([0-9-]{8,10})[T ]+([0-9]{1,2}:[0-9]{2})(Z|[+-].*)?$', '$1 $2:00$3')" -%}
+    {%- set instant = "try_cast(" ~ with_seconds ~ " as timestamp_ltz)" -%}
+    case
+        when
+            {{ dashed }} rlike '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ]+[0-9]{1,2}:[0-9]{2}.*)?$'
+            and {{ instant }} >= timestamp_ltz '1900-01-01 00:00:00+00:00'
+            and {{ instant }} < timestamp_ltz '2200-01-01 00:00:00+00:00'
+            then cast({{ instant }} as timestamp_ntz)
     end
 {%- endmacro %}
 
@@ -31,6 +60,10 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro spark__local_date(column) -%}
+    cast(convert_timezone('UTC', {{ literal(var('reporting_timezone')) }}, {{ column }}) as date)
+{%- endmacro %}
+
 
 {% macro start_of_day_in_utc(date) -%}
     {{ return(adapter.dispatch('start_of_day_in_utc')(date)) }}
@@ -39,6 +72,10 @@
 {#- The instant at which a date begins in the reporting time zone, as a TIMESTAMP in UTC. -#}
 {% macro duckdb__start_of_day_in_utc(date) -%}
     timezone('UTC', timezone({{ literal(var('reporting_timezone')) }}, cast({{ date }} as timestamp)))
+{%- endmacro %}
+
+{% macro spark__start_of_day_in_utc(date) -%}
+    convert_timezone({{ literal(var('reporting_timezone')) }}, 'UTC', cast({{ date }} as timestamp_ntz))
 {%- endmacro %}
 
 
@@ -51,6 +88,13 @@
 {% macro duckdb__ratio(part, whole) -%}
     cast(
         cast((2000000 * ({{ part }}) + ({{ whole }})) // nullif(2 * ({{ whole }}), 0) as decimal(18, 0))
+        * cast(0.000001 as decimal(7, 6)) as decimal(9, 6)
+    )
+{%- endmacro %}
+
+{% macro spark__ratio(part, whole) -%}
+    cast(
+        cast((2000000 * ({{ part }}) + ({{ whole }})) div nullif(2 * ({{ whole }}), 0) as decimal(18, 0))
         * cast(0.000001 as decimal(7, 6)) as decimal(9, 6)
     )
 {%- endmacro %}
@@ -69,6 +113,48 @@
     end
 {%- endmacro %}
 
+{#- By way of a decimal, since Spark casts a text with a point to no whole number. -#}
+{% macro spark__to_whole_number(column) -%}
+    {%- set number = "try_cast(regexp_replace(cast(" ~ column ~ " as string), '(?<=[0-9])_(?=[0-9])', '') as decimal(38, 18))" -%}
+    case
+        when typeof({{ column }}) = 'bigint' then cast({{ column }} as bigint)
+        when {{ number }} = floor({{ number }}) then try_cast({{ number }} as bigint)
+    end
+{%- endmacro %}
+
+
+{% macro to_boolean(column) -%}
+    {{ return(adapter.dispatch('to_boolean')(column)) }}
+{%- endmacro %}
+
+{#- A text or boolean as BOOLEAN; null when it can't be read, as with blanks around it. -#}
+{% macro duckdb__to_boolean(column) -%}
+    try_cast({{ column }} as boolean)
+{%- endmacro %}
+
+{% macro spark__to_boolean(column) -%}
+    case when cast({{ column }} as string) rlike '^[a-zA-Z0-9]*$' then try_cast({{ column }} as boolean) end
+{%- endmacro %}
+
+
+{% macro as_text(column) -%}
+    {{ return(adapter.dispatch('as_text')(column)) }}
+{%- endmacro %}
+
+{#- A value as text; a decimal with all its decimals. -#}
+{% macro duckdb__as_text(column) -%}
+    cast({{ column }} as string)
+{%- endmacro %}
+
+{#- Spark writes small decimals with an exponent, where a type has more than six decimals. -#}
+{% macro spark__as_text(column) -%}
+    case
+        when typeof({{ column }}) = 'decimal(18,9)'
+            then format_number(cast(cast({{ column }} as string) as decimal(18, 9)), '0.000000000')
+        else cast({{ column }} as string)
+    end
+{%- endmacro %}
+
 
 {% macro is_matching(column, pattern) -%}
     {{ return(adapter.dispatch('is_matching')(column, pattern)) }}
@@ -77,6 +163,11 @@
 {#- Whether the whole text matches the regular expression. -#}
 {% macro duckdb__is_matching(column, pattern) -%}
     regexp_full_match({{ column }}, {{ literal(pattern) }})
+{%- endmacro %}
+
+{#- Java's $ matches before a last line break, too. -#}
+{% macro spark__is_matching(column, pattern) -%}
+    {{ column }} rlike {{ literal('^(?:' ~ pattern ~ ')(?!(?s:.))') }}
 {%- endmacro %}
 
 
@@ -89,6 +180,26 @@
     hash({{ columns | join(', ') }})
 {%- endmacro %}
 
+{#- Spark passes nulls over, so that (a, null) and (null, a) would be alike. -#}
+{% macro spark__row_hash(columns) -%}
+    xxhash64({% for column in columns %}{{ column }}, {{ column }} is null{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+
+{% macro hash_type() -%}
+    {{ return(adapter.dispatch('hash_type')()) }}
+{%- endmacro %}
+
+{#- The type of row_hash(), and of bits_of_small_numbers(). -#}
+{% macro duckdb__hash_type() -%}
+    {{ return('ubigint') }}
+{%- endmacro %}
+
+{#- Spark has no numbers without a sign. -#}
+{% macro spark__hash_type() -%}
+    {{ return('bigint') }}
+{%- endmacro %}
+
 
 {% macro bits_of_small_numbers(column) -%}
     {{ return(adapter.dispatch('bits_of_small_numbers')(column)) }}
@@ -99,24 +210,8 @@
     bit_or(cast(1 as ubigint) << cast({{ column }} as ubigint))
 {%- endmacro %}
 
-
-{% macro number_of_bits(bits) -%}
-    {{ return(adapter.dispatch('number_of_bits')(bits)) }}
-{%- endmacro %}
-
-{#- How many different values the bits of bits_of_small_numbers() stand for. -#}
-{% macro duckdb__number_of_bits(bits) -%}
-    bit_count({{ bits }})
-{%- endmacro %}
-
-
-{% macro all_bits(bits) -%}
-    {{ return(adapter.dispatch('all_bits')(bits)) }}
-{%- endmacro %}
-
-{#- The bits that any row of a group has. -#}
-{% macro duckdb__all_bits(bits) -%}
-    bit_or({{ bits }})
+{% macro spark__bits_of_small_numbers(column) -%}
+    bit_or(shiftleft(cast(1 as bigint), cast({{ column }} as int)))
 {%- endmacro %}
 
 
@@ -129,6 +224,22 @@
     cast(json_object({% for column in columns %}'{{ column }}', {{ column }}{{ ', ' if not loop.last }}{% endfor %}) as varchar)
 {%- endmacro %}
 
+{#- Written here, since Spark's own writes times in another way. -#}
+{% macro spark__row_as_json(columns) -%}
+    '{'
+    {%- for column in columns %}
+    || '"{{ column }}":' || coalesce(
+        case
+            when typeof({{ column }}) in ('string', 'date', 'timestamp_ntz')
+                then substr(to_json(array(cast({{ column }} as string))), 2, length(to_json(array(cast({{ column }} as string)))) - 2)
+            when typeof({{ column }}) = 'timestamp' then '"' || cast({{ column }} as string) || '+00"'
+            else cast({{ column }} as string)
+        end, 'null'
+    ){{ " || ','" if not loop.last }}
+    {%- endfor %}
+    || '}'
+{%- endmacro %}
+
 
 {% macro is_json(column) -%}
     {{ return(adapter.dispatch('is_json')(column)) }}
@@ -137,6 +248,11 @@
 {#- Whether a text is a JSON value; false for null. -#}
 {% macro duckdb__is_json(column) -%}
     coalesce(json_valid({{ column }}), false)
+{%- endmacro %}
+
+{#- As the only element of an array: Spark's readers stop where a value ends, and look at nothing behind it. -#}
+{% macro spark__is_json(column) -%}
+    coalesce(json_array_length('[' || {{ column }} || ']') = 1, false)
 {%- endmacro %}
 
 
@@ -149,6 +265,10 @@
     case when json_valid({{ column }}) then json_type({{ column }}) = 'ARRAY' else false end
 {%- endmacro %}
 
+{% macro spark__is_json_array(column) -%}
+    ({{ spark__is_json(column) }} and json_array_length({{ column }}) is not null)
+{%- endmacro %}
+
 
 {% macro json_text(column, path) -%}
     {{ return(adapter.dispatch('json_text')(column, path)) }}
@@ -157,6 +277,10 @@
 {#- The value at a dotted path of a JSON text, as text; null where nothing is there. -#}
 {% macro duckdb__json_text(column, path) -%}
     json_extract_string({{ column }}, {{ literal('$."' ~ path.split('.') | join('"."') ~ '"') }})
+{%- endmacro %}
+
+{% macro spark__json_text(column, path) -%}
+    get_json_object({{ column }}, {{ literal('$.' ~ path) }})
 {%- endmacro %}
 
 
@@ -171,6 +295,11 @@
         when json_type({{ column }}, {{ json_path }}) = 'ARRAY'
             then json_array_length({{ column }}, {{ json_path }})
     end
+{%- endmacro %}
+
+{#- As a variant, in which a text is told from the array that it holds. -#}
+{% macro spark__json_array_length_at(column, path) -%}
+    array_size(try_variant_get(try_parse_json({{ column }}), {{ literal('$.' ~ path) }}, 'array<variant>'))
 {%- endmacro %}
 
 
@@ -189,6 +318,26 @@
     where {{ duckdb__is_json_array(column) }}
 {%- endmacro %}
 
+{#- Spark takes the quotes off an element that is a text; as a variant it has them. -#}
+{% macro spark__json_elements(relation, column, keep) -%}
+    select
+        {{ keep | join(', ') }},
+        cast(element_position as bigint) as element_index,
+        case
+            when schema_of_variant(zipped.as_variant) = 'STRING' then to_json(zipped.as_variant)
+            else zipped.as_json
+        end as element
+    from (
+        select
+            {{ keep | join(', ') }},
+            from_json({{ column }}, 'array<string>') as as_json,
+            from_json({{ column }}, 'array<variant>') as as_variant
+        from {{ relation }}
+        where {{ spark__is_json_array(column) }}
+    ) as arrays
+    lateral view posexplode(arrays_zip(as_json, as_variant)) elements as element_position, zipped
+{%- endmacro %}
+
 
 {% macro date_spine(start_date, end_date, part) -%}
     {{ return(adapter.dispatch('date_spine')(start_date, end_date, part)) }}
@@ -197,4 +346,97 @@
 {#- The dates from start to end, both included, by day or by month, as an expression that yields a row each. -#}
 {% macro duckdb__date_spine(start_date, end_date, part) -%}
     cast(unnest(generate_series(cast({{ start_date }} as timestamp), cast({{ end_date }} as timestamp), interval '1' {{ part }})) as date)
+{%- endmacro %}
+
+{#- Spark takes an end before the start for an error. -#}
+{% macro spark__date_spine(start_date, end_date, part) -%}
+    explode(
+        case
+            when cast({{ start_date }} as date) <= cast({{ end_date }} as date)
+                then sequence(cast({{ start_date }} as date), cast({{ end_date }} as date), interval '1' {{ part }})
+        end
+    )
+{%- endmacro %}
+
+
+{% macro reachable(start, links, key, link_from, link_to) -%}
+    {{ return(adapter.dispatch('reachable')(start, links, key, link_from, link_to)) }}
+{%- endmacro %}
+
+{#- The keys of `start`, and all that links lead to from there, each once; links may go in circles. -#}
+{% macro duckdb__reachable(start, links, key, link_from, link_to) -%}
+    with recursive
+
+    reached as (
+
+        select {{ key }} from {{ start }}
+
+        union
+
+        select links.{{ link_to }} as {{ key }}
+        from reached
+        inner join {{ links }} as links on reached.{{ key }} = links.{{ link_from }}
+
+    )
+
+    select {{ key }} from reached
+{%- endmacro %}
+
+{#- Spark's recursion keeps what it meets again: each way is followed until it would come back to itself. -#}
+{% macro spark__reachable(start, links, key, link_from, link_to) -%}
+    with recursive
+
+    reached as (
+
+        select
+            {{ key }},
+            array({{ key }}) as way
+        from {{ start }}
+
+        union all
+
+        select
+            links.{{ link_to }} as {{ key }},
+            array_append(reached.way, links.{{ link_to }}) as way
+        from reached
+        inner join {{ links }} as links on reached.{{ key }} = links.{{ link_from }}
+        where not array_contains(reached.way, links.{{ link_to }})
+
+    )
+
+    select distinct {{ key }} from reached
+{%- endmacro %}
+
+
+{% macro code_digest() -%}
+    {{ return(adapter.dispatch('code_digest')()) }}
+{%- endmacro %}
+
+{#- A digest of the code that decides on figures: models, macros and the rule book. -#}
+{% macro duckdb__code_digest() -%}
+    {{ return(run_query("select code_digest(" ~ literal(flags.PROJECT_DIR) ~ ")").columns[0].values()[0]) }}
+{%- endmacro %}
+
+{#- Of what dbt knows of them: no function of Spark reads the project's files. -#}
+{% macro spark__code_digest() -%}
+    {%- set checksums = [env_var('PROJECT_REVISION', '')] -%}
+    {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and 'raw_' not in node.name -%}
+        {%- do checksums.append(node.name ~ node.checksum.checksum) -%}
+    {%- endfor -%}
+    {{ return(local_md5(checksums | sort | join(' '))) }}
+{%- endmacro %}
+
+
+{% macro project_revision() -%}
+    {{ return(adapter.dispatch('project_revision')()) }}
+{%- endmacro %}
+
+{#- The project's git revision as an SQL expression; null where there is none. -#}
+{% macro duckdb__project_revision() -%}
+    {{ return("nullif(revision_of(" ~ literal(flags.PROJECT_DIR) ~ "), '')") }}
+{%- endmacro %}
+
+{#- Whoever deploys the project says it: no function of Spark asks git. -#}
+{% macro spark__project_revision() -%}
+    {{ return("nullif(" ~ literal(env_var('PROJECT_REVISION', '')) ~ ", '')") }}
 {%- endmacro %}

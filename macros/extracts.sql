@@ -73,7 +73,7 @@
             {%- do contracts.update({node.name: node}) -%}
         {%- endfor -%}
         {#- no sample data beside real data -#}
-        {%- do run_query("drop schema if exists sample cascade") -%}
+        {%- do run_query("drop schema if exists " ~ working_schema('sample') ~ " cascade") -%}
         {%- do run_query("drop schema if exists extracts cascade") -%}
         {%- do run_query("create schema extracts") -%}
         {%- if var('extracts_schema', none) is not none -%}
@@ -100,7 +100,7 @@
     {%- for path in found.ignored -%}
         {%- do log("Ignored, neither an extract's folder nor a file of a known format: " ~ path, info=True) -%}
     {%- endfor -%}
-    {%- do run_query("delete from run_state.stored_files") -%}
+    {%- do empty_state('stored_files') -%}
     {%- for name, files in found.files.items() -%}
         {%- set rows = [] -%}
         {%- for file in files -%}
@@ -158,12 +158,13 @@
     requests come to hold the older files with deliveries of those, too. -#}
 {% macro view_changed_deliveries() -%}
     {%- if execute and not is_whole_run() -%}
+        {%- set staging = working_schema('staging') -%}
         {%- set holds_changed -%}
             (
                 {{ is_new() }}
-                or file_hash in (select file_hash from staging.delivered_jobs where {{ is_changed_job('job_hash', 'staging.changed_jobs') }})
-                or file_hash in (select file_hash from staging.delivered_steps where {{ is_changed_job('job_hash', 'staging.changed_jobs') }})
-                or file_hash in (select file_hash from staging.delivered_requests where {{ is_changed_request('request_hash', 'staging.changed_requests') }})
+                or file_hash in (select file_hash from {{ staging }}.delivered_jobs where {{ is_changed_job('job_hash', staging ~ '.changed_jobs') }})
+                or file_hash in (select file_hash from {{ staging }}.delivered_steps where {{ is_changed_job('job_hash', staging ~ '.changed_jobs') }})
+                or file_hash in (select file_hash from {{ staging }}.delivered_requests where {{ is_changed_request('request_hash', staging ~ '.changed_requests') }})
             )
         {%- endset -%}
         {%- for node in graph.sources.values() if node.source_name == 'extracts' and node.meta.is_read_by_load -%}

@@ -13,11 +13,11 @@
 {% macro begin_run() -%}
     {%- if execute -%}
         {%- do run_query("create schema if not exists run_state") -%}
-        {%- do run_query("create table if not exists run_state.progress as select cast(null as varchar) as fingerprint, cast(0 as bigint) as settled_load") -%}
-        {%- do run_query("create table if not exists run_state.stored_files (extract_name varchar, load_id bigint, path varchar, file_name varchar, file_hash ubigint)") -%}
+        {%- do run_query("create table if not exists run_state.progress as select cast(null as string) as fingerprint, cast(0 as bigint) as settled_load") -%}
+        {%- do run_query("create table if not exists run_state.stored_files (extract_name string, load_id bigint, path string, file_name string, file_hash " ~ hash_type() ~ ")") -%}
         {%- do run_query("create table if not exists run_state.touched_dates (usage_date date)") -%}
-        {%- do run_query("create table if not exists run_state.recipe_types (customer_id varchar, recipe_id varchar, recipe_type varchar, read_from varchar)") -%}
-        {%- do run_query("create table if not exists run_state.mcp_collections (customer_id varchar, api_collection_id varchar)") -%}
+        {%- do run_query("create table if not exists run_state.recipe_types (customer_id string, recipe_id string, recipe_type string, read_from string)") -%}
+        {%- do run_query("create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)") -%}
         {%- if flags.WHICH in ['build', 'run'] -%}
             {%- set progress = run_query("select fingerprint, settled_load from run_state.progress").rows[0] -%}
             {%- set reads_files = env_var('EXTRACTS_DIR', '') != '' or var('only_stored_deliveries') -%}
@@ -31,12 +31,12 @@
             {#- settled_load stays 0 until a whole run has succeeded: one that breaks off is followed by another whole one -#}
             {%- set is_whole = is_first or flags.FULL_REFRESH or is_changed -%}
             {%- if is_whole -%}
-                {%- do run_query("update run_state.progress set settled_load = 0, fingerprint = " ~ literal(present)) -%}
-                {%- do run_query("delete from run_state.touched_dates") -%}
-                {%- do run_query("delete from run_state.stored_files") -%}
+                {%- do replace_state('progress', "select " ~ literal(present) ~ " as fingerprint, cast(0 as bigint) as settled_load") -%}
+                {%- do empty_state('touched_dates') -%}
+                {%- do empty_state('stored_files') -%}
             {%- endif -%}
             {#- asked for hundreds of times: noted once, where dbt keeps its graph of the project -#}
-            {%- do graph.update({'present_run': {'is_whole': is_whole, 'settled_load': 0 if is_whole else progress[1]}}) -%}
+            {%- do graph.update({'present_run': {'is_whole': is_whole, 'settled_load': 0 if is_whole else progress[1], 'fingerprint': present}}) -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
@@ -53,17 +53,17 @@
         {%- do options.update({name: var(name)}) -%}
     {%- endfor -%}
     {%- set engine = run_query("select version()").columns[0].values()[0] -%}
-    {%- set code = run_query("select code_digest(" ~ literal(flags.PROJECT_DIR) ~ ")").columns[0].values()[0] -%}
-    {{ return(local_md5(tojson(options, sort_keys=true) ~ engine ~ code)) }}
+    {{ return(local_md5(tojson(options, sort_keys=true) ~ engine ~ code_digest())) }}
 {%- endmacro %}
 
 
 {#- Part of publishing: what this run has seen is settled. -#}
 {% macro settle_run() -%}
-    {%- do run_query("update run_state.progress set settled_load = (select coalesce(max(load_id), 0) from run_state.stored_files)") -%}
-    {%- do run_query("delete from run_state.touched_dates") -%}
-    {%- do run_query("create or replace table run_state.recipe_types as select customer_id, recipe_id, recipe_type, read_from from metering.recipe_types_listed") -%}
-    {%- do run_query("create or replace table run_state.mcp_collections as select customer_id, api_collection_id from staging.stg_api_collections where is_latest and is_mcp_server") -%}
+    {%- set newest_load = run_query("select coalesce(max(load_id), 0) from run_state.stored_files").columns[0].values()[0] -%}
+    {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(" ~ newest_load ~ " as bigint) as settled_load") -%}
+    {%- do empty_state('touched_dates') -%}
+    {%- do replace_state('recipe_types', "select customer_id, recipe_id, recipe_type, read_from from " ~ working_schema('metering') ~ ".recipe_types_listed") -%}
+    {%- do replace_state('mcp_collections', "select customer_id, api_collection_id from " ~ working_schema('staging') ~ ".stg_api_collections where is_latest and is_mcp_server") -%}
 {%- endmacro %}
 
 
@@ -154,17 +154,73 @@
 {%- endmacro %}
 
 
-{#- Incremental strategies: the rows that a run computes take the place of those that stood for the same, in one
-    transaction. -#}
-{% macro replace_rows(arguments, is_replaced) -%}
+{#- Lets the rows of a table of run_state be those of the query, which must not read it. -#}
+{% macro replace_state(table, query) -%}
+    {{ return(adapter.dispatch('replace_state')(table, query)) }}
+{%- endmacro %}
+
+{% macro duckdb__replace_state(table, query) -%}
+    {%- do run_query("create or replace table run_state." ~ table ~ " as " ~ query) -%}
+{%- endmacro %}
+
+{% macro spark__replace_state(table, query) -%}
+    {%- do run_query("insert overwrite run_state." ~ table ~ " " ~ query) -%}
+{%- endmacro %}
+
+{% macro empty_state(table) -%}
+    {%- do run_query("truncate table run_state." ~ table) -%}
+{%- endmacro %}
+
+
+{#- The incremental strategies: the rows that a run computes take the place of those that stood for the same. Which ones
+    those are, as a condition on the table; none where rows are only added. -#}
+{% macro is_replaced(strategy) -%}
+    {%- set changed_jobs = working_schema('staging') ~ '.changed_jobs' -%}
+    {%- set changed_requests = working_schema('staging') ~ '.changed_requests' -%}
+    {%- if strategy == 'by_load' -%}
+        {{ return(is_new()) }}
+    {%- elif strategy == 'by_changed_job' -%}
+        {#- with meta.is_dated_by_its_job, only where those dates are: metered_jobs has noted them -#}
+        {{ return(is_changed_job('job_hash', changed_jobs) ~ (' and ' ~ is_touched_date() if config.get('meta', {}).get('is_dated_by_its_job') else '')) }}
+    {%- elif strategy == 'by_changed_request' -%}
+        {{ return(is_changed_request('request_hash', changed_requests)) }}
+    {%- elif strategy == 'by_touched_date' -%}
+        {%- set too = config.get('meta', {}).get('replaces_too') -%}
+        {{ return(is_touched_date() ~ (' or ' ~ too if too else '')) }}
+    {%- elif strategy == 'by_touched_month' -%}
+        {{ return(is_touched_month()) }}
+    {%- endif -%}
+    {{ return(none) }}
+{%- endmacro %}
+
+
+{#- On DuckDB within one transaction. -#}
+{% macro replace_rows(arguments, strategy) -%}
     {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
-    delete from {{ arguments['target_relation'] }} where {{ is_replaced }};
+    {{ touch_dates(arguments['target_relation'], arguments['temp_relation'], is_replaced(strategy)) }}
+    delete from {{ arguments['target_relation'] }} where {{ is_replaced(strategy) }};
     insert into {{ arguments['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arguments['temp_relation'] }};
 {%- endmacro %}
 
 {% macro get_incremental_by_load_sql(arguments) -%}
-    {{ return(replace_rows(arguments, is_new())) }}
+    {{ return(replace_rows(arguments, 'by_load')) }}
+{%- endmacro %}
+
+{% macro get_incremental_by_changed_job_sql(arguments) -%}
+    {{ return(replace_rows(arguments, 'by_changed_job')) }}
+{%- endmacro %}
+
+{% macro get_incremental_by_changed_request_sql(arguments) -%}
+    {{ return(replace_rows(arguments, 'by_changed_request')) }}
+{%- endmacro %}
+
+{% macro get_incremental_by_touched_date_sql(arguments) -%}
+    {{ return(replace_rows(arguments, 'by_touched_date')) }}
+{%- endmacro %}
+
+{% macro get_incremental_by_touched_month_sql(arguments) -%}
+    {{ return(replace_rows(arguments, 'by_touched_month')) }}
 {%- endmacro %}
 
 {#- Of what is only ever added to: the rows that do not stand there yet. By whole rows, so that two which share a hash
@@ -177,35 +233,13 @@
     select {{ columns }} from {{ arguments['target_relation'] }};
 {%- endmacro %}
 
-{#- With meta.is_dated_by_its_job, only where those dates are: metered_jobs has noted them. -#}
-{% macro get_incremental_by_changed_job_sql(arguments) -%}
-    {%- set is_replaced = is_changed_job('job_hash', 'staging.changed_jobs') -%}
-    {%- if config.get('meta', {}).get('is_dated_by_its_job') -%}
-        {%- set is_replaced = is_replaced ~ ' and ' ~ is_touched_date() -%}
-    {%- endif -%}
-    {{ return(touch_dates(arguments, is_replaced) ~ replace_rows(arguments, is_replaced)) }}
-{%- endmacro %}
-
-{% macro get_incremental_by_changed_request_sql(arguments) -%}
-    {{ return(touch_dates(arguments, is_changed_request('request_hash', 'staging.changed_requests')) ~ replace_rows(arguments, is_changed_request('request_hash', 'staging.changed_requests'))) }}
-{%- endmacro %}
-
-{% macro get_incremental_by_touched_date_sql(arguments) -%}
-    {%- set too = config.get('meta', {}).get('replaces_too') -%}
-    {{ return(replace_rows(arguments, is_touched_date() ~ (' or ' ~ too if too else ''))) }}
-{%- endmacro %}
-
-{% macro get_incremental_by_touched_month_sql(arguments) -%}
-    {{ return(replace_rows(arguments, is_touched_month())) }}
-{%- endmacro %}
-
 
 {#- Notes the dates on which rows stood and will stand, where the rows are units of usage. -#}
-{% macro touch_dates(arguments, is_replaced) -%}
+{% macro touch_dates(stood, will_stand, is_replaced) -%}
     {%- if config.get('meta', {}).get('dates_usage') %}
     insert into run_state.touched_dates
-    select usage_date from {{ arguments['target_relation'] }} where usage_date is not null and {{ is_replaced }}
+    select usage_date from {{ stood }} where usage_date is not null and {{ is_replaced }}
     union
-    select usage_date from {{ arguments['temp_relation'] }} where usage_date is not null;
+    select usage_date from {{ will_stand }} where usage_date is not null;
     {%- endif %}
 {%- endmacro %}

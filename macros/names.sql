@@ -1,4 +1,18 @@
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {#- Schemas are named as the contract names them, whatever the target's own schema is. -#}
-    {{ custom_schema_name if custom_schema_name else target.schema }}
+    {{ working_schema(custom_schema_name if custom_schema_name else target.schema) }}
+{%- endmacro %}
+
+
+{#- The schema in which a run works: where readers have another one, its name says so. -#}
+{% macro working_schema(name) -%}
+    {{ return(adapter.dispatch('working_schema')(name)) }}
+{%- endmacro %}
+
+{% macro duckdb__working_schema(name) -%}
+    {{ return(name) }}
+{%- endmacro %}
+
+{% macro spark__working_schema(name) -%}
+    {{ return('build_' ~ name) }}
 {%- endmacro %}

@@ -2,7 +2,7 @@
 {% macro check_options() -%}
     {%- if execute -%}
         {%- set time_zone = var('reporting_timezone') -%}
-        {%- if not run_query("select count(*) from pg_timezone_names() where name = " ~ literal(time_zone)).columns[0].values()[0] -%}
+        {%- if time_zone not in modules.pytz.all_timezones -%}
             {{ exceptions.raise_compiler_error("The var reporting_timezone is '" ~ time_zone ~ "', which is no IANA time zone such as Europe/Berlin.") }}
         {%- endif -%}
         {%- for name in ['count_test_jobs', 'unruled_app_is_eligible', 'unknown_app_is_eligible', 'dashboard'] if var(name) not in [true, false] -%}
@@ -15,7 +15,7 @@
             {{ exceptions.raise_compiler_error("The var admin_account_ids must be a list of account ids.") }}
         {%- endif -%}
         {%- for name, value in [('AS_OF_DATE', as_of_option()), ('rules_as_of', var('rules_as_of', none))] if value -%}
-            {%- if run_query("select try_cast(" ~ literal(value) ~ " as date) is null or not regexp_full_match(" ~ literal(value) ~ ", '\\d{4}-\\d{2}-\\d{2}')").columns[0].values()[0] -%}
+            {%- if run_query("select try_cast(" ~ literal(value) ~ " as date) is null or not " ~ is_matching(literal(value), '[0-9]{4}-[0-9]{2}-[0-9]{2}')).columns[0].values()[0] -%}
                 {{ exceptions.raise_compiler_error(name ~ " is '" ~ value ~ "': it must be a date, YYYY-MM-DD.") }}
             {%- endif -%}
         {%- endfor -%}

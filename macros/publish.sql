@@ -12,6 +12,10 @@
 
 {#- Run hook, last. Publishes when the whole project was built and every node succeeded, and says where it is. -#}
 {% macro publish(results) -%}
+    {{ return(adapter.dispatch('publish')(results)) }}
+{%- endmacro %}
+
+{% macro duckdb__publish(results) -%}
     {%- if execute and flags.WHICH == 'build' -%}
         {%- set failed = results | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list -%}
         {%- if failed or invocation_args_dict.get('select') or invocation_args_dict.get('exclude') or invocation_args_dict.get('resource_types') -%}
@@ -122,6 +126,10 @@
 {#- Run hook. A run that was killed or failed on its way out told of itself and was never published. What was, the
     published Parquet files say: unlike the database, nobody can have them locked. -#}
 {% macro forget_unpublished_runs() -%}
+    {{ return(adapter.dispatch('forget_unpublished_runs')()) }}
+{%- endmacro %}
+
+{% macro duckdb__forget_unpublished_runs() -%}
     {%- if execute and run_query("select count(*) from duckdb_tables() where schema_name = 'publication' and table_name = 'runs'").columns[0].values()[0] -%}
         {%- set told = warehouse_path('parquet/runs.parquet') -%}
         {%- do run_query("delete from publication.runs" ~ (" where run_id not in (select run_id from read_parquet(" ~ literal(exact_pattern(told)) ~ "))" if is_file(told))) -%}
@@ -140,7 +148,9 @@
 {%- endmacro %}
 
 
-{#- The project's git revision as an SQL expression; null where there is none. -#}
-{% macro project_revision() -%}
-    {{ return("nullif(revision_of(" ~ literal(flags.PROJECT_DIR) ~ "), '')") }}
+{#- Spark keeps tables rather than files: publishing is by schema. -#}
+{% macro spark__publish(results) -%}
+{%- endmacro %}
+
+{% macro spark__forget_unpublished_runs() -%}
 {%- endmacro %}

@@ -1,11 +1,5 @@
 {#- Pieces of SQL that read the same on every engine. -#}
 
-{#- A text as an SQL literal, whatever is in it. -#}
-{% macro literal(value) -%}
-    {{ return("'" ~ (value | string).replace("'", "''") ~ "'") }}
-{%- endmacro %}
-
-
 {#- A rule row's half-open validity: in force from effective_from until, excluding, effective_to. Two plain comparisons,
     so that an outer join on it stays a hash join; with an `or` it becomes a nested loop. -#}
 {% macro is_in_force(alias, on_date) -%}
@@ -31,10 +25,10 @@
     coalesce(
         try_cast(
             case
-                when {{ is_matching('cast(' ~ column ~ ' as varchar)', '[0-9]{4}-[0-9]{2}') }}
-                    then cast({{ column }} as varchar) || '-01'
-                when {{ is_matching('cast(' ~ column ~ ' as varchar)', '[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]00:00(:00([.]0+)?)?)?') }}
-                    then substr(cast({{ column }} as varchar), 1, 10)
+                when {{ is_matching('cast(' ~ column ~ ' as string)', '[0-9]{4}-[0-9]{2}') }}
+                    then cast({{ column }} as string) || '-01'
+                when {{ is_matching('cast(' ~ column ~ ' as string)', '[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]00:00(:00([.]0+)?)?)?') }}
+                    then substr(cast({{ column }} as string), 1, 10)
             end as date
         ),
         {{ local_date(to_utc(column)) }}
@@ -57,6 +51,6 @@
     that comes before all others, so that an empty value is the least and no value runs on into the next. -#}
 {% macro row_text(columns) -%}
     {%- for column in columns -%}
-    coalesce(cast({{ column }} as varchar), ''){{ " || chr(31) || " if not loop.last }}
+    coalesce({{ as_text(column) }}, ''){{ " || chr(31) || " if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-with recursive
+with
 
 deliveries as (
 
@@ -83,25 +83,13 @@ calls as (
 -- Functions are billed by their callers, all the way up and down: whole families are looked at again.
 called as (
 
-    select job_hash from touched
-
-    union
-
-    select calls.job_hash
-    from called
-    inner join calls on called.job_hash = calls.calling_job_hash
+    {{ reachable('touched', 'calls', 'job_hash', link_from='calling_job_hash', link_to='job_hash') }}
 
 ),
 
 changed_jobs as (
 
-    select job_hash from called
-
-    union
-
-    select calls.calling_job_hash as job_hash
-    from changed_jobs
-    inner join calls on changed_jobs.job_hash = calls.job_hash
+    {{ reachable('called', 'calls', 'job_hash', link_from='job_hash', link_to='calling_job_hash') }}
 
 )
 

@@ -23,7 +23,7 @@ colliding_jobs as (
     from {{ ref('delivered_steps') }}
     where {{ is_changed_job() }}
     group by job_hash, position_block
-    having sum(steps) > {{ number_of_bits(all_bits('positions')) }}
+    having sum(steps) > bit_count(bit_or(positions))
 
 ),
 

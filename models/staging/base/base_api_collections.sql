@@ -11,7 +11,7 @@ parsed as (
 
     select
         *,
-        try_cast(is_mcp_server as boolean) as read_is_mcp_server,
+        {{ to_boolean('is_mcp_server') }} as read_is_mcp_server,
         {{ to_utc('extracted_at') }} as read_extracted_at
 
     from extracted

@@ -11,8 +11,8 @@ parsed as (
 
     select
         *,
-        try_cast(in_trial as boolean) as read_in_trial,
-        try_cast(subscription_expired as boolean) as read_subscription_expired,
+        {{ to_boolean('in_trial') }} as read_in_trial,
+        {{ to_boolean('subscription_expired') }} as read_subscription_expired,
         {{ to_utc('created_at') }} as read_created_at,
         {{ to_utc('extracted_at') }} as read_extracted_at
 

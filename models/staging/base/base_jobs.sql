@@ -21,10 +21,10 @@ parsed as (
     select
         extracted.*,
         status_words.read_status,
-        try_cast(extracted.is_repeat as boolean) as read_is_repeat,
+        {{ to_boolean('extracted.is_repeat') }} as read_is_repeat,
         {{ to_whole_number('repeat_count') }} as read_repeat_count,
-        try_cast(extracted.is_test as boolean) as read_is_test,
-        try_cast(extracted.is_poll_error as boolean) as read_is_poll_error,
+        {{ to_boolean('extracted.is_test') }} as read_is_test,
+        {{ to_boolean('extracted.is_poll_error') }} as read_is_poll_error,
         {{ to_utc('started_at') }} as read_started_at,
         {{ to_utc('completed_at') }} as read_completed_at,
         {{ to_whole_number('action_count') }} as read_action_count,

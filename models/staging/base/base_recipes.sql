@@ -11,7 +11,7 @@ parsed as (
 
     select
         *,
-        try_cast(running as boolean) as read_running,
+        {{ to_boolean('running') }} as read_running,
         {{ to_utc('created_at') }} as read_created_at,
         {{ to_utc('stopped_at') }} as read_stopped_at,
         {{ to_utc('last_run_at') }} as read_last_run_at,

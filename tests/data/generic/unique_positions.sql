@@ -9,6 +9,6 @@ where
     {{ is_changed_job() }}
     and {{ is_touched_date() }}
 group by job_hash, first_position
-having count(*) > {{ number_of_bits(bits_of_small_numbers('line_index % 64')) }}
+having count(*) > bit_count({{ bits_of_small_numbers('line_index % 64') }})
 
 {% endtest %}
