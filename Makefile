@@ -6,7 +6,7 @@ export DO_NOT_TRACK = 1
 # Tests and lint look at the sample, whatever the caller's environment names.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-.PHONY: build dashboard statement screenshots test prove browser test-duckdb-2 proof mutants accuracy lint docs explain verify bench sample clean requirements
+.PHONY: build dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy lint docs explain verify bench sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it.
@@ -55,6 +55,23 @@ test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
 	.venv-duckdb-2/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--requirement requirements-duckdb-2.txt
 	touch $@
+
+# The same models on Spark: the sample, random worlds over several nights, and a difference that must be found.
+test-spark: .venv-spark/spark.stamp java
+	$(SAMPLE) SPARK_CONF_DIR=$(CURDIR)/tests/spark/conf .venv-spark/bin/python -m tests.spark $(SPARK)
+
+.venv-spark/spark.stamp: requirements-spark.txt requirements-dev.txt
+	$(MAKE) .venv-spark/dev.stamp VENV=.venv-spark
+	.venv-spark/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-spark.txt
+	touch $@
+
+# Spark 4 runs on Java 17 or 21. Installed where there is none and this may install one.
+java:
+	@java -version 2>&1 | grep -qE '"(17|21)[."]' && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && apt-get install --yes --no-install-recommends openjdk-17-jre-headless && exit 0; \
+	fi; \
+	echo "Spark needs Java 17, and none can be installed."; exit 1
 
 # Thousands of random worlds against the independent count (a quarter of an hour at most); another seed each time.
 proof: $(VENV)/dev.stamp
@@ -115,6 +132,7 @@ requirements: $(VENV)/dev.stamp
 	$(COMPILE) --output-file=requirements.txt pyproject.toml
 	$(COMPILE) --extra=dev --allow-unsafe --output-file=requirements-dev.txt pyproject.toml
 	$(COMPILE) --extra=bench --output-file=requirements-bench.txt pyproject.toml
+	$(COMPILE) --extra=spark --output-file=requirements-spark.txt pyproject.toml
 
 clean:
-	rm -rf .venv .venv-bench .venv-duckdb-2 target logs warehouse
+	rm -rf .venv .venv-bench .venv-duckdb-2 .venv-spark target logs warehouse

@@ -31,16 +31,15 @@
     end
 {%- endmacro %}
 
-{#- Spark reads times of day without a date, and words such as now: only what begins with a date is handed to it. -#}
+{#- Spark reads times of day without a date, and words such as now: only what looks like a time is handed to it, with
+    seconds, each step written once: Spark would compute a repeated one again, and take long to plan it. -#}
 {% macro spark__to_utc(column) -%}
-    {%- set dashed = "regexp_replace(trim(cast(" ~ column ~ " as string)), '^([0-9]{4})/([0-9]{1,2})/', '$1-$2-')" -%}
-    {%- set with_seconds = "regexp_replace(" ~ dashed ~ ", '^([0-9-]{8,10})[T ]+([0-9]{1,2}:[0-9]{2})(Z|[+-].*)?$', '$1 $2:00$3')" -%}
-    {%- set instant = "try_cast(" ~ with_seconds ~ " as timestamp_ltz)" -%}
+    {%- set time = "[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{1,2}([.][0-9]*)?)?(Z|[+-][0-9]{2}(:?[0-9]{2}){0,2}| [A-Za-z][A-Za-z_/]+)?)?" -%}
+    {%- set found = "regexp_extract(trim(cast(" ~ column ~ " as string)), '^" ~ time ~ "$', 0)" -%}
+    {%- set dashed = "regexp_replace(" ~ found ~ ", '^([0-9]{4})/([0-9]{1,2})/', '$1-$2-')" -%}
+    {%- set instant = "try_cast(regexp_replace(" ~ dashed ~ ", '([T ][0-9]{1,2}:[0-9]{2})(Z|[+-].*)$', '$1:00$2') as timestamp_ltz)" -%}
     case
-        when
-            {{ dashed }} rlike '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ]+[0-9]{1,2}:[0-9]{2}.*)?$'
-            and {{ instant }} >= timestamp_ltz '1900-01-01 00:00:00+00:00'
-            and {{ instant }} < timestamp_ltz '2200-01-01 00:00:00+00:00'
+        when {{ instant }} between timestamp_ltz '1900-01-01 00:00:00+00:00' and timestamp_ltz '2199-12-31 23:59:59.999999+00:00'
             then cast({{ instant }} as timestamp_ntz)
     end
 {%- endmacro %}
@@ -238,6 +237,20 @@
     ){{ " || ','" if not loop.last }}
     {%- endfor %}
     || '}'
+{%- endmacro %}
+
+
+{% macro whole_row_as_json(alias) -%}
+    {{ return(adapter.dispatch('whole_row_as_json')(alias)) }}
+{%- endmacro %}
+
+{#- All columns of an aliased relation's row as the text of a JSON object. -#}
+{% macro duckdb__whole_row_as_json(alias) -%}
+    cast(to_json({{ alias }}) as varchar)
+{%- endmacro %}
+
+{% macro spark__whole_row_as_json(alias) -%}
+    to_json(struct({{ alias }}.*))
 {%- endmacro %}
 
 

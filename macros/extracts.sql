@@ -85,8 +85,12 @@
 {%- endmacro %}
 
 
-{#- Stores what is new under EXTRACTS_DIR, and lays the views over stored files. -#}
 {% macro view_deliveries(contracts) -%}
+    {{ return(adapter.dispatch('view_deliveries')(contracts)) }}
+{%- endmacro %}
+
+{#- Stores what is new under EXTRACTS_DIR, and lays the views over stored files. -#}
+{% macro duckdb__view_deliveries(contracts) -%}
     {%- set terms = {} -%}
     {%- for name, contract in contracts.items() -%}
         {%- do terms.update({name: {'required': contract.meta.required or false, 'columns': required_columns(contract), 'all_columns': contract.columns.keys() | list}}) -%}
@@ -157,6 +161,10 @@
 {#- Post-hook of changed_requests, the last of what says where this run looks again: the views over jobs, steps and
     requests come to hold the older files with deliveries of those, too. -#}
 {% macro view_changed_deliveries() -%}
+    {{ return(adapter.dispatch('view_changed_deliveries')()) }}
+{%- endmacro %}
+
+{% macro duckdb__view_changed_deliveries() -%}
     {%- if execute and not is_whole_run() -%}
         {%- set staging = working_schema('staging') -%}
         {%- set holds_changed -%}
@@ -178,9 +186,10 @@
 {% macro view_tables(schema, contracts) -%}
     {%- do bring_schema(schema) -%}
     {%- set tables = {} -%}
-    {%- set listing = run_query("select table_name, column_name from information_schema.columns where table_catalog = current_database() and table_schema = " ~ literal(schema)) -%}
-    {%- for row in listing.rows -%}
-        {%- do tables.setdefault(row[0], []).append(row[1] | lower) -%}
+    {%- for relation in adapter.list_relations(target.database, schema) -%}
+        {%- for column in adapter.get_columns_in_relation(relation) -%}
+            {%- do tables.setdefault(relation.identifier, []).append(column.name | lower) -%}
+        {%- endfor -%}
     {%- endfor -%}
     {%- if not tables -%}
         {{ exceptions.raise_compiler_error("The schema " ~ schema ~ " (var extracts_schema) has no tables in the warehouse.") }}
@@ -217,34 +226,34 @@
     null, so that every format reads alike. Without an input the view has no rows: no such usage. -#}
 {% macro create_extract_view(contract, input, file_name, load_id) -%}
     {%- set castable = {
-        'timestamp': ['TIMESTAMP', 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMP_NS', 'TIMESTAMP_MS', 'TIMESTAMP_S', 'DATE'],
-        'bigint': ['BIGINT', 'INTEGER', 'SMALLINT', 'TINYINT', 'UBIGINT', 'UINTEGER', 'DOUBLE', 'FLOAT'],
+        'timestamp': ['TIMESTAMP', 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMP_NS', 'TIMESTAMP_MS', 'TIMESTAMP_S', 'TIMESTAMP_NTZ', 'DATE'],
+        'bigint': ['BIGINT', 'INTEGER', 'INT', 'SMALLINT', 'TINYINT', 'UBIGINT', 'UINTEGER', 'DOUBLE', 'FLOAT'],
         'boolean': ['BOOLEAN'],
         'decimal(18, 6)': ['DOUBLE', 'FLOAT', 'DECIMAL(18,6)'],
     } -%}
     {%- set types = {} -%}
     {%- if input -%}
         {%- for row in run_query("describe select * from " ~ input).rows -%}
-            {%- do types.update({(row[0] | lower): row[1]}) -%}
+            {%- do types.update({(row[0] | lower): row[1] | upper}) -%}
         {%- endfor -%}
     {%- endif -%}
     {%- if types and contract.name == 'job_history' and 'record' not in types -%}
         {#- streamed jobs in columns rather than as JSON: back to the JSON object they were -#}
-        {%- set input = "(select *, cast(to_json(streamed) as varchar) as record from " ~ input ~ " as streamed)" -%}
-        {%- do types.update({'record': 'VARCHAR'}) -%}
+        {%- set input = "(select *, " ~ whole_row_as_json('streamed') ~ " as record from " ~ input ~ " as streamed) as records" -%}
+        {%- do types.update({'record': 'STRING'}) -%}
     {%- endif -%}
     {%- set select = [] -%}
     {%- for column in contract.columns.values() -%}
         {%- if column.name not in types -%}
-            {%- do select.append("cast(null as varchar) as " ~ column.name) -%}
+            {%- do select.append("cast(null as string) as " ~ column.name) -%}
         {%- elif types[column.name] in castable.get(column.data_type, []) -%}
             {%- do select.append(column.name) -%}
         {%- else -%}
-            {%- do select.append("nullif(cast(" ~ column.name ~ " as varchar), '') as " ~ column.name) -%}
+            {%- do select.append("nullif(cast(" ~ column.name ~ " as string), '') as " ~ column.name) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- do run_query(
         "create or replace view extracts." ~ contract.name ~ " as select " ~ select | join(', ') ~ ", "
-        ~ ((load_id ~ " as load_id, " ~ file_name ~ " as file_name from " ~ input) if input else "cast(null as bigint) as load_id, cast(null as varchar) as file_name where false")
+        ~ ((load_id ~ " as load_id, " ~ file_name ~ " as file_name from " ~ input) if input else "cast(null as bigint) as load_id, cast(null as string) as file_name where false")
     ) -%}
 {%- endmacro %}

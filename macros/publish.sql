@@ -107,6 +107,10 @@
 {#- Brings a schema that others keep in the published database into the build's own: the extracts of the var
     extracts_schema. Being copied with every build, it is still there after the published file was replaced. -#}
 {% macro bring_schema(schema) -%}
+    {{ return(adapter.dispatch('bring_schema')(schema)) }}
+{%- endmacro %}
+
+{% macro duckdb__bring_schema(schema) -%}
     {%- if is_file(published_path()) -%}
         {%- do run_query("attach " ~ literal(published_path()) ~ " as published (read_only)") -%}
         {%- set tables = run_query("select table_name from duckdb_tables() where database_name = 'published' and schema_name = " ~ literal(schema)) -%}
@@ -148,9 +152,66 @@
 {%- endmacro %}
 
 
-{#- Spark keeps tables rather than files: publishing is by schema. -#}
-{% macro spark__publish(results) -%}
+{#- On Spark schemas are seen as they are: there is nothing to bring. -#}
+{% macro spark__bring_schema(schema) -%}
 {%- endmacro %}
 
+
+{#- On Spark publishing is by schema. The tables of the schemas in which a run works are copied to one schema that is named
+    after the run; then the views that readers know, marts.monthly_tasks and so on, are pointed to the copies, one after the
+    other, and what was published before the last time is dropped. -#}
+{% macro spark__publish(results) -%}
+    {%- if execute and flags.WHICH == 'build' -%}
+        {%- set failed = results | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list -%}
+        {%- if failed or invocation_args_dict.get('select') or invocation_args_dict.get('exclude') -%}
+            {%- do log("Not published: " ~ (failed | length ~ " nodes failed or were skipped" if failed else "only a part of the project was built") ~ ".", info=True) -%}
+        {%- else -%}
+            {%- set runs = working_schema('publication') ~ '.runs' -%}
+            {%- do run_query("create or replace temporary view told as select * from " ~ runs) -%}
+            {%- set columns = [] -%}
+            {%- for column in adapter.get_columns_in_relation(ref('runs')) -%}
+                {%- do columns.append("coalesce(published_at, " ~ utc_now() ~ ") as published_at" if column.name == 'published_at' else column.name) -%}
+            {%- endfor -%}
+            {%- set published = 'published_' ~ run_started_at.strftime('%Y%m%d_%H%M%S') -%}
+            {%- do run_query("create schema if not exists " ~ published) -%}
+            {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and node.schema in published_schemas() -%}
+                {%- set query = "select " ~ (columns | join(', ') if node.name == 'runs' else '*') ~ " from " ~ node.schema ~ "." ~ node.name -%}
+                {%- do run_query("create table " ~ published ~ "." ~ node.schema ~ "__" ~ node.name ~ " as " ~ query) -%}
+            {%- endfor -%}
+            {%- do run_query("insert overwrite " ~ runs ~ " select * from " ~ published ~ "." ~ working_schema('publication') ~ "__runs") -%}
+            {%- do settle_run() -%}
+            {%- for schema in published_schemas() -%}
+                {%- do run_query("create schema if not exists " ~ schema | replace(working_schema(''), '')) -%}
+            {%- endfor -%}
+            {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and node.schema in published_schemas() -%}
+                {%- do run_query("create or replace view " ~ node.schema | replace(working_schema(''), '') ~ "." ~ node.name ~ " as select * from " ~ published ~ "." ~ node.schema ~ "__" ~ node.name) -%}
+            {%- endfor -%}
+            {%- set schemas = run_query("show schemas like 'published_*'").columns[0].values() | sort -%}
+            {%- for schema in schemas[:-2] -%}
+                {%- do run_query("drop schema " ~ schema ~ " cascade") -%}
+            {%- endfor -%}
+            {%- do log("Published " ~ published, info=True) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The schemas whose tables people read. -#}
+{% macro published_schemas() -%}
+    {%- set schemas = [] -%}
+    {%- for name in ['marts', 'metering', 'audit', 'rules', 'publication'] -%}
+        {%- do schemas.append(working_schema(name)) -%}
+    {%- endfor -%}
+    {{ return(schemas) }}
+{%- endmacro %}
+
+{#- A run that failed was never published: its row has no published_at, and the next one takes it out. -#}
 {% macro spark__forget_unpublished_runs() -%}
+    {%- set runs = load_relation(api.Relation.create(schema=working_schema('publication'), identifier='runs')) if execute else none -%}
+    {%- if runs -%}
+        {%- set kept = runs.incorporate(path={'identifier': 'runs__kept'}, type='table') -%}
+        {%- do adapter.drop_relation(kept) -%}
+        {%- do run_query("create table " ~ kept ~ " as select * from " ~ runs ~ " where published_at is not null") -%}
+        {%- do run_query("insert overwrite " ~ runs ~ " select * from " ~ kept) -%}
+        {%- do adapter.drop_relation(kept) -%}
+    {%- endif -%}
 {%- endmacro %}

@@ -109,3 +109,8 @@
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
+
+
+{#- Constraints are DuckDB's to enforce: Parquet tables have none. What they promise is tested on both. -#}
+{% macro spark__persist_constraints(relation, model) -%}
+{%- endmacro %}

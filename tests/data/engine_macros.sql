@@ -224,6 +224,104 @@ compared as (
         ) as found,
         '2' as expected
 
+    union all
+
+    select
+        'to_boolean reads yes' as claim,
+        cast({{ to_boolean("'yes'") }} as string) as found,
+        'true' as expected
+
+    union all
+
+    select
+        'to_boolean can not read a word with blanks around it' as claim,
+        cast({{ to_boolean("' true '") }} as string) as found,
+        cast(null as string) as expected
+
+    union all
+
+    select
+        'to_utc can not read a time of day' as claim,
+        cast({{ to_utc("'10:00'") }} as string) as found,
+        cast(null as string) as expected
+
+    union all
+
+    select
+        'to_utc reads a date with slashes' as claim,
+        cast({{ to_utc("'2026/08/01'") }} as string) as found,
+        '2026-08-01 00:00:00' as expected
+
+    union all
+
+    select
+        'as_text writes a small decimal without an exponent' as claim,
+        {{ as_text('cast(0.000000001 as decimal(18, 9))') }} as found,
+        '0.000000001' as expected
+
+    union all
+
+    select
+        'row_hash tells where the null is' as claim,
+        cast(
+            {{ row_hash(["'a'", 'cast(null as string)']) }} = {{ row_hash(['cast(null as string)', "'a'"]) }} as string
+        ) as found,
+        'false' as expected
+
+    union all
+
+    select
+        'literal keeps quotes and backslashes' as claim,
+        cast(length({{ literal("'\\'") }}) as string) as found,
+        '3' as expected
+
+    union all
+
+    select
+        'is_json looks behind the value' as claim,
+        cast({{ is_json("'{} x'") }} as string) as found,
+        'false' as expected
+
+    union all
+
+    select
+        'reachable follows a circle once' as claim,
+        (
+            with
+
+            starts as (
+
+                select 1 as node
+
+            ),
+
+            links as (
+
+                select
+                    1 as link_from,
+                    2 as link_to
+                union all
+                select
+                    2 as link_from,
+                    1 as link_to
+                union all
+                select
+                    3 as link_from,
+                    4 as link_to
+
+            ),
+
+            reached as (
+
+                {{ reachable('starts', 'links', 'node', link_from='link_from', link_to='link_to') }}
+
+            )
+
+            select cast(count(*) as string) || ', ' || cast(max(node) as string)
+            from reached
+        ) as found,
+        '2, 2' as expected
+
 )
 
 select *

@@ -44,7 +44,7 @@ ranked as (
 top_apps as (
 
     select
-        connections_rank as rank,
+        cast(connections_rank as bigint) as rank,
         app,
         app_name,
         cast(connections as bigint) as connections,

@@ -42,7 +42,7 @@ ranked as (
 top_customers as (
 
     select
-        usage_rank as rank,
+        cast(usage_rank as bigint) as rank,
         customer_id,
         customer_name,
         cast(tasks as bigint) as tasks,

@@ -58,7 +58,7 @@ ranked as (
 top_recommended_recipes as (
 
     select
-        clones_rank as rank,
+        cast(clones_rank as bigint) as rank,
         recipe_id,
         recipe_name,
         clones,

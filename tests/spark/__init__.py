@@ -1,0 +1,1 @@
+"""The same worlds on DuckDB and on Spark."""

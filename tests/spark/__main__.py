@@ -1,0 +1,101 @@
+"""Builds the same extracts on DuckDB and on Spark, and compares every seed and table: python -m tests.spark
+
+The sample, then random worlds over several nights: a full build, a night with late and repeated deliveries, a night
+with nothing new. At the end one value is changed, which the comparison has to find.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from dbt.cli.main import dbtRunner
+
+from .comparison import Comparison
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(PROJECT / "tests"))
+
+from reference.nights import Plan, Source, nightly_deliveries  # noqa: E402
+
+# Tests are dbt's own and run on each engine by themselves; here the rows are what counts.
+WITHOUT_TESTS = ("--exclude-resource-type", "unit_test", "test")
+
+
+def build(warehouse: Path, spark: Path, extracts: str, options: dict) -> Comparison:
+    """Build on both engines; raises RuntimeError where one of them fails.
+
+    Spark's session, and with it the catalog of its tables, lasts as long as this process: it runs dbt itself.
+    """
+    os.environ |= {"EXTRACTS_DIR": extracts, "WAREHOUSE_DIR": str(warehouse), "SPARK_WAREHOUSE_DIR": str(spark)}
+    command = ["--quiet", "build", "--vars", json.dumps(options)]
+    began = time.monotonic()
+    finished = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", *command, *WITHOUT_TESTS], cwd=PROJECT, capture_output=True, text=True
+    )
+    if finished.returncode:
+        raise RuntimeError(f"the build on DuckDB failed:\n{finished.stdout}{finished.stderr}")
+    on_duckdb = time.monotonic()
+    target = warehouse / "target-spark"
+    result = dbtRunner().invoke([*command, "--target", "spark", "--target-path", str(target), *WITHOUT_TESTS])
+    if not result.success:
+        raise RuntimeError(f"the build on Spark failed: {result.exception or 'see above'}")
+    print(f"  built in {on_duckdb - began:.0f} s and {time.monotonic() - on_duckdb:.0f} s", flush=True)
+    return Comparison(target / "manifest.json", warehouse / "build" / "usage.duckdb", spark)
+
+
+def report(title: str, comparison: Comparison) -> int:
+    """Print what was compared, and what differs; returns the number of differences."""
+    differences = comparison.differences()
+    print(
+        f"{title}: {len(comparison.tables)} tables, {comparison.rows:,} rows compared both ways, "
+        f"{comparison.without_partner()} hashes without a partner, {len(differences)} differences",
+        flush=True,
+    )
+    for difference in differences:
+        print(f"  {difference}")
+    return len(differences)
+
+
+def main() -> int:
+    """Returns 0 where all is alike and the changed value was found."""
+    parser = argparse.ArgumentParser(prog="make test-spark")
+    parser.add_argument("--worlds", type=int, default=20, help="number of random worlds")
+    parser.add_argument("--nights", type=int, default=2, help="nights over which they are delivered")
+    parser.add_argument("--first-world", type=int, default=0)
+    arguments = parser.parse_args()
+    os.chdir(PROJECT)
+
+    folder = PROJECT / "target" / "test-spark"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    spark = folder / "spark"
+    differences = report("The sample", build(folder / "sample", spark, "", {}))
+
+    plan = Plan(
+        worlds=arguments.worlds, nights=arguments.nights, order="mixed", repeated=20, formats="own",
+        streamed=True, first_world=arguments.first_world,
+    )  # fmt: skip
+    nights, admins = nightly_deliveries(plan)
+    source, options = Source(folder / "extracts", plan), {"admin_account_ids": list(admins)}
+    for number, rows in enumerate(nights, start=1):
+        source.deliver(rows)
+        comparison = build(folder / "worlds", spark, str(source.folder), options)
+        differences += report(f"{plan.worlds} random worlds, night {number}", comparison)
+    comparison = build(folder / "worlds", spark, str(source.folder), options)
+    differences += report(f"{plan.worlds} random worlds, nothing new", comparison)
+
+    damaged = comparison.damage_one_value()
+    is_caught = any(difference.startswith(damaged) for difference in comparison.differences())
+    print(f"A value changed in {damaged}: {'found' if is_caught else 'NOT FOUND'}")
+    return 0 if is_caught and not differences else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
