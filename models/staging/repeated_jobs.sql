@@ -71,7 +71,7 @@ repeated_jobs as (
         completed_at,
         extracted_at,
         extract_name,
-        delivery_rank,
+        cast(delivery_rank as bigint) as delivery_rank,
         delivery_rank = 1 as is_latest,
         least_text <> greatest_text as is_contradictory
 

@@ -114,7 +114,7 @@ repeated_steps as (
         duration_seconds,
         extracted_at,
         extract_name,
-        position_rank,
+        cast(position_rank as bigint) as position_rank,
         not is_superseded and position_rank = 1 as is_latest
 
     from ranked

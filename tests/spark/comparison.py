@@ -125,6 +125,8 @@ class Comparison:
             for table in self.tables:
                 for column in table.hashes:
                     others = [c for c in table.columns if c != column]
+                    if not others:
+                        continue
                     self.connection.execute(
                         "insert into partners select distinct ours.hash, theirs.hash from "
                         f"{self._only_ones(table, 'on_duckdb', column, others)} as ours inner join "
