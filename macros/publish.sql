@@ -167,9 +167,8 @@
             {%- do log("Not published: " ~ (failed | length ~ " nodes failed or were skipped" if failed else "only a part of the project was built") ~ ".", info=True) -%}
         {%- else -%}
             {%- set runs = working_schema('publication') ~ '.runs' -%}
-            {%- do run_query("create or replace temporary view told as select * from " ~ runs) -%}
             {%- set columns = [] -%}
-            {%- for column in adapter.get_columns_in_relation(ref('runs')) -%}
+            {%- for column in adapter.get_columns_in_relation(api.Relation.create(schema=working_schema('publication'), identifier='runs')) -%}
                 {%- do columns.append("coalesce(published_at, " ~ utc_now() ~ ") as published_at" if column.name == 'published_at' else column.name) -%}
             {%- endfor -%}
             {%- set published = 'published_' ~ run_started_at.strftime('%Y%m%d_%H%M%S') -%}
