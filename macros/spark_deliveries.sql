@@ -82,7 +82,7 @@
         {%- do names.append(literal(file)) -%}
     {%- endfor -%}
     {%- set path = "path " ~ literal(folder ~ '/' ~ contract.name) ~ ", recursiveFileLookup 'true'" -%}
-    {%- set file_name = "substr(url_decode(replace(_metadata.file_path, '+', '%2B')), locate(" ~ literal(folder ~ '/') ~ ", url_decode(replace(_metadata.file_path, '+', '%2B'))) + " ~ (folder | length + 1) ~ ")" -%}
+    {%- set file_name = "substr(url_decode(replace(input_file_name(), '+', '%2B')), locate(" ~ literal(folder ~ '/') ~ ", url_decode(replace(input_file_name(), '+', '%2B'))) + " ~ (folder | length + 1) ~ ")" -%}
     {%- if format == 'parquet' -%}
         {%- do run_query("create or replace temporary view files using parquet options (" ~ path ~ ", mergeSchema 'true', pathGlobFilter '*.parquet')") -%}
         {%- set present = [] -%}
@@ -107,7 +107,7 @@
         ) -%}
         {%- set values = [] -%}
         {%- for column in columns -%}
-            {%- do values.append("try_element_at(held, cast(array_position(header, " ~ literal(column) ~ ") as int)) as " ~ column) -%}
+            {%- do values.append("try_element_at(held, cast(nullif(array_position(header, " ~ literal(column) ~ "), 0) as int)) as " ~ column) -%}
         {%- endfor -%}
         {%- set numbered = "select array(" ~ positions | join(', ') ~ ") as held, " ~ file_name ~ " as file_name, monotonically_increasing_id() as row_id from files" -%}
         {%- set headed =
@@ -122,8 +122,8 @@
             {%- do values.append("record as record" if contract.name == 'job_history' and column == 'record' else json_text('record', column) ~ " as " ~ column) -%}
         {%- endfor -%}
         {%- set records =
-            "select explode(case when " ~ is_json('value') ~ " then array(value) else filter(split(value, '\\n'), line -> trim(line) <> '') end) as record, "
-            ~ file_name ~ " as file_name from files"
+            "select explode(case when " ~ is_json('value') ~ " then array(value) else filter(split(value, '\\n'), line -> trim(line) <> '') end) as record, file_name"
+            ~ " from (select value, " ~ file_name ~ " as file_name from files) as texts"
         -%}
         {%- set rows = "select " ~ values | join(', ') ~ ", file_name from (" ~ records ~ ") as records" -%}
     {%- endif -%}

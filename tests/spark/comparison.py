@@ -55,6 +55,7 @@ class Comparison:
         )
         self.found: list[str] = []
         self.tables = [table for table in self._tables(json.loads(manifest.read_text())) if self._load(table)]
+        self.connection.execute("detach built")  # the next build wants it for itself
         self._pair_hashes()
 
     @property
