@@ -132,7 +132,7 @@ requirements: $(VENV)/dev.stamp
 	$(COMPILE) --output-file=requirements.txt pyproject.toml
 	$(COMPILE) --extra=dev --allow-unsafe --output-file=requirements-dev.txt pyproject.toml
 	$(COMPILE) --extra=bench --output-file=requirements-bench.txt pyproject.toml
-	$(COMPILE) --extra=spark --output-file=requirements-spark.txt pyproject.toml
+	$(COMPILE) --extra=spark --constraint=requirements-dev.txt --output-file=requirements-spark.txt pyproject.toml
 
 clean:
 	rm -rf .venv .venv-bench .venv-duckdb-2 .venv-spark target logs warehouse
