@@ -2,7 +2,7 @@
 
 python benchmarks/compare.py FLOOR_DATABASE FOUND [--decisions]    # prints {"totals": [same, different], …} as JSON
 
-FOUND is a usage.duckdb or a monthly_totals.parquet.
+FOUND is a usage.duckdb, a monthly_totals.parquet, or the folder in which Spark keeps monthly_customer_usage.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ METRICS = "tasks, business_actions, api_calls, mcp_calls, pages_processed, event
 OUR_TOTALS = f"""
     select customer_id as account_id, usage_month, metric, quantity
     from (
-        unpivot (select customer_id, usage_month, {METRICS} from found.marts.monthly_customer_usage)
+        unpivot (select customer_id, usage_month, {METRICS} from {{usage}})
         on {METRICS} into name metric value quantity
     )
     where quantity > 0
@@ -30,14 +30,19 @@ def compare(floor: Path, found: Path, with_decisions: bool = False) -> dict[str,
     counted = "count(*) filter (where is_same), count(*) filter (where not is_same)"
     with duckdb.connect() as database:
         database.execute(f"attach '{floor}' as expected (read_only)")
-        if is_ours := found.suffix == ".duckdb":
+        if found.suffix == ".duckdb":
             database.execute(f"attach '{found}' as found (read_only)")
+            totals = OUR_TOTALS.format(usage="found.marts.monthly_customer_usage")
+        elif found.is_dir():
+            totals = OUR_TOTALS.format(usage=f"read_parquet('{found}/**/*.parquet', hive_partitioning = true)")
+        else:
+            totals = f"from '{found}'"
         answer = {
             "totals": f"""
                 select {counted}
                 from (
                     select totals.quantity is not distinct from expected.quantity as is_same
-                    from ({OUR_TOTALS if is_ours else f"from '{found}'"}) as totals
+                    from ({totals}) as totals
                     full join expected.monthly_totals as expected using (account_id, usage_month, metric)
                 )
             """

@@ -7,6 +7,7 @@
 Each contender is a process of its own, in turn: A B C D E, A B C D E … Time is wall time; CPU time is that of the
 process and its children; memory the peak of the resident set; written what the process gave the file system to write;
 kept the size of what it left behind. A process that needs more memory than the limit is stopped and recorded so.
+Spark's Java process counts in time and memory, not in CPU time and written.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
 GIB = 1 << 30
-CONTENDERS = ("full", "day", "floor", "polars", "pandas")
+CONTENDERS = ("full", "day", "spark", "floor", "polars", "pandas")
+UNLESS_ASKED = [name for name in CONTENDERS if name != "spark"]  # which has an environment of its own
 
 
 def main() -> int:
@@ -55,7 +57,7 @@ def main() -> int:
     parser.add_argument(
         "--scratch", type=Path, default=PROJECT / "target" / "benchmarks", help="for extracts and outputs"
     )
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=UNLESS_ASKED)
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md")
     parser.add_argument("--append", action="store_true", help="add to the results instead of writing them anew")
     parser.add_argument("--memory-limit", type=float, help="GiB; default: nine tenths of the machine's memory")
@@ -135,10 +137,16 @@ class Bench:
         self.full = Contender("(a) this project, full build", dbt, self.warehouse, self._clear(self.warehouse))
         # on the warehouse of the full build before it, and with the same paths, as a nightly run has
         self.day = Contender("(b) this project, one more day", dbt, self.warehouse, self._add_day, self._remove_day)
+        self.spark = Contender(
+            "(e) this project on Spark, full build",
+            [*dbt, "--target", "spark"],
+            folder / "spark",
+            self._clear(folder / "spark"),
+        )
         self.floor = self._script("(c) the floor: DuckDB, decisions and totals", "floor.py")
         self.polars = self._script("(d) Polars, totals only", "with_polars.py")
         self.pandas = self._script("(d) pandas, totals only", "with_pandas.py")
-        self.contenders = [self.full, self.day, self.floor, self.polars, self.pandas]
+        self.contenders: list[Contender] = []
 
     def generate(self) -> None:
         """Write the extracts, and those of the next day beside them."""
@@ -235,6 +243,7 @@ class Bench:
         return kept | {
             "EXTRACTS_DIR": str(self.extracts),
             "WAREHOUSE_DIR": str(self.warehouse),
+            "SPARK_WAREHOUSE_DIR": str(self.spark.output),
             "DBT_TARGET_PATH": str(self.folder / "target"),
             "DBT_LOG_PATH": str(self.folder / "logs"),
             "DO_NOT_TRACK": "1",
@@ -247,7 +256,10 @@ class Bench:
         if not floor.exists():
             subprocess.run([sys.executable, HERE / "floor.py", self.extracts, floor.parent], check=True)
         is_ours = contender.output == self.warehouse
-        found = contender.output / ("usage.duckdb" if is_ours else "monthly_totals.parquet")
+        if contender is self.spark:
+            found = contender.output / "build_marts.db" / "monthly_customer_usage"
+        else:
+            found = contender.output / ("usage.duckdb" if is_ours else "monthly_totals.parquet")
         command = [sys.executable, HERE / "compare.py", floor, found]
         if is_ours and with_decisions:
             command.append("--decisions")
@@ -266,10 +278,14 @@ def measure(command: list[str], environment: dict[str, str], log: Path, limit: i
             command, cwd=PROJECT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
         finished, exceeded = threading.Event(), threading.Event()
+        peak = 0
 
         def watch() -> None:
+            nonlocal peak
             while not finished.wait(0.1):
-                if resident(process.pid) > limit:
+                # a process that it started, such as Spark's, counts too
+                peak = max(peak, sum(resident(int(child)) for child in [process.pid, *children(process.pid)]))
+                if peak > limit:
                     exceeded.set()
                     os.kill(process.pid, signal.SIGKILL)
                     return
@@ -290,8 +306,20 @@ def measure(command: list[str], environment: dict[str, str], log: Path, limit: i
     elif process.returncode:
         problem = f"failed with exit code {process.returncode}"
     return Run(
-        seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, usage.ru_oublock * 512, problem=problem
+        seconds,
+        usage.ru_utime + usage.ru_stime,
+        max(peak, usage.ru_maxrss * 1024),
+        usage.ru_oublock * 512,
+        problem=problem,
     )
+
+
+def children(pid: int) -> list[str]:
+    """The processes that a process has started, as text; none when it has ended."""
+    try:
+        return " ".join(listing.read_text() for listing in Path(f"/proc/{pid}/task").glob("*/children")).split()
+    except OSError:
+        return []
 
 
 def resident(pid: int) -> int:
