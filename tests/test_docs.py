@@ -110,3 +110,12 @@ class TestDocumentation:
             if n["resource_type"] in ("model", "seed") and json.dumps(n["description"]).strip('"') not in page
         ]
         assert missing == []
+
+
+def test_engine_differences_live_in_as_many_macros_as_the_page_says_and_in_no_model():
+    macros = "".join(path.read_text() for path in (PROJECT / "macros").glob("*.sql"))
+    on_spark = len(re.findall(r"\{% macro spark__", macros))
+    assert f"{on_spark} of Spark's, and one materialization" in (PROJECT / "docs" / "growing-up.md").read_text()
+    models = {path: path.read_text().lower() for path in (PROJECT / "models").rglob("*.sql")}
+    assert len(models) > 90
+    assert [path.name for path, text in models.items() if re.search("spark|duckdb|target[.]type", text)] == []

@@ -1,6 +1,6 @@
 {{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
 
--- readable_jobs is read twice, by name: DuckDB would write out a CTE that is read more than once.
+-- readable_jobs is read twice, by name: a CTE that is read more than once would be written out.
 with
 
 repeated_keys as (
