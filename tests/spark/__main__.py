@@ -1,8 +1,8 @@
 """Builds the same extracts on DuckDB and on Spark, and compares every seed and table: python -m tests.spark
 
-The sample, then what each engine's macros compute beside literal values, then random worlds over several nights: a full
-build, a night with late and repeated deliveries, a night with nothing new. At the end one value is changed, which the
-comparison has to find.
+The sample with all data tests, engine_macros among them, then random worlds over several nights: a full build, a night
+with late and repeated deliveries, a night with nothing new. At the end one value is changed, which the comparison has
+to find.
 """
 
 from __future__ import annotations
@@ -27,39 +27,29 @@ sys.path.insert(0, str(PROJECT / "tests"))
 
 from reference.nights import Plan, Source, nightly_deliveries  # noqa: E402
 
-# Tests are dbt's own and run on each engine by themselves; here the rows are what counts.
-WITHOUT_TESTS = ("--exclude-resource-type", "unit_test", "test")
 
-
-def build(warehouse: Path, spark: Path, extracts: str, options: dict) -> Comparison:
-    """Build on both engines; raises RuntimeError where one of them fails.
+def build(warehouse: Path, spark: Path, extracts: str, options: dict, with_tests: bool = False) -> Comparison:
+    """Build on both engines, with the data tests where asked for; raises RuntimeError where one of them fails.
 
     Spark's session, and with it the catalog of its tables, lasts as long as this process: it runs dbt itself.
     """
     os.environ |= {"EXTRACTS_DIR": extracts, "WAREHOUSE_DIR": str(warehouse), "SPARK_WAREHOUSE_DIR": str(spark)}
-    command = ["--quiet", "build", "--vars", json.dumps(options)]
+    without = ["unit_test"] if with_tests else ["unit_test", "test"]
+    command = ["--quiet", "build", "--vars", json.dumps(options), "--exclude-resource-type", *without]
     began = time.monotonic()
     finished = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", *command, *WITHOUT_TESTS], cwd=PROJECT, capture_output=True, text=True
+        [sys.executable, "-m", "dbt.cli.main", *command], cwd=PROJECT, capture_output=True, text=True
     )
     if finished.returncode:
         raise RuntimeError(f"the build on DuckDB failed:\n{finished.stdout}{finished.stderr}")
     on_duckdb = time.monotonic()
     target = warehouse / "target-spark"
-    result = dbtRunner().invoke([*command, "--target", "spark", "--target-path", str(target), *WITHOUT_TESTS])
+    result = dbtRunner().invoke([*command, "--target", "spark", "--target-path", str(target)])
     if not result.success:
         raise RuntimeError(f"the build on Spark failed: {result.exception or 'see above'}")
-    print(f"  built in {on_duckdb - began:.0f} s and {time.monotonic() - on_duckdb:.0f} s", flush=True)
+    tested = f", {sum(run.node.resource_type == 'test' for run in result.result)} data tests" if with_tests else ""
+    print(f"  built in {on_duckdb - began:.0f} s and {time.monotonic() - on_duckdb:.0f} s{tested}", flush=True)
     return Comparison(target / "manifest.json", warehouse / "build" / "usage.duckdb", spark)
-
-
-def macros_differ(warehouse: Path) -> int:
-    """Run tests/data/engine_macros.sql on Spark; returns 1 where a macro computes something else than it should."""
-    command = ["--quiet", "test", "--select", "engine_macros", "--target", "spark"]
-    result = dbtRunner().invoke([*command, "--target-path", str(warehouse / "target-macros")])
-    is_alike = ("engine_macros", "pass") in [(run.node.name, run.status) for run in result.result or ()]
-    print(f"What the engine's macros compute: {'as it should be' if is_alike else 'NOT AS IT SHOULD BE'}", flush=True)
-    return 0 if is_alike else 1
 
 
 def report(title: str, comparison: Comparison) -> int:
@@ -76,10 +66,8 @@ def report(title: str, comparison: Comparison) -> int:
 
 
 def compare_sample(folder: Path) -> int:
-    """Compare the sample, and what the macros compute; returns the number of differences."""
-    warehouse = folder / "sample"
-    differences = report("The sample", build(warehouse, folder / "spark-sample", "", {}))
-    return differences + macros_differ(warehouse)
+    """Compare the sample; returns the number of differences."""
+    return report("The sample", build(folder / "sample", folder / "spark-sample", "", {}, with_tests=True))
 
 
 def compare_worlds(folder: Path, plan: Plan) -> int:
