@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from dbt.cli.main import dbtRunner
@@ -26,6 +24,8 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT / "tests"))
 
 from reference.nights import Plan, Source, nightly_deliveries  # noqa: E402
+
+PARTS = ("sample", "worlds")
 
 
 def build(warehouse: Path, spark: Path, extracts: str, options: dict, with_tests: bool = False) -> Comparison:
@@ -67,12 +67,12 @@ def report(title: str, comparison: Comparison) -> int:
 
 def compare_sample(folder: Path) -> int:
     """Compare the sample; returns the number of differences."""
-    return report("The sample", build(folder / "sample", folder / "spark-sample", "", {}, with_tests=True))
+    return report("The sample", build(folder / "warehouse", folder / "spark", "", {}, with_tests=True))
 
 
 def compare_worlds(folder: Path, plan: Plan) -> int:
     """Compare random worlds after each night, and change one value; returns the number of differences."""
-    warehouse, spark = folder / "worlds", folder / "spark-worlds"
+    warehouse, spark = folder / "warehouse", folder / "spark"
     nights, admins = nightly_deliveries(plan)
     source, options = Source(folder / "extracts", plan), {"admin_account_ids": list(admins)}
     differences = 0
@@ -95,25 +95,25 @@ def main() -> int:
     parser.add_argument("--worlds", type=int, default=20, help="number of random worlds (default %(default)s)")
     parser.add_argument("--nights", type=int, default=2, help="nights over which they come (default %(default)s)")
     parser.add_argument("--first-world", type=int, default=0, metavar="SEED")
-    parser.add_argument("--only", choices=("sample", "worlds"), help="as on a server that keeps its tables")
+    parser.add_argument("--only", choices=PARTS, help="as on a server that keeps its tables")
     arguments = parser.parse_args()
     os.chdir(PROJECT)
 
-    folder = PROJECT / "target" / "test-spark"
+    if not arguments.only:
+        # a process of its own is a session of its own, with a catalog that is empty
+        command = [sys.executable, "-m", "tests.spark", *sys.argv[1:], "--only"]
+        return max(subprocess.run([*command, part]).returncode for part in PARTS)
+
+    folder = PROJECT / "target" / "test-spark" / arguments.only
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    if arguments.only == "sample":
+        return int(compare_sample(folder) > 0)
     plan = Plan(
         worlds=arguments.worlds, nights=arguments.nights, order="mixed", repeated=20, formats="own",
         streamed=True, first_world=arguments.first_world,
     )  # fmt: skip
-    parts = {"sample": (compare_sample, folder), "worlds": (compare_worlds, folder, plan)}
-    differences = 0
-    for name, (compare, *of) in parts.items():
-        if arguments.only in (None, name):
-            # a process of its own is a session of its own, with a catalog that is empty
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-                differences += process.submit(compare, *of).result()
-    return int(differences > 0)
+    return int(compare_worlds(folder, plan) > 0)
 
 
 if __name__ == "__main__":
