@@ -76,8 +76,9 @@ def main() -> int:
         noticed.unlink(missing_ok=True)
     known = noticed_before(noticed)
     verdicts = [Verdict(damage, *known[key]) for damage in damages if (key := key_of(damage)) in known]
+    noticed_earlier = len(verdicts)
     damages = [damage for damage in damages if key_of(damage) not in known]
-    say(f"{len(damages):,} damages" + (f", and {len(verdicts):,} that were noticed before" if known else ""))
+    say(f"{len(damages):,} damages" + (f", and {noticed_earlier:,} that were noticed before" if known else ""))
 
     say("Counting the worlds undamaged")
     prepare(projects, unit_tests)
@@ -96,6 +97,7 @@ def main() -> int:
         "seconds": round(time.monotonic() - begun),
         "processes": PROCESSES,
         "sample": asked.sample,
+        "noticed_earlier": noticed_earlier,
     }
     asked.figures.parent.mkdir(exist_ok=True)
     asked.figures.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
