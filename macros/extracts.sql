@@ -185,12 +185,7 @@
 {#- Tables named <name> or raw_<name> in a schema that is already in the warehouse. -#}
 {% macro view_tables(schema, contracts) -%}
     {%- do bring_schema(schema) -%}
-    {%- set tables = {} -%}
-    {%- for relation in adapter.list_relations(target.database, schema) -%}
-        {%- for column in adapter.get_columns_in_relation(relation) -%}
-            {%- do tables.setdefault(relation.identifier, []).append(column.name | lower) -%}
-        {%- endfor -%}
-    {%- endfor -%}
+    {%- set tables = columns_of_tables(schema) -%}
     {%- if not tables -%}
         {{ exceptions.raise_compiler_error("The schema " ~ schema ~ " (var extracts_schema) has no tables in the warehouse.") }}
     {%- endif -%}
@@ -209,6 +204,30 @@
             {%- do create_extract_view(contract, none, none, none) -%}
         {%- endif -%}
     {%- endfor -%}
+{%- endmacro %}
+
+
+{% macro columns_of_tables(schema) -%}
+    {{ return(adapter.dispatch('columns_of_tables')(schema)) }}
+{%- endmacro %}
+
+{#- The tables and views of a schema: {name: [its columns, in small letters]}. -#}
+{% macro duckdb__columns_of_tables(schema) -%}
+    {%- set tables = {} -%}
+    {%- for row in run_query("select table_name, column_name from information_schema.columns where table_catalog = current_database() and table_schema = " ~ literal(schema)).rows -%}
+        {%- do tables.setdefault(row[0], []).append(row[1] | lower) -%}
+    {%- endfor -%}
+    {{ return(tables) }}
+{%- endmacro %}
+
+{% macro spark__columns_of_tables(schema) -%}
+    {%- set tables = {} -%}
+    {%- if run_query("show schemas like " ~ literal(schema)).rows -%}
+        {%- for row in run_query("show tables in " ~ schema).rows if row[0] == schema -%}
+            {%- do tables.update({row[1]: adapter.get_columns_in_relation(api.Relation.create(schema=schema, identifier=row[1])) | map(attribute='name') | map('lower') | list}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(tables) }}
 {%- endmacro %}
 
 

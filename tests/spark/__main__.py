@@ -1,8 +1,8 @@
 """Builds the same extracts on DuckDB and on Spark, and compares every seed and table: python -m tests.spark
 
-The sample with all data tests, engine_macros among them, then random worlds over several nights: a full build, a night
-with late and repeated deliveries, a night with nothing new. At the end one value is changed, which the comparison has
-to find.
+The sample with all data tests, engine_macros among them, and as tables of a schema; then random worlds over several
+nights: a full build, a night with late and repeated deliveries, a night with nothing new. At the end one value is
+changed, which the comparison has to find.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 from dbt.cli.main import dbtRunner
+from pyspark.sql import SparkSession
 
 from .comparison import Comparison
 
@@ -25,7 +27,12 @@ sys.path.insert(0, str(PROJECT / "tests"))
 
 from reference.nights import Plan, Source, nightly_deliveries  # noqa: E402
 
-PARTS = ("sample", "worlds")
+PARTS = ("sample", "tables", "worlds")
+
+
+def choose(warehouse: Path, spark: Path, extracts: str) -> None:
+    """Let both engines read and write there."""
+    os.environ |= {"EXTRACTS_DIR": extracts, "WAREHOUSE_DIR": str(warehouse), "SPARK_WAREHOUSE_DIR": str(spark)}
 
 
 def build(warehouse: Path, spark: Path, extracts: str, options: dict, with_tests: bool = False) -> Comparison:
@@ -33,7 +40,7 @@ def build(warehouse: Path, spark: Path, extracts: str, options: dict, with_tests
 
     Spark's session, and with it the catalog of its tables, lasts as long as this process: it runs dbt itself.
     """
-    os.environ |= {"EXTRACTS_DIR": extracts, "WAREHOUSE_DIR": str(warehouse), "SPARK_WAREHOUSE_DIR": str(spark)}
+    choose(warehouse, spark, extracts)
     without = ["unit_test"] if with_tests else ["unit_test", "test"]
     command = ["--quiet", "build", "--vars", json.dumps(options), "--exclude-resource-type", *without]
     began = time.monotonic()
@@ -70,6 +77,25 @@ def compare_sample(folder: Path) -> int:
     return report("The sample", build(folder / "warehouse", folder / "spark", "", {}, with_tests=True))
 
 
+def compare_tables(folder: Path) -> int:
+    """Compare the sample's extracts as tables of texts in a schema; returns the number of differences."""
+    warehouse, spark = folder / "warehouse", folder / "spark"
+    choose(warehouse, spark, "")
+    warehouse.mkdir()
+    # starts the session, with the settings of a build
+    dbtRunner().invoke(["--quiet", "debug", "--connection", "--target", "spark"])
+    session = SparkSession.builder.getOrCreate()
+    session.sql("create schema landing")
+    with duckdb.connect(warehouse / "usage.duckdb") as published:
+        published.execute("create schema landing")
+        for path in sorted((PROJECT / "seeds" / "extracts").glob("*.csv")):
+            landed = folder / f"{path.stem}.parquet"
+            published.execute(f"create table landing.{path.stem} as from read_csv('{path}', all_varchar = true)")
+            published.execute(f"copy landing.{path.stem} to '{landed}'")
+            session.sql(f"create table landing.{path.stem} as select * from parquet.`{landed}`")
+    return report("The sample in tables", build(warehouse, spark, "", {"extracts_schema": "landing"}))
+
+
 def compare_worlds(folder: Path, plan: Plan) -> int:
     """Compare random worlds after each night, and change one value; returns the number of differences."""
     warehouse, spark = folder / "warehouse", folder / "spark"
@@ -95,7 +121,7 @@ def main() -> int:
     parser.add_argument("--worlds", type=int, default=20, help="number of random worlds (default %(default)s)")
     parser.add_argument("--nights", type=int, default=2, help="nights over which they come (default %(default)s)")
     parser.add_argument("--first-world", type=int, default=0, metavar="SEED")
-    parser.add_argument("--only", choices=PARTS, help="as on a server that keeps its tables")
+    parser.add_argument("--only", choices=PARTS, help="one part: a server keeps its tables until it stops")
     arguments = parser.parse_args()
     os.chdir(PROJECT)
 
@@ -109,6 +135,8 @@ def main() -> int:
     folder.mkdir(parents=True)
     if arguments.only == "sample":
         return int(compare_sample(folder) > 0)
+    if arguments.only == "tables":
+        return int(compare_tables(folder) > 0)
     plan = Plan(
         worlds=arguments.worlds, nights=arguments.nights, order="mixed", repeated=20, formats="own",
         streamed=True, first_world=arguments.first_world,
