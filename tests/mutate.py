@@ -178,7 +178,7 @@ def unread_columns(project: Project, table: str, columns: list[str]) -> set[str]
 
 def is_of_an_option(damage: Damage) -> bool:
     """Whether another account would be named as the partner's own: an option, and no code."""
-    return any(f"another text: '{account}'" in damage.what for account in ADMINS)
+    return any(f"{how}: '{account}'" in damage.what for how in ("another text", "one more") for account in ADMINS)
 
 
 # ------------------------------------------------------------------------------------ trying, in a process of its own
