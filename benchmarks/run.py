@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import distributions
 from itertools import cycle
 from pathlib import Path
 
@@ -333,9 +333,9 @@ def resident(pid: int) -> int:
 def results(benches: list[Bench], limit: int) -> str:
     """RESULTS.md."""
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
-    packages = ", ".join(
-        f"{name} {version(name)}" for name in ("duckdb", "dbt-core", "dbt-duckdb", "polars", "pandas", "pyarrow")
-    )
+    installed = {package.name: package.version for package in distributions()}
+    named = ("duckdb", "dbt-core", "dbt-duckdb", "polars", "pandas", "pyarrow", "pyspark")
+    packages = ", ".join(f"{name} {installed[name]}" for name in named if name in installed)
     head = f"""# Benchmark results
 
 Written by `python benchmarks/run.py`. What is measured, and with which arguments: [README.md](README.md).
