@@ -12,29 +12,34 @@
 
 {#- Run hook, last. Publishes when the whole project was built and every node succeeded, and says where it is. -#}
 {% macro publish(results) -%}
-    {{ return(adapter.dispatch('publish')(results)) }}
-{%- endmacro %}
-
-{% macro duckdb__publish(results) -%}
     {%- if execute and flags.WHICH == 'build' -%}
         {%- set failed = results | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list -%}
         {%- if failed or invocation_args_dict.get('select') or invocation_args_dict.get('exclude') or invocation_args_dict.get('resource_types') -%}
-            {%- do log("Not published: " ~ (failed | length ~ " nodes failed or were skipped" if failed else "only a part of the project was built") ~ ". " ~ published_path() ~ " is as it was.", info=True) -%}
+            {%- do log("Not published: " ~ (failed | length ~ " nodes failed or were skipped" if failed else "only a part of the project was built") ~ ". " ~ (published_path() if target.type == 'duckdb' else 'What readers see') ~ " is as it was.", info=True) -%}
         {%- else -%}
-            {#- views over files of this machine mean nothing to readers -#}
-            {%- do drop_views_over_files() -%}
-            {%- do run_query("update publication.runs set published_at = " ~ utc_now() ~ " where run_id = " ~ literal(invocation_id)) -%}
-            {%- do settle_run() -%}
-            {%- do export_marts() -%}
-            {%- do run_query("checkpoint") -%}
-            {%- set problem = run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", " ~ literal(invocation_id) ~ ")").columns[0].values()[0] -%}
-            {%- if problem -%}
-                {{ exceptions.raise_compiler_error("Not published: " ~ problem) }}
-            {%- endif -%}
-            {%- do summarize() -%}
-            {%- do dashboard() -%}
+            {%- do publish_run() -%}
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro publish_run() -%}
+    {{ return(adapter.dispatch('publish_run')()) }}
+{%- endmacro %}
+
+{% macro duckdb__publish_run() -%}
+    {#- views over files of this machine mean nothing to readers -#}
+    {%- do drop_views_over_files() -%}
+    {%- do run_query("update publication.runs set published_at = " ~ utc_now() ~ " where run_id = " ~ literal(invocation_id)) -%}
+    {%- do settle_run() -%}
+    {%- do export_marts() -%}
+    {%- do run_query("checkpoint") -%}
+    {%- set problem = run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", " ~ literal(invocation_id) ~ ")").columns[0].values()[0] -%}
+    {%- if problem -%}
+        {{ exceptions.raise_compiler_error("Not published: " ~ problem) }}
+    {%- endif -%}
+    {%- do summarize() -%}
+    {%- do dashboard() -%}
 {%- endmacro %}
 
 
@@ -160,38 +165,31 @@
 {#- On Spark publishing is by schema. The tables of the schemas in which a run works are copied to one schema that is named
     after the run; then the views that readers know, marts.monthly_tasks and so on, are pointed to the copies, one after the
     other, and what was published before the last time is dropped. -#}
-{% macro spark__publish(results) -%}
-    {%- if execute and flags.WHICH == 'build' -%}
-        {%- set failed = results | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list -%}
-        {%- if failed or invocation_args_dict.get('select') or invocation_args_dict.get('exclude') -%}
-            {%- do log("Not published: " ~ (failed | length ~ " nodes failed or were skipped" if failed else "only a part of the project was built") ~ ".", info=True) -%}
-        {%- else -%}
-            {%- set runs = working_schema('publication') ~ '.runs' -%}
-            {%- set columns = [] -%}
-            {%- for column in adapter.get_columns_in_relation(api.Relation.create(schema=working_schema('publication'), identifier='runs')) -%}
-                {%- do columns.append("coalesce(published_at, " ~ utc_now() ~ ") as published_at" if column.name == 'published_at' else column.name) -%}
-            {%- endfor -%}
-            {%- set published = 'published_' ~ run_started_at.strftime('%Y%m%d_%H%M%S') -%}
-            {%- do run_query("create schema if not exists " ~ published) -%}
-            {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and node.schema in published_schemas() -%}
-                {%- set query = "select " ~ (columns | join(', ') if node.name == 'runs' else '*') ~ " from " ~ node.schema ~ "." ~ node.name -%}
-                {%- do run_query("create table " ~ published ~ "." ~ node.schema ~ "__" ~ node.name ~ " as " ~ query) -%}
-            {%- endfor -%}
-            {%- do run_query("insert overwrite " ~ runs ~ " select * from " ~ published ~ "." ~ working_schema('publication') ~ "__runs") -%}
-            {%- do settle_run() -%}
-            {%- for schema in published_schemas() -%}
-                {%- do run_query("create schema if not exists " ~ schema | replace(working_schema(''), '')) -%}
-            {%- endfor -%}
-            {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and node.schema in published_schemas() -%}
-                {%- do run_query("create or replace view " ~ node.schema | replace(working_schema(''), '') ~ "." ~ node.name ~ " as select * from " ~ published ~ "." ~ node.schema ~ "__" ~ node.name) -%}
-            {%- endfor -%}
-            {%- set schemas = run_query("show schemas like 'published_*'").columns[0].values() | sort -%}
-            {%- for schema in schemas[:-2] -%}
-                {%- do run_query("drop schema " ~ schema ~ " cascade") -%}
-            {%- endfor -%}
-            {%- do log("Published " ~ published, info=True) -%}
-        {%- endif -%}
-    {%- endif -%}
+{% macro spark__publish_run() -%}
+    {%- set runs = working_schema('publication') ~ '.runs' -%}
+    {%- set columns = [] -%}
+    {%- for column in adapter.get_columns_in_relation(api.Relation.create(schema=working_schema('publication'), identifier='runs')) -%}
+        {%- do columns.append("coalesce(published_at, " ~ utc_now() ~ ") as published_at" if column.name == 'published_at' else column.name) -%}
+    {%- endfor -%}
+    {%- set published = 'published_' ~ run_started_at.strftime('%Y%m%d_%H%M%S') -%}
+    {%- do run_query("create schema if not exists " ~ published) -%}
+    {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and node.schema in published_schemas() -%}
+        {%- set query = "select " ~ (columns | join(', ') if node.name == 'runs' else '*') ~ " from " ~ node.schema ~ "." ~ node.name -%}
+        {%- do run_query("create table " ~ published ~ "." ~ node.schema ~ "__" ~ node.name ~ " as " ~ query) -%}
+    {%- endfor -%}
+    {%- do run_query("insert overwrite " ~ runs ~ " select * from " ~ published ~ "." ~ working_schema('publication') ~ "__runs") -%}
+    {%- do settle_run() -%}
+    {%- for schema in published_schemas() -%}
+        {%- do run_query("create schema if not exists " ~ schema | replace(working_schema(''), '')) -%}
+    {%- endfor -%}
+    {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and node.schema in published_schemas() -%}
+        {%- do run_query("create or replace view " ~ node.schema | replace(working_schema(''), '') ~ "." ~ node.name ~ " as select * from " ~ published ~ "." ~ node.schema ~ "__" ~ node.name) -%}
+    {%- endfor -%}
+    {%- set schemas = run_query("show schemas like 'published_*'").columns[0].values() | sort -%}
+    {%- for schema in schemas[:-2] -%}
+        {%- do run_query("drop schema " ~ schema ~ " cascade") -%}
+    {%- endfor -%}
+    {%- do log("Published " ~ published, info=True) -%}
 {%- endmacro %}
 
 {#- The schemas whose tables people read. -#}
