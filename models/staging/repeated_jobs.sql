@@ -29,14 +29,14 @@ candidates as (
 ),
 
 -- The latest delivery wins, whole; of two at the same time the finished one, then the later completion, then the
--- greater row as text (G9).
+-- greater row as text (G9). Of two that agree in all that, the extract's name says which: no figure depends on it.
 ranked as (
 
     select
         *,
         row_number() over (
             partition by customer_id, job_id
-            order by extracted_at desc, completed_at desc nulls last, job_text desc
+            order by extracted_at desc, completed_at desc nulls last, job_text desc, extract_name asc
         ) as delivery_rank,
         count(*) over (partition by customer_id, job_id) as deliveries,
         min(job_text) over (partition by customer_id, job_id, extracted_at) as least_text,

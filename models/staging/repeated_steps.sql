@@ -88,7 +88,8 @@ ranked as (
                     'recipe_line_number', 'adapter_name', 'adapter_operation', 'keyword',
                     'status', 'error', 'page_count', 'message_count', 'called_recipe_id',
                     'duration_seconds',
-                ]) }} desc
+                ]) }} desc,
+                extract_name asc
         ) as position_rank
 
     from placed
