@@ -159,15 +159,17 @@ roots as (
 
 ),
 
--- Down the calls. Each function has one caller, so a chain ends; a cycle has no root and is never entered.
-chain as (
+-- Where ways begin: at the calls by jobs that no job called; and at asynchronous calls, which are a workflow whatever
+-- the caller. In a cycle nobody called first: there, and only there, the way from an asynchronous call is what counts.
+first_calls as (
 
     select
         functions.customer_id,
         functions.job_id,
         by_call.billing_context,
         roots.billing_context as caller_context,
-        1 as call_depth
+        1 as call_depth,
+        true as is_from_root
     from roots
     inner join functions
         on
@@ -185,8 +187,34 @@ chain as (
         functions.customer_id,
         functions.job_id,
         by_call.billing_context,
+        cast(null as string) as caller_context,
+        cast(null as int) as call_depth,
+        false as is_from_root
+    from functions
+    inner join contexts_by_call as by_call
+        on
+            functions.call_mode = by_call.call_mode
+            and by_call.caller_context = 'workflow'
+            and {{ is_in_force('by_call', 'functions.rule_date') }}
+    where functions.call_mode = 'async'
+
+),
+
+-- Down the calls. Each function has one caller, so a chain ends; a cycle has no root, and the way through it ends at
+-- the next asynchronous call. One recursion for both: what it joins may be computed again at each step.
+chain as (
+
+    select * from first_calls
+
+    union all
+
+    select
+        functions.customer_id,
+        functions.job_id,
+        by_call.billing_context,
         chain.billing_context as caller_context,
-        chain.call_depth + 1 as call_depth
+        chain.call_depth + 1 as call_depth,
+        chain.is_from_root
     from chain
     inner join functions
         on
@@ -197,56 +225,23 @@ chain as (
             chain.billing_context = by_call.caller_context
             and functions.call_mode = by_call.call_mode
             and {{ is_in_force('by_call', 'functions.rule_date') }}
+    where chain.is_from_root or functions.call_mode = 'sync'
 
 ),
 
--- In a cycle, or hanging on one.
-cyclic as (
+reached as (
 
-    select functions.*
-    from functions
-    left join chain
-        on
-            functions.customer_id = chain.customer_id
-            and functions.job_id = chain.job_id
-    where
-        functions.calling_job_id is not null
-        and chain.job_id is null
+    select
+        *,
+        bool_or(is_from_root) over (partition by customer_id, job_id) as is_reached_from_root
+    from chain
 
 ),
 
--- An asynchronous call is a workflow whatever the caller, so it opens the cycle; synchronous ones follow from there.
-opened as (
+settled as (
 
-    select
-        cyclic.customer_id,
-        cyclic.job_id,
-        by_call.billing_context
-    from cyclic
-    inner join contexts_by_call as by_call
-        on
-            cyclic.call_mode = by_call.call_mode
-            and by_call.caller_context = 'workflow'
-            and {{ is_in_force('by_call', 'cyclic.rule_date') }}
-    where cyclic.call_mode = 'async'
-
-    union all
-
-    select
-        cyclic.customer_id,
-        cyclic.job_id,
-        by_call.billing_context
-    from opened
-    inner join cyclic
-        on
-            opened.customer_id = cyclic.customer_id
-            and opened.job_id = cyclic.calling_job_id
-    inner join contexts_by_call as by_call
-        on
-            opened.billing_context = by_call.caller_context
-            and cyclic.call_mode = by_call.call_mode
-            and {{ is_in_force('by_call', 'cyclic.rule_date') }}
-    where cyclic.call_mode = 'sync'
+    select * from reached
+    where is_from_root or not is_reached_from_root
 
 ),
 
@@ -255,22 +250,18 @@ resolved as (
 
     select
         functions.*,
-        chain.caller_context as chain_caller_context,
-        coalesce(chain.billing_context, opened.billing_context, functions.orphan_context) as billing_context,
-        coalesce(chain.call_depth, 0) as call_depth,
+        settled.caller_context as settled_caller_context,
+        coalesce(settled.billing_context, functions.orphan_context) as billing_context,
+        coalesce(settled.call_depth, 0) as call_depth,
         functions.calling_job_id is null as is_orphan,
-        functions.calling_job_id is not null and chain.job_id is null as is_in_cycle,
-        coalesce(chain.job_id, opened.job_id) is null as is_unsettled
+        functions.calling_job_id is not null and settled.call_depth is null as is_in_cycle,
+        settled.job_id is null as is_unsettled
 
     from functions
-    left join chain
+    left join settled
         on
-            functions.customer_id = chain.customer_id
-            and functions.job_id = chain.job_id
-    left join opened
-        on
-            functions.customer_id = opened.customer_id
-            and functions.job_id = opened.job_id
+            functions.customer_id = settled.customer_id
+            and functions.job_id = settled.job_id
 
 ),
 
@@ -280,7 +271,7 @@ called as (
 
     select
         resolved.*,
-        coalesce(resolved.chain_caller_context, callers.billing_context) as caller_context
+        coalesce(resolved.settled_caller_context, callers.billing_context) as caller_context
 
     from resolved
     left join resolved as callers
