@@ -52,6 +52,7 @@ def main() -> int:
     parser.add_argument(
         "--days", type=int, nargs="+", default=[365], metavar="N", help="of history, for all sizes or each of them"
     )
+    parser.add_argument("--customers", type=int, metavar="N", help="for all sizes; default: more steps, more customers")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--check", action="store_true", help="run once and compare the totals; write no results")
     parser.add_argument(
@@ -73,7 +74,10 @@ def main() -> int:
     before = asked.results.read_text().rstrip() + "\n\n" if asked.append else ""
     benches = []
     for steps, days, runs in zip(asked.steps, cycle(asked.days), cycle(asked.runs), strict=False):
-        bench = Bench(asked.scratch.resolve() / f"{steps}-{days}", steps, days, asked.seed, limit)
+        world = ["--steps", str(steps), "--days", str(days), "--seed", str(asked.seed)]
+        if asked.customers:
+            world += ["--customers", str(asked.customers)]
+        bench = Bench(asked.scratch.resolve() / f"{steps}-{days}", steps, days, world, limit)
         bench.contenders = [getattr(bench, name) for name in CONTENDERS if name in asked.contenders]
         bench.generate()
         bench.run(1 if asked.check else runs, with_decisions=asked.check)
@@ -124,10 +128,9 @@ class Contender:
 class Bench:
     """The contenders over extracts of one size. Everything is below ``folder``."""
 
-    def __init__(self, folder: Path, steps: int, days: int, seed: int, limit: int) -> None:
-        self.folder, self.steps, self.days, self.limit = folder, steps, days, limit
+    def __init__(self, folder: Path, steps: int, days: int, world: list[str], limit: int) -> None:
+        self.folder, self.steps, self.days, self.world, self.limit = folder, steps, days, world, limit
         self.extracts, self.next_day, self.warehouse = folder / "extracts", folder / "next_day", folder / "warehouse"
-        self.world = ["--steps", str(steps), "--days", str(days), "--seed", str(seed)]
         self.generated = ""
         self.measured = date.today()
         self.agreements: list[str] = []
