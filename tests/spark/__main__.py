@@ -8,6 +8,8 @@ to find. With ``--only tables`` the sample's extracts are tables of a schema.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -32,50 +34,82 @@ ASKED_FOR = ("tables",)  # minutes that not every change needs
 
 
 def choose(warehouse: Path, spark: Path, extracts: str) -> None:
-    """Let both engines read and write there."""
-    os.environ |= {"EXTRACTS_DIR": extracts, "WAREHOUSE_DIR": str(warehouse), "SPARK_WAREHOUSE_DIR": str(spark)}
+    """Let both engines read and write there, and nowhere else: other parts run at the same time."""
+    os.environ |= {
+        "EXTRACTS_DIR": extracts,
+        "WAREHOUSE_DIR": str(warehouse),
+        "SPARK_WAREHOUSE_DIR": str(spark),
+        "DBT_LOG_PATH": str(warehouse / "logs"),
+        "DBT_TARGET_PATH": str(warehouse / "target-spark"),
+    }
 
 
-def build(warehouse: Path, spark: Path, extracts: str, options: dict, with_tests: bool = False) -> Comparison:
-    """Build on both engines, with the data tests where asked for; raises RuntimeError where one of them fails.
+def compare(
+    title: str, warehouse: Path, spark: Path, extracts: str, options: dict, with_tests: bool = False
+) -> tuple[Comparison, int]:
+    """Build on both engines, with the data tests where asked for, and print what is not alike.
 
-    Spark's session, and with it the catalog of its tables, lasts as long as this process: it runs dbt itself.
+    Returns the comparison and the number of differences; raises RuntimeError where a build fails. Spark's session, and
+    with it the catalog of its tables, lasts as long as this process: it runs dbt itself.
     """
     choose(warehouse, spark, extracts)
     without = ["unit_test"] if with_tests else ["unit_test", "test"]
     command = ["--quiet", "build", "--vars", json.dumps(options), "--exclude-resource-type", *without]
     began = time.monotonic()
-    finished = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", *command], cwd=PROJECT, capture_output=True, text=True
-    )
-    if finished.returncode:
-        raise RuntimeError(f"the build on DuckDB failed:\n{finished.stdout}{finished.stderr}")
-    on_duckdb = time.monotonic()
-    target = warehouse / "target-spark"
-    result = dbtRunner().invoke([*command, "--target", "spark", "--target-path", str(target)])
+    on_its_own = [sys.executable, "-m", "dbt.cli.main", *command, "--target-path", warehouse / "target-duckdb"]
+    with subprocess.Popen(on_its_own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as on_duckdb:
+        result = dbtRunner().invoke([*command, "--target", "spark"])
+        output, _ = on_duckdb.communicate()
+    if on_duckdb.returncode:
+        raise RuntimeError(f"the build on DuckDB failed:\n{output}")
     if not result.success:
         raise RuntimeError(f"the build on Spark failed: {result.exception or 'see above'}")
-    tested = f", {sum(run.node.resource_type == 'test' for run in result.result)} data tests" if with_tests else ""
-    print(f"  built in {on_duckdb - began:.0f} s and {time.monotonic() - on_duckdb:.0f} s{tested}", flush=True)
-    return Comparison(target / "manifest.json", warehouse / "build" / "usage.duckdb", spark)
+    seconds = time.monotonic() - began
+    tests = sum(run.node.resource_type == "test" for run in result.result)
+    tested = f" with {tests} data tests" if with_tests else ""
 
-
-def report(title: str, comparison: Comparison) -> int:
-    """Print what was compared, and what differs; returns the number of differences."""
+    manifest = warehouse / "target-spark" / "manifest.json"
+    comparison = Comparison(manifest, warehouse / "build" / "usage.duckdb", spark)
     differences = comparison.differences()
     print(
-        f"{title}: {len(comparison.tables)} tables, {comparison.rows:,} rows compared both ways, "
+        f"{title}: built in {seconds:.0f} s{tested}; {len(comparison.tables)} tables, "
+        f"{comparison.rows:,} rows compared both ways, "
         f"{comparison.without_partner()} hashes without a partner, {len(differences)} differences",
+        *differences,
+        sep="\n  ",
         flush=True,
     )
-    for difference in differences:
-        print(f"  {difference}")
-    return len(differences)
+    return comparison, len(differences)
+
+
+def seen_by_readers() -> list[tuple]:
+    """What Spark's views show: (run, number of rows of a mart) for each published run."""
+    query = "select run_id, (select count(*) from marts.monthly_customer_usage) as months from publication.runs"
+    command = ["--quiet", "show", "--inline", query, "--limit", "-1", "--target", "spark"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        shown = dbtRunner().invoke(command)
+    if not shown.success:
+        raise RuntimeError(f"readers of Spark see nothing: {shown.exception or 'see above'}")
+    return [tuple(row) for row in shown.result.results[0].agate_table.rows]
+
+
+def check_publishing(comparison: Comparison) -> int:
+    """Readers see what was built, and a build of a part leaves that as it is; returns the number of problems."""
+    problems = comparison.unpublished()
+    before = seen_by_readers()
+    part = dbtRunner().invoke(["--quiet", "build", "--resource-type", "seed", "--target", "spark"])
+    after = seen_by_readers()
+    if not part.success or after != before:
+        problems.append(f"a build of a part changed what readers see: {before}, then {after}")
+    seen = f"{before[0][1]} rows of a mart are seen, also after a build of a part"
+    print(f"Published: {seen}; {len(problems)} problems", *problems, sep="\n  ", flush=True)
+    return len(problems)
 
 
 def compare_sample(folder: Path) -> int:
-    """Compare the sample; returns the number of differences."""
-    return report("The sample", build(folder / "warehouse", folder / "spark", "", {}, with_tests=True))
+    """Compare the sample, and what of it readers see; returns the number of differences."""
+    comparison, differences = compare("The sample", folder / "warehouse", folder / "spark", "", {}, with_tests=True)
+    return differences + check_publishing(comparison)
 
 
 def compare_tables(folder: Path) -> int:
@@ -94,7 +128,7 @@ def compare_tables(folder: Path) -> int:
             published.execute(f"create table landing.{path.stem} as from read_csv('{path}', all_varchar = true)")
             published.execute(f"copy landing.{path.stem} to '{landed}'")
             session.sql(f"create table landing.{path.stem} as select * from parquet.`{landed}`")
-    return report("The sample in tables", build(warehouse, spark, "", {"extracts_schema": "landing"}))
+    return compare("The sample in tables", warehouse, spark, "", {"extracts_schema": "landing"})[1]
 
 
 def compare_worlds(folder: Path, plan: Plan) -> int:
@@ -103,15 +137,16 @@ def compare_worlds(folder: Path, plan: Plan) -> int:
     nights, admins = nightly_deliveries(plan)
     source, options = Source(folder / "extracts", plan), {"admin_account_ids": list(admins)}
     differences = 0
-    for number, rows in enumerate(nights, start=1):
-        source.deliver(rows)
-        comparison = build(warehouse, spark, str(source.folder), options)
-        differences += report(f"{plan.worlds} random worlds, night {number}", comparison)
-    comparison = build(warehouse, spark, str(source.folder), options)
-    differences += report(f"{plan.worlds} random worlds, nothing new", comparison)
+    for number, rows in enumerate([*nights, None], start=1):
+        if rows:
+            source.deliver(rows)
+        title = f"{plan.worlds} random worlds, {f'night {number}' if rows else 'nothing new'}"
+        comparison, found = compare(title, warehouse, spark, str(source.folder), options)
+        differences += found
 
     damaged = comparison.damage_one_value()
-    is_caught = any(difference.startswith(damaged) for difference in comparison.differences())
+    comparisons = (comparison.differences(), comparison.unpublished())
+    is_caught = all(any(found.startswith(damaged) for found in differing) for differing in comparisons)
     print(f"A value changed in {damaged}: {'found' if is_caught else 'NOT FOUND'}", flush=True)
     return differences + (not is_caught)
 
@@ -127,9 +162,9 @@ def main() -> int:
     os.chdir(PROJECT)
 
     if not arguments.only:
-        # a process of its own is a session of its own, with a catalog that is empty
+        # a process of its own is a session of its own, with a catalog that is empty; side by side they fill two cores
         command = [sys.executable, "-m", "tests.spark", *sys.argv[1:], "--only"]
-        return max(subprocess.run([*command, part]).returncode for part in PARTS)
+        return max(part.wait() for part in [subprocess.Popen([*command, part]) for part in PARTS])
 
     folder = PROJECT / "target" / "test-spark" / arguments.only
     shutil.rmtree(folder, ignore_errors=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 WORKING = "build_"  # what Spark's schemas begin with while a run works
+READ = ("marts", "metering", "audit", "rules", "publication")  # the schemas that are published
 # What tells one run from another, and not what was counted.
 OF_THE_RUN = {"runs": {"run_id", "started_at", "published_at", "extracts_from", "project_revision", "engine_version"}}
 # An engine's own type -> the one that stands for it on the other.
@@ -180,6 +181,25 @@ class Comparison:
                 surplus = self.connection.execute(f"{rows[one]} except all {rows[other]}").fetchall()
                 if surplus:
                     found.append(f"{table}: {len(surplus)} rows only {one.replace('_', ' ')}, such as {surplus[0]}")
+        return found
+
+    def unpublished(self) -> list[str]:
+        """Which of the tables that people read are not, row for row, in the newest schema that Spark published."""
+        newest = max(self.spark_folder.glob("published_*.db"), default=self.spark_folder / "published.db")
+        found = []
+        for table in self.tables:
+            if table.schema not in READ:
+                continue
+            files = sorted(str(path) for path in (newest / f"{WORKING}{table.schema}__{table.name}").rglob("*.parquet"))
+            if not files:
+                found.append(f"{table} was not published")
+                continue
+            names = ", ".join(f'"{column}"' for column in table.columns)
+            built = f'select {names} from on_spark."{table.name}"'
+            published = f"select {names} from read_parquet({files!r}, hive_partitioning = false)"
+            for one, other in ((built, published), (published, built)):
+                if surplus := self.connection.execute(f"{one} except all {other}").fetchall():
+                    found.append(f"{table}: {len(surplus)} rows differ from what was published, such as {surplus[0]}")
         return found
 
     def without_partner(self) -> int:
