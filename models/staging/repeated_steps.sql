@@ -73,7 +73,8 @@ placed as (
 
 ),
 
--- At a position the latest delivery's own step wins, then the latest stray one, then the greater row as text.
+-- At a position the latest delivery's own step wins, then the latest stray one, then the greater row as text; of two
+-- that agree in all that, the extract's name says which: no figure depends on it.
 ranked as (
 
     select

@@ -177,10 +177,7 @@ class Comparison:
                 f'from {engine}."{table.name}"'
                 for engine in ("on_duckdb", "on_spark")
             }
-            for one, other in (("on_duckdb", "on_spark"), ("on_spark", "on_duckdb")):
-                surplus = self.connection.execute(f"{rows[one]} except all {rows[other]}").fetchall()
-                if surplus:
-                    found.append(f"{table}: {len(surplus)} rows only {one.replace('_', ' ')}, such as {surplus[0]}")
+            found += self._unlike(table, rows["on_duckdb"], rows["on_spark"], "on duckdb", "on spark")
         return found
 
     def unpublished(self) -> list[str]:
@@ -197,9 +194,15 @@ class Comparison:
             names = ", ".join(f'"{column}"' for column in table.columns)
             built = f'select {names} from on_spark."{table.name}"'
             published = f"select {names} from read_parquet({files!r}, hive_partitioning = false)"
-            for one, other in ((built, published), (published, built)):
-                if surplus := self.connection.execute(f"{one} except all {other}").fetchall():
-                    found.append(f"{table}: {len(surplus)} rows differ from what was published, such as {surplus[0]}")
+            found += self._unlike(table, built, published, "as built", "as published")
+        return found
+
+    def _unlike(self, table: Table, one: str, other: str, name: str, other_name: str) -> list[str]:
+        """Two queries' rows compared both ways: a line for each that has rows which the other lacks."""
+        found = []
+        for query, against, only in ((one, other, name), (other, one, other_name)):
+            if surplus := self.connection.execute(f"{query} except all {against}").fetchall():
+                found.append(f"{table}: {len(surplus)} rows only {only}, such as {surplus[0]}")
         return found
 
     def without_partner(self) -> int:
