@@ -31,6 +31,7 @@
     {#- views over files of this machine mean nothing to readers -#}
     {%- do drop_views_over_files() -%}
     {%- do run_query("update publication.runs set published_at = " ~ utc_now() ~ " where run_id = " ~ literal(invocation_id)) -%}
+    {%- do write_comments() -%}
     {%- do settle_run() -%}
     {%- do export_marts() -%}
     {%- do run_query("checkpoint") -%}

@@ -1,0 +1,114 @@
+{#- Materializations on DuckDB. Nobody reads the build's database while a run works on it, so a table or view is replaced
+    where it is, by one statement in one transaction. dbt-duckdb's own create another one, rename both and drop the old
+    one, which is a tenth of a small run. Contracts are checked as there; comments are written by write_comments(). -#}
+
+{% materialization table, adapter='duckdb' -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- do drop_other_kind(target_relation) -%}
+    {%- call statement('main') -%}
+        {{ replace_table_as(target_relation, compiled_code) }}
+    {%- endcall -%}
+    {{ run_hooks(post_hooks) }}
+    {%- do adapter.commit() -%}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmaterialization %}
+
+
+{% materialization view, adapter='duckdb' -%}
+    {%- set target_relation = this.incorporate(type='view') -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- do drop_other_kind(target_relation) -%}
+    {%- call statement('main') -%}
+        {{ duckdb__create_view_as(target_relation, compiled_code) | replace('create view', 'create or replace view', 1) }}
+    {%- endcall -%}
+    {{ run_hooks(post_hooks) }}
+    {%- do adapter.commit() -%}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmaterialization %}
+
+
+{#- By the strategies of macros/incremental.sql, in the transaction that also computes the new rows. A model's columns
+    change only with its code, which recomputes everything: a table with other columns is an error of the statement. -#}
+{% materialization incremental, adapter='duckdb' -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set existing_relation = load_cached_relation(this) -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- if existing_relation is none or not existing_relation.is_table or should_full_refresh() -%}
+        {%- do drop_other_kind(target_relation) -%}
+        {%- call statement('main') -%}
+            {{ replace_table_as(target_relation, compiled_code) }}
+        {%- endcall -%}
+    {%- else -%}
+        {%- set new_rows = api.Relation.create(identifier=this.identifier ~ '__new', type='table') -%}
+        {%- if config.get('contract').enforced -%}
+            {{ get_assert_columns_equivalent(compiled_code) }}
+            {%- set columns = model.columns.values() | list -%}
+        {%- else -%}
+            {%- set columns = adapter.get_columns_in_relation(existing_relation) -%}
+        {%- endif -%}
+        {%- set strategy = adapter.get_incremental_strategy_macro(context, config.get('incremental_strategy')) -%}
+        {%- call statement('main') -%}
+            create or replace temporary table {{ new_rows }} as (
+                {{ compiled_code }}
+            );
+            {{ (strategy({'target_relation': existing_relation, 'temp_relation': new_rows, 'dest_columns': columns}) | trim).rstrip(';') }};
+            drop table {{ new_rows }};
+        {%- endcall -%}
+    {%- endif -%}
+    {{ run_hooks(post_hooks) }}
+    {%- do adapter.commit() -%}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmaterialization %}
+
+
+{#- Replaces a table by the query's rows. With a contract the query's columns are compared with it first, and the table
+    gets its types and constraints. -#}
+{% macro replace_table_as(relation, query) -%}
+    {%- if config.get('contract').enforced -%}
+        {{ get_assert_columns_equivalent(query) }}
+        create or replace table {{ relation }} {{ get_table_columns_and_constraints() }};
+        insert into {{ relation }} {{ get_column_names() }} (
+            {{ get_select_subquery(query) }}
+        );
+    {%- else -%}
+        create or replace table {{ relation }} as (
+            {{ query }}
+        );
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A view doesn't replace a table, nor a table a view: drops what has the relation's name and is of another kind. -#}
+{% macro drop_other_kind(relation) -%}
+    {%- set existing = load_cached_relation(relation) -%}
+    {%- if existing is not none and existing.type != relation.type -%}
+        {%- do adapter.drop_relation(existing) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Loads the seed's file with DuckDB's own reader. Every column must have a type in the configuration column_types. -#}
+{% materialization seed, adapter='duckdb' -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set file = "read_csv(" ~ literal(adapter.get_seed_file_path(model)) ~ ", header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"')" -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- do drop_other_kind(target_relation) -%}
+    {%- set types = config.get('column_types', {}) -%}
+    {%- set columns = [] -%}
+    {%- set header = run_query("describe from " ~ file) -%}
+    {#- dbt asks for a table, which only dbt seed --show prints -#}
+    {%- do store_result('agate_table', response='OK', agate_table=header) -%}
+    {%- for name in header.columns[0].values() -%}
+        {%- if name not in types -%}
+            {{ exceptions.raise_compiler_error("The seed " ~ model.name ~ " has a column " ~ name ~ " without a type: add it to column_types.") }}
+        {%- endif -%}
+        {%- do columns.append("cast(" ~ adapter.quote(name) ~ " as " ~ types[name] ~ ") as " ~ adapter.quote(name)) -%}
+    {%- endfor -%}
+    {%- call statement('main') -%}
+        create or replace table {{ target_relation }} as select {{ columns | join(', ') }} from {{ file }}
+    {%- endcall -%}
+    {{ run_hooks(post_hooks) }}
+    {%- do adapter.commit() -%}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmaterialization %}
