@@ -22,6 +22,7 @@ import os
 import random
 import re
 import sys
+import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import duckdb
+from dbt_forks import Forks
 from mutants.damages import Damage, damages_of_model, damages_of_rules
 from mutants.trial import INVALID, SURVIVED, CountedWorlds, UnitTests, Verdict
 from reference.compiled import PROJECT, Project, UnitTest, Warehouse, read_unit_tests
@@ -59,9 +61,9 @@ def main() -> int:
     asked = parser.parse_args()
 
     begun = time.monotonic()
-    folder = PROJECT / "target" / "compiled"
-    projects = compile_all(folder)
-    unit_tests = read_unit_tests(folder, ADMINS)
+    projects = compile_all()
+    with Forks() as forks, tempfile.TemporaryDirectory() as folder:
+        unit_tests = read_unit_tests(Path(folder), forks, ADMINS)
     say("Looking for places to damage")
     damages = [
         damage

@@ -42,7 +42,7 @@ def main() -> int:
 
     begun = time.monotonic()
     say(f"Seed {asked.seed}: compiling the project under each set of options")
-    projects = compile_all(PROJECT / "target" / "compiled")
+    projects = compile_all()
     say("Comparing")
     shares = PROCESSES * 4  # finished shares are a sign of life
     worlds = -(-asked.worlds // (shares * WORLDS)) * WORLDS

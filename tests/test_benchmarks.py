@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import PROJECT
+from building import PROJECT
 
 BENCHMARKS = PROJECT / "benchmarks"
 WORLD = ["--steps", "20000", "--days", "46", "--seed", "7"]

@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pytest
 import sqlalchemy
-from conftest import PROJECT, Build
+from building import PROJECT, Build
 from sqlalchemy.pool import NullPool
 
 PAGE = PROJECT / "docs" / "bi-tools.md"

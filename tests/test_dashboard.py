@@ -20,7 +20,7 @@ import duckdb
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from builders import connection, customer, job, recipe, request, subscription
-from conftest import PROJECT, Build
+from building import PROJECT, Build
 from playwright.sync_api import Browser, Page, sync_playwright
 from reference.worlds import END, random_world
 

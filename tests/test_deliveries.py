@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import PROJECT
+from building import PROJECT
 from reference.files import FORMATS, as_csv, literal, write_parquet, write_text
 
 CONTRACT = {

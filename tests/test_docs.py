@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PROJECT
+from building import PROJECT
 
 WALKTHROUGH = (PROJECT / "docs" / "usage-metrics-tab.md").read_text(encoding="utf-8")
 TRIED = re.findall(r"```sh\n(.*?)```\n+```text\n(.*?)```", WALKTHROUGH, re.DOTALL)

@@ -4,12 +4,10 @@ A warehouse is continued by run after run, each with a night's files. What a lat
 brought is tried claim by claim over small worlds, then over random worlds in random nights.
 """
 
-import json
 import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -36,7 +34,7 @@ from builders import (
     without_steps,
     world,
 )
-from conftest import PROJECT, Workbench
+from building import PROJECT, Workbench
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from reference.files import write_world
@@ -58,18 +56,6 @@ def succeeded(built):
 
 def add_files(folder, *parts, name="part"):
     write_world(world(*parts, with_required=False), folder, split=1, ragged=False, name=name)
-
-
-def dbt_build(workbench, options=None):
-    """Start a run in the workbench's own place, to be read from or killed meanwhile."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "dbt.cli.main", "--quiet", "build", "--vars", json.dumps(options or {})],
-        env=workbench.environment(workbench.extracts),
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def contents(built):
@@ -277,12 +263,12 @@ class TestOptions:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def runs(cls, tmp_path_factory):
+    def runs(cls, tmp_path_factory, forks):
         """Runs over the same files, of a copy of the project whose rule book can be changed."""
         folder = tmp_path_factory.mktemp("options")
         project = folder / "project"
         shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "target", "logs", "warehouse", "docs"))
-        bench = Workbench(folder, project)
+        bench = Workbench(folder, forks, project)
         book = project / "seeds" / "rules" / "app_eligibility.csv"
         rules = book.read_text(encoding="utf-8")
         changed = rules.replace("\nS-ACTION,salesforce,", "\nS-INELIGIBLE,salesforce,")
@@ -356,7 +342,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as published:
             try:
                 for name, jobs in (("second", 20), ("third", 30)):
                     add_files(folder, *(job(f"{name}-{n}") for n in range(jobs)), name=name)
-                    assert dbt_build(workbench).wait() == 0
+                    assert workbench.start(folder, workbench.folder / "output.txt").wait() == 0
             finally:
                 runs_are_over.set()
         for finished in reading:
@@ -410,7 +396,7 @@ def run_nights(plan, turn, workbench, build):
         if before:
             shutil.rmtree(before.warehouse)
     source.write_all(workbench.clear_extracts(), "csv" if plan.first_world % 2 else "json")
-    full = succeeded(build(workbench.extracts, vars=options))
+    full = succeeded(build(workbench.extracts, vars=options, keep=False))
     rows = assert_same(built, full)
     for finished in (built, full):
         shutil.rmtree(finished.warehouse)
@@ -433,24 +419,26 @@ def turned_run(turn, options, before, workbench, build):
     """A run that goes another way than others do; what can't be read, or is killed, is run again."""
 
     def run(**arguments):
-        return build(workbench.extracts, onto=before, **{"vars": options, **arguments})
+        return build(workbench.extracts, onto=before, **{"vars": options, "keep": False, **arguments})
+
+    def start(options):
+        return workbench.start(workbench.extracts, workbench.folder / "turned.txt", options)
 
     def stop(_):
         """Nothing is loaded where a file lacks its columns."""
         unreadable = workbench.extracts / "customers" / "unreadable.csv"
         unreadable.write_text("id\n1\n", encoding="utf-8")
         try:
-            assert dbt_build(workbench, options).wait() != 0
+            assert start(options).wait() != 0
         finally:
             unreadable.unlink()
 
     def kill(_):
-        process = dbt_build(workbench, options)
-        moment = random.Random().uniform(3, 13)  # Hypothesis seeds the module's own
+        command = start(options)
+        moment = random.Random().uniform(0, 8)  # Hypothesis seeds the module's own
         print(f"killed after {moment:.1f} s")
         time.sleep(moment)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        command.kill()
 
     match turn:
         case "good":

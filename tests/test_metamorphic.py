@@ -15,8 +15,9 @@ from reference.files import is_readable, write_world
 from reference.proving import ADMINS, PREFIXES, Batch
 from reference.reference import Unreadable, read_time
 from reference.worlds import merge_worlds, prefixed, random_world
+from samples import sampled
 
-SEEDS = range(700, 712)
+SEEDS = range(700, 700 + sampled(12))
 # What is counted, and no figure: where rows came from, how many there were.
 DECISIONS = [relation for relation in RELATIONS if relation.startswith("metering.")]
 FIGURES = [*RELATIONS, "marts.monthly_rule_usage", "marts.monthly_credits"]
@@ -159,7 +160,7 @@ class TestWhatChangesSomething:
         after = count({**world, "steps": [*world["steps"], *more]})
 
         before, now = (found["metering.metered_steps"] for found in (figures, after))
-        assert len(now) - len(before) == len(more) > 100
+        assert len(now) - len(before) == len(more) > 8 * len(SEEDS)
         assert_counts_rose(figures, after, but_rose={"tasks", "business_actions"})
 
     def test_an_app_ruled_otherwise_changes_its_steps_alone(self, count, world, figures):
@@ -168,7 +169,7 @@ class TestWhatChangesSomething:
         decided = ("rule_id", "metric", "quantity")
         assert multiset(before, but=decided) == multiset(after, but=decided)
         gone, come = multiset(before) - multiset(after), multiset(after) - multiset(before)
-        assert gone.total() == come.total() > 20
+        assert gone.total() == come.total() > len(SEEDS)
         assert {dict(row)["app"] for row in gone} == {"slack"}
         assert {dict(row)["rule_id"] for row in gone} == {"S-ACTION"}
         assert {dict(row)["rule_id"] for row in come} == {"S-INELIGIBLE"}

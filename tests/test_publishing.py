@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from builders import connection, customer, job, recipe, world
-from conftest import PROJECT
+from building import PROJECT
 from reference.files import write_world
 
 # How many runs to kill at random moments; the seed is printed.
@@ -51,7 +50,7 @@ class TestRuns:
     @pytest.fixture(scope="class")
     @classmethod
     def runs(cls, build):
-        first = build(BEFORE)
+        first = build(BEFORE, keep=False)  # whose path is told of
         assert first.exit_code == 0, first.output
         failed = build(AFTER, onto=first, vars={"task_terms": "T9"})
         part = build(AFTER, onto=failed, arguments=("--select", "+runs"))
@@ -175,22 +174,15 @@ class TestKills:
             write_world(rows, folder, split=1, ragged=False)
         first = build(folders[0])
         started = time.monotonic()
-        second = build(folders[1], onto=first)
+        second = build(folders[1], onto=first, keep=False)
         longest = time.monotonic() - started
         whole = [contents(run.published) for run in (first, second)]
 
         def run_and_kill_many(warehouse: Path) -> None:
             for _ in range(KILLS):
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "dbt.cli.main", "build"],
-                    env=workbench.environment(folders[1]),
-                    cwd=PROJECT,
-                    stdout=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-                time.sleep(moments.uniform(0.2, 1.1) * longest)
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                command = workbench.start(folders[1], tmp_path / "output.txt")
+                time.sleep(moments.uniform(0, 1.1) * longest)
+                command.kill()
                 seen = contents(warehouse / "usage.duckdb")
                 assert seen in whole
                 if seen == whole[1]:

@@ -868,6 +868,20 @@ def warehouse_of(result):
     return db
 
 
+@pytest.fixture(scope="module")
+def computed():
+    """(a world, its options, what the reference computes, a database with that)"""
+    world, options = merged_worlds([1])
+    result = compute(world, options)
+    return world, options, result, warehouse_of(result)
+
+
+def test_comparing_with_the_same_finds_nothing(computed):
+    world, options, result, warehouse = computed
+    assert compare(warehouse, world, options).differences == []
+    assert compare(warehouse, world, options, result=result).differences == []
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -892,12 +906,13 @@ def warehouse_of(result):
         "delete from audit.findings where rowid = 0",
     ],
 )
-def test_comparing_finds_what_was_damaged_and_nothing_else(damage):
-    world, options = merged_worlds([1])
-    warehouse = warehouse_of(compute(world, options))
-    assert compare(warehouse, world, options).differences == []
+def test_comparing_finds_what_was_damaged_and_nothing_else(damage, computed):
+    world, options, result, warehouse = computed
+    warehouse.execute("begin")
     warehouse.execute(damage)
-    assert len(compare(warehouse, world, options).differences) == 1
+    differences = compare(warehouse, world, options, result=result).differences
+    warehouse.execute("rollback")
+    assert len(differences) == 1
 
 
 def test_worlds_reach_every_rule():

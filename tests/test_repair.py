@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from builders import CALL, FUNCTION, PAGES, SALESFORCE, TRIGGER, connection, customer, job, recipe, step, world
-from conftest import PROJECT
+from building import PROJECT
 
 AUGUST, SEPTEMBER = "2026-08-10T12:00:00Z", "2026-09-10T12:00:00Z"
 WORLD = world(

@@ -9,7 +9,7 @@ from collections import Counter
 from datetime import date
 
 import pytest
-from conftest import PROJECT
+from building import PROJECT
 from reference.reference import APPS_CSV
 
 

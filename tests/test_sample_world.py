@@ -9,7 +9,7 @@ import importlib.util
 from datetime import date
 
 import pytest
-from conftest import PROJECT
+from building import PROJECT
 
 # ------------------------------------------------------------------------------------------------------ steps and jobs
 

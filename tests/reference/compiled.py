@@ -1,6 +1,7 @@
 """The project's SQL run in memory: compiled once by dbt, then over as many small worlds as one likes.
 
-    project = compile_project(folder, {"task_terms": "T1"})
+    with Forks() as forks:
+        project = compile_project(folder, {"task_terms": "T1"}, forks)
     warehouse = Warehouse(project)
     warehouse.build(world)
     warehouse.connection.execute("from metering.metered_jobs")
@@ -13,8 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from typing import Any
 
 import duckdb
 import yaml
+from dbt_forks import Forks
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "usage"  # dbt's name for the database that it built in; compiled SQL names relations by it
@@ -92,7 +92,7 @@ class Project:
 # ------------------------------------------------------------------------------------------------------------ compiling
 
 
-def compile_project(folder: Path, options: dict[str, Any] | None = None) -> Project:
+def compile_project(folder: Path, options: dict[str, Any] | None, forks: Forks) -> Project:
     """Have dbt compile the project under some counting options; what it writes goes to ``folder``.
 
     Raises RuntimeError with dbt's output where it doesn't compile.
@@ -107,11 +107,11 @@ def compile_project(folder: Path, options: dict[str, Any] | None = None) -> Proj
             database.execute("create schema delivered")
             for extract, columns in contracts.items():
                 database.execute(f"create table delivered.{extract} ({', '.join(f'{c} varchar' for c in columns)})")
-    _dbt(folder, "seed", chosen, "--select", "path:seeds/rules")
-    return _read_manifest(_dbt(folder, "compile", chosen), contracts, rules)
+    _dbt(forks, folder, "seed", chosen, "--select", "path:seeds/rules")
+    return _read_manifest(_dbt(forks, folder, "compile", chosen), contracts, rules)
 
 
-def _dbt(folder: Path, command: str, options: dict[str, Any], *arguments: str) -> dict[str, Any]:
+def _dbt(forks: Forks, folder: Path, command: str, options: dict[str, Any], *arguments: str) -> dict[str, Any]:
     """Run a dbt command and return its manifest."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
     environment |= {
@@ -119,18 +119,19 @@ def _dbt(folder: Path, command: str, options: dict[str, Any], *arguments: str) -
         "AS_OF_DATE": "",
         "WAREHOUSE_DIR": str(folder),
         "DBT_TARGET_PATH": str(folder / "target"),
-        "DBT_LOG_PATH": str(folder / "logs"),
+        "DBT_WRITE_JSON": "true",
         "DO_NOT_TRACK": "1",
     }
-    finished = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "--quiet", command, "--vars", json.dumps(options), *arguments],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
+    output = folder / "output.txt"
+    exit_code = forks.run(
+        ["--no-use-colors", "--quiet", command, "--vars", json.dumps(options), *arguments],
+        environment,
+        PROJECT,
+        output,
+        ["extracts"] if "extracts_schema" in options else None,
     )
-    if finished.returncode:
-        raise RuntimeError(f"dbt {command} failed:\n{finished.stdout}{finished.stderr}")
+    if exit_code:
+        raise RuntimeError(f"dbt {command} failed:\n{output.read_text()}")
     return json.loads((folder / "target" / "manifest.json").read_text())
 
 
@@ -173,12 +174,12 @@ def _read_manifest(manifest: dict[str, Any], contracts: dict[str, tuple[str, ...
     )
 
 
-def read_unit_tests(folder: Path, accounts: Collection[str] = ()) -> list[UnitTest]:
+def read_unit_tests(folder: Path, forks: Forks, accounts: Collection[str] = ()) -> list[UnitTest]:
     """The unit tests of what was compiled under the default options, with these accounts as the partner's own.
 
     Those with other options of their own speak of other SQL.
     """
-    manifest = _dbt(folder, "parse", {})  # dbt leaves them out of a run over real extracts
+    manifest = _dbt(forks, folder, "parse", {})  # dbt leaves them out of a run over real extracts
     relations = {
         node["name"]: f"{node['schema']}.{node['name']}"
         for node in manifest["nodes"].values()

@@ -6,17 +6,21 @@ from the reference, the smallest world that differs is found and kept as an exam
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import multiprocessing
+import pickle
 import re
+import shutil
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from building import PROJECT, code_digest
+from dbt_forks import Forks
 from hypothesis import strategies as st
 
 from .comparison import COMPARED, RELATIONS, Comparison, compare
@@ -31,6 +35,7 @@ PROCESSES = multiprocessing.cpu_count()
 PREFIXES = [f"w{number}-" for number in range(WORLDS)]
 COVERAGE = "audit.rule_coverage"
 REGRESSIONS = Path(__file__).with_name("regressions")
+COMPILED = PROJECT / "target" / "compiled"
 
 # Every counting option at least once apart from its default. The partner's workspaces are those of merged worlds, and
 # of a world alone.
@@ -87,15 +92,32 @@ def batches(draw: st.DrawFn, options: tuple[str, ...] = tuple(OPTIONS), worlds: 
     )
 
 
-def compile_all(folder: Path, names: tuple[str, ...] = tuple(OPTIONS)) -> dict[str, Project]:
-    """The project compiled under each set of options, in a folder of its own, where dbt finds what it parsed before."""
+def compile_all(names: tuple[str, ...] = tuple(OPTIONS)) -> dict[str, Project]:
+    """The project compiled under each set of options. The same code is compiled once, for whoever asks."""
+    COMPILED.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(json.dumps([code_digest(), OPTIONS, ADMINS], sort_keys=True).encode()).hexdigest()
+    with (COMPILED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = COMPILED / key / "projects.pickle"
+        if not kept.exists():
+            for earlier in COMPILED.iterdir():
+                if earlier.is_dir():
+                    shutil.rmtree(earlier)
+            with Forks() as forks:
+                projects = {
+                    name: compile_project(
+                        kept.parent / folder_name(name), options | {"admin_account_ids": ADMINS}, forks
+                    )
+                    for name, options in OPTIONS.items()
+                }
+            kept.write_bytes(pickle.dumps(projects))
+        compiled = pickle.loads(kept.read_bytes())
+    return {name: compiled[name] for name in names}
 
-    def compiled(name: str) -> Project:
-        own = folder / re.sub("[^a-z0-9]+", "_", name.lower())
-        return compile_project(own, OPTIONS[name] | {"admin_account_ids": ADMINS})
 
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(names, pool.map(compiled, names), strict=True))
+def folder_name(name: str) -> str:
+    """The name of a set of options as one of a folder."""
+    return re.sub("[^a-z0-9]+", "_", name.lower())
 
 
 @dataclass

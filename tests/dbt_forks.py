@@ -1,0 +1,181 @@
+"""dbt commands as forks of one process that has imported dbt and parsed the project.
+
+A dbt command spends more time on importing and parsing than on a small world. ``Forks`` starts one server process; each
+command is a fork of it with its own environment, folder and output, so nothing that a command does reaches another one.
+
+    with Forks() as forks:
+        exit_code = forks.run(["build"], environment, folder, output, manifest_key=("files",))
+
+The server is ``python dbt_forks.py``: a request per line on standard input, an answer per line on standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+
+class Forks:
+    """A server of dbt commands; one command at a time."""
+
+    def __init__(self) -> None:
+        self._server: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Forks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server:
+            self._server.stdin.close()
+            self._server.wait()
+
+    def run(
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        folder: Path,
+        output: Path,
+        manifest_key: list[str] | None = None,
+    ) -> int:
+        """Run ``dbt`` with the arguments in the folder; what it prints goes to the file ``output``. Its exit code.
+
+        Commands with the same ``manifest_key`` share a parsed project: the key holds whatever parsing depends on.
+        None: the command parses the project itself. Raises RuntimeError when the server died.
+        """
+        return self.start(arguments, environment, folder, output, manifest_key).wait()
+
+    def start(
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        folder: Path,
+        output: Path,
+        manifest_key: list[str] | None = None,
+    ) -> Command:
+        """Start what ``run`` runs."""
+        request = {
+            "arguments": arguments,
+            "environment": environment,
+            "folder": str(folder),
+            "output": str(output),
+            "manifest_key": json.dumps([str(folder), manifest_key]) if manifest_key is not None else None,
+        }
+        return Command(self._ask(request)["process"], self._ask)
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            if self._server is None:
+                self._server = subprocess.Popen(
+                    [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            self._server.stdin.write(json.dumps(request) + "\n")
+            self._server.stdin.flush()
+            answer = self._server.stdout.readline()
+        if not answer:
+            raise RuntimeError("the server of dbt commands died")
+        return json.loads(answer)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A dbt command that was started; it leads a process group of its own."""
+
+    process: int
+    _ask: Callable[[dict[str, Any]], dict[str, Any]]
+
+    def wait(self) -> int:
+        """Its exit code, or minus the signal that ended it. To be called once."""
+        return self._ask({"wait_for": self.process})["exit_code"]
+
+    def kill(self) -> None:
+        """End it and its children at once."""
+        os.killpg(self.process, signal.SIGKILL)
+        self.wait()
+
+
+# --------------------------------------------------------------------------------------------------------- the server
+
+
+def serve() -> None:
+    """Answer requests until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # standard output carries answers and nothing else
+    manifests: dict[str, Any] = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        if process := request.get("wait_for"):
+            _, status = os.waitpid(process, 0)
+            answer = {"exit_code": os.waitstatus_to_exitcode(status)}
+        else:
+            key = request["manifest_key"]
+            if key is not None and key not in manifests:
+                manifests[key] = _parse(request)
+            process = os.fork()
+            if process == 0:
+                _become_command(request, manifests.get(key))
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.setpgid(process, process)  # by whoever comes first, so that it can be killed at once
+            answer = {"process": process}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _parse(request: dict[str, Any]) -> Any:
+    """The manifest of the project in the request's folder, under its environment and vars; None if it can't be parsed.
+
+    A command without a manifest parses the project again and says what is wrong.
+    """
+    from dbt.cli.main import dbtRunner
+
+    _enter(request)
+    arguments = request["arguments"]
+    options = arguments[(at := arguments.index("--vars")) : at + 2] if "--vars" in arguments else []
+    with contextlib.redirect_stdout(sys.stderr):
+        return dbtRunner().invoke(["--log-level", "none", "parse", *options]).result
+
+
+def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
+    exit_code = 2
+    try:
+        from dbt.cli.main import dbtRunner
+
+        os.setpgid(0, 0)
+        output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(output, stream.fileno())
+        _enter(request)
+        if manifest is None:
+            # the static parser's threads, of a parse before the fork, are not in the fork, and it would wait for them
+            os.environ["DBT_STATIC_PARSER"] = "false"
+        result = dbtRunner(manifest=manifest).invoke(request["arguments"])
+        exit_code = 0 if result.success else 2 if result.exception else 1  # as dbt's command line has them
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(exit_code)
+
+
+def _enter(request: dict[str, Any]) -> None:
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    os.chdir(request["folder"])
+    sys.argv = ["dbt", *request["arguments"]]
+
+
+if __name__ == "__main__":
+    serve()
