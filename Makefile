@@ -9,15 +9,15 @@ SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 .PHONY: build dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy lint docs explain verify bench sample clean requirements
 .DEFAULT_GOAL := build
 
-# The pinned environment: what a run needs, and what a developer needs beside it.
+# The pinned environment: what a run needs, and what a developer needs beside it. Installed by uv, or else by pip.
+INSTALL := $(PYTHON) scripts/install.py
 $(VENV)/run.stamp: requirements.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
-	touch $@
+	@$(INSTALL) $(VENV) requirements.txt
+	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
-	touch $@
+	@$(INSTALL) $(VENV) requirements-dev.txt
+	@touch $@
 
 # Seeds, models and data tests over the sample extracts, or over EXTRACTS_DIR, into WAREHOUSE_DIR. (make test runs the
 # unit tests, too.)
@@ -52,9 +52,8 @@ test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
 
 .venv-duckdb-2/duckdb-2.stamp: requirements-duckdb-2.txt requirements-dev.txt
 	$(MAKE) .venv-duckdb-2/dev.stamp VENV=.venv-duckdb-2
-	.venv-duckdb-2/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-		--requirement requirements-duckdb-2.txt
-	touch $@
+	@$(INSTALL) .venv-duckdb-2 --no-deps requirements-duckdb-2.txt
+	@touch $@
 
 # The same models on Spark: the sample, random worlds over several nights, and a difference that must be found.
 test-spark: .venv-spark/spark.stamp java
@@ -62,8 +61,8 @@ test-spark: .venv-spark/spark.stamp java
 
 .venv-spark/spark.stamp: requirements-spark.txt requirements-dev.txt
 	$(MAKE) .venv-spark/dev.stamp VENV=.venv-spark
-	.venv-spark/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-spark.txt
-	touch $@
+	@$(INSTALL) .venv-spark requirements-spark.txt
+	@touch $@
 
 # Spark 4 runs on Java 17 or 21. Installed where there is none and this may install one.
 java:
@@ -119,19 +118,22 @@ bench: .venv-bench/bench.stamp
 
 .venv-bench/bench.stamp: requirements-bench.txt
 	$(MAKE) .venv-bench/run.stamp VENV=.venv-bench
-	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-bench.txt
-	touch $@
+	@$(INSTALL) .venv-bench requirements-bench.txt
+	@touch $@
 
 # Writes the sample extracts anew from the script that tells their story.
 sample: $(VENV)/run.stamp
 	$(BIN)/python scripts/make_sample_extracts.py
 
-# Pins the dependencies of pyproject.toml anew.
-COMPILE = $(BIN)/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-strip-extras
-requirements: $(VENV)/dev.stamp
-	$(COMPILE) --output-file=requirements.txt pyproject.toml
-	$(COMPILE) --extra=dev --allow-unsafe --output-file=requirements-dev.txt pyproject.toml
-	$(COMPILE) --extra=bench --output-file=requirements-bench.txt pyproject.toml
+# Pins the dependencies of pyproject.toml anew, for every platform. The developer's file comes first and limits the
+# others: what is in two files has one version, so the tests run on what ships. (tests/test_requirements.py)
+COMPILE = $(INSTALL) $(VENV) --compile --quiet --upgrade --universal --python-version=3.11 --generate-hashes \
+	--no-strip-extras --custom-compile-command="make requirements"
+requirements:
+	$(COMPILE) --group=install --output-file=requirements-uv.txt
+	$(COMPILE) --extra=dev --output-file=requirements-dev.txt pyproject.toml
+	$(COMPILE) --constraint=requirements-dev.txt --output-file=requirements.txt pyproject.toml
+	$(COMPILE) --extra=bench --constraint=requirements-dev.txt --output-file=requirements-bench.txt pyproject.toml
 	$(COMPILE) --extra=spark --constraint=requirements-dev.txt --output-file=requirements-spark.txt pyproject.toml
 
 clean:
