@@ -78,7 +78,7 @@ def install(asked: argparse.Namespace) -> int:
         if run_with_signs([python, *PIP_INSTALL, "-qq", *wanted], os.environ).returncode:
             raise CannotInstall("pip failed as well, its message is above") from None
     count = len(installed(asked.venv) - before)
-    packages = "1 package" if count == 1 else f"{count} packages"
+    packages = {0: "nothing new", 1: "1 package"}.get(count, f"{count} packages")
     say(f"Installed {packages} with {tool} in {time.monotonic() - started:.0f} s.")
     return 0
 

@@ -239,8 +239,9 @@ class TestInstalling:
 
     def test_the_callers_own_index_reaches_uv(self, venv):
         uv_that(venv, "")
-        _, _, _, calls = run(venv, "pinned.txt", UV_DEFAULT_INDEX="https://own.example")
+        _, printed, _, calls = run(venv, "pinned.txt", UV_DEFAULT_INDEX="https://own.example")
         assert [call.split()[-2:] for call in calls] == [["https://own.example", "https://extra.example/simple"]]
+        assert printed[-1] == "Installed nothing new with uv in 0 s."
 
     def test_pip_goes_on_where_uv_can_not_be_installed(self, venv):
         code, printed, _, calls = run(venv, "one.txt", "two.txt", "--no-deps")
