@@ -52,7 +52,7 @@ test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
 
 .venv-duckdb-2/duckdb-2.stamp: requirements-duckdb-2.txt requirements-dev.txt
 	$(MAKE) .venv-duckdb-2/dev.stamp VENV=.venv-duckdb-2
-	@$(INSTALL) .venv-duckdb-2 --no-deps requirements-duckdb-2.txt
+	@$(INSTALL) --no-deps .venv-duckdb-2 requirements-duckdb-2.txt
 	@touch $@
 
 # The same models on Spark: the sample, random worlds over several nights, and a difference that must be found.

@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("venv", type=Path, help="folder of the virtual environment")
     parser.add_argument("requirements", nargs="*", help="files of pinned packages with hashes")
-    parser.add_argument("--no-deps", action="store_true", help="install the named packages alone")
+    parser.add_argument("--no-deps", action="store_true", help="install the named packages alone; comes before VENV")
     parser.add_argument("--compile", nargs=argparse.REMAINDER, metavar="…", help="arguments of uv pip compile")
     asked = parser.parse_args(arguments)
     if bool(asked.requirements) == bool(asked.compile):

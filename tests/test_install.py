@@ -210,12 +210,13 @@ def uv_that(venv: Path, does: str) -> None:
     )
 
 
-def run(venv: Path, *arguments: str, **environ: str) -> tuple[int, list[str], str, list[str]]:
-    """Run the script on the environment: (exit code, printed lines without seconds, errors, calls of uv and pip)."""
+def run(*arguments: str | Path, **environ: str) -> tuple[int, list[str], str, list[str]]:
+    """Run the script on the environment, the Path: (exit code, printed lines without seconds, errors, calls of uv and pip)."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))} | environ
-    command = [sys.executable, SCRIPT, venv, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=own, cwd=venv.parent)
-    calls = venv.parent / "calls"
+    folder = next(argument for argument in arguments if isinstance(argument, Path)).parent
+    command = [sys.executable, SCRIPT, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=own, cwd=folder)
+    calls = folder / "calls"
     return (
         done.returncode,
         re.sub(r"\d+ s\.", "… s.", done.stdout).splitlines(),
@@ -245,7 +246,7 @@ class TestInstalling:
         assert printed[-1] == "Installed nothing new with uv in … s."
 
     def test_pip_goes_on_where_uv_can_not_be_installed(self, venv):
-        code, printed, _, calls = run(venv, "one.txt", "two.txt", "--no-deps")
+        code, printed, _, calls = run("--no-deps", venv, "one.txt", "two.txt")
         assert code == 0
         assert printed == [
             f"Installing one.txt, two.txt into {venv}, hashes checked ...",
