@@ -125,10 +125,11 @@ bench: .venv-bench/bench.stamp
 sample: $(VENV)/run.stamp
 	$(BIN)/python scripts/make_sample_extracts.py
 
-# Pins the dependencies of pyproject.toml anew, for every platform. The developer's file comes first and limits the
-# others: what is in two files has one version, so the tests run on what ships. (tests/test_requirements.py)
-COMPILE = $(INSTALL) $(VENV) --compile --quiet --upgrade --universal --python-version=3.11 --generate-hashes \
-	--no-strip-extras --custom-compile-command="make requirements"
+# Pins the dependencies of pyproject.toml anew, for every platform; "fewest" pins no second version for later Pythons.
+# The developer's file comes first and limits the others: what is in two files has one version, so the tests run on what
+# ships (tests/test_requirements.py).
+COMPILE = $(INSTALL) $(VENV) --compile --quiet --upgrade --universal --python-version=3.11 --fork-strategy=fewest \
+	--generate-hashes --no-strip-extras --custom-compile-command="make requirements"
 requirements:
 	$(COMPILE) --group=install --output-file=requirements-uv.txt
 	$(COMPILE) --extra=dev --output-file=requirements-dev.txt pyproject.toml

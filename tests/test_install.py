@@ -211,7 +211,7 @@ def uv_that(venv: Path, does: str) -> None:
 
 
 def run(*arguments: str | Path, **environ: str) -> tuple[int, list[str], str, list[str]]:
-    """Run the script on the environment, the Path: (exit code, printed lines without seconds, errors, calls of uv and pip)."""
+    """Run the script on the Path, an environment: (exit code, lines without seconds, errors, calls of uv and pip)."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))} | environ
     folder = next(argument for argument in arguments if isinstance(argument, Path)).parent
     command = [sys.executable, SCRIPT, *arguments]
