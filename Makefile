@@ -94,10 +94,15 @@ docs: build
 	$(BIN)/dbt docs generate --static
 	@echo "Open target/static_index.html"
 
+# Ids and file names reach a command through its environment: neither make nor the shell expands what is in them.
+explain statement: override export JOB := $(value JOB)
+explain statement: override export CUSTOMER := $(value CUSTOMER)
+explain statement: override export MONTH := $(value MONTH)
+explain statement: override export OUTPUT := $(value OUTPUT)
+
 # make explain JOB=j-…   or   make explain CUSTOMER=… MONTH=2026-08   (CUSTOMER beside JOB where the id is ambiguous)
 explain: $(VENV)/run.stamp
-	@$(BIN)/python scripts/explain.py $(if $(JOB),--job '$(JOB)') $(if $(CUSTOMER),--customer '$(CUSTOMER)') \
-		$(if $(MONTH),--month '$(MONTH)')
+	@$(BIN)/python -B scripts/explain.py --job="$$JOB" --customer="$$CUSTOMER" --month="$$MONTH"
 
 # The static site of WAREHOUSE_DIR (docs/dashboard.md): WAREHOUSE_DIR/dashboard/index.html.
 dashboard: $(VENV)/run.stamp
@@ -105,7 +110,7 @@ dashboard: $(VENV)/run.stamp
 
 # make statement CUSTOMER=1008 MONTH=2026-08 [OUTPUT=file.html]   one customer's month in one file
 statement: $(VENV)/run.stamp
-	@$(BIN)/python -m dashboard statement --customer '$(CUSTOMER)' --month '$(MONTH)' $(if $(OUTPUT),--output '$(OUTPUT)')
+	@$(BIN)/python -m dashboard statement --customer="$$CUSTOMER" --month="$$MONTH" --output="$$OUTPUT"
 
 # Does recomputing the stored deliveries give the published rows? Of WAREHOUSE_DIR; VARS as the nightly run is given them.
 verify: $(VENV)/run.stamp
