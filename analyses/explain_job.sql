@@ -1,49 +1,51 @@
--- Why did this job count? Every line of a job and of the jobs that it called, with the rule that decided it and where
--- the rule is published. `make explain JOB=…` prints it; by hand:
---     dbt compile --select explain_job --vars '{explain_job_id: j-example-14}'
-{% set job_id = literal(var('explain_job_id', 'j-example-14')) %}
-{% set customer_id = literal(var('explain_customer_id', '')) %}
+/*
+Why did this job count? One row per line of a job and of the jobs that it called, with the rule that decided it and
+where the rule is published. `make explain JOB=…` prints it. By hand, in the project's folder:
 
+    duckdb -readonly -csv -cmd "set variable job_id = 'j-example-14'" warehouse/usage.duckdb -f analyses/explain_job.sql
+
+Where several customers have a job of this id, set the variable customer_id too.
+*/
 with recursive
 
-jobs as (
+-- Not materialized, because each reader needs few of the rows.
+jobs as not materialized (
 
-    select * from {{ ref('metered_jobs') }}
-
-),
-
-steps as (
-
-    select * from {{ ref('metered_steps') }}
+    select * from metering.metered_jobs
 
 ),
 
 contexts as (
 
-    select * from {{ ref('job_billing_contexts') }}
+    select * from metering.job_billing_contexts
 
 ),
 
 apps as (
 
-    select * from {{ ref('apps') }}
+    select * from metering.apps
 
 ),
 
+-- The name in each recipe's latest listing.
 recipes as (
 
-    select * from {{ ref('stg_recipes') }}
-    where is_latest
+    select
+        customer_id,
+        recipe_id,
+        recipe_name
+    from marts.recipe_history
+    qualify row_number() over (partition by customer_id, recipe_id order by last_listed_at desc) = 1
 
 ),
 
 rules as (
 
-    select * from {{ ref('decision_rules') }}
+    select * from rules.decision_rules
 
 ),
 
--- The job and whatever it called, at any depth; a cycle ends where it comes back.
+-- The job and the jobs that it called, at any depth. Union drops repeated rows, so a cycle ends.
 family as (
 
     select
@@ -51,8 +53,8 @@ family as (
         job_id
     from jobs
     where
-        job_id = {{ job_id }}
-        and (customer_id = {{ customer_id }} or {{ customer_id }} = '')
+        job_id = cast(getvariable('job_id') as varchar)
+        and customer_id = coalesce(cast(getvariable('customer_id') as varchar), customer_id)
 
     union
 
@@ -64,6 +66,25 @@ family as (
         on
             family.customer_id = jobs.customer_id
             and family.job_id = jobs.calling_job_id
+
+),
+
+-- A list of ids filters the jobs before they are joined to their steps; a join to the family would do so after it.
+steps as (
+
+    select metered_steps.* from metering.metered_steps
+    where list_contains((select list(family.job_id) from family), metered_steps.job_id)
+
+),
+
+family_jobs as (
+
+    select jobs.*
+    from family
+    inner join jobs
+        on
+            family.customer_id = jobs.customer_id
+            and family.job_id = jobs.job_id
 
 ),
 
@@ -79,7 +100,7 @@ units as (
         quantity,
         cast(0 as bigint) as tasks,
         rule_id
-    from jobs
+    from family_jobs
 
     union all
 
@@ -94,28 +115,29 @@ units as (
         steps.tasks,
         steps.rule_id
     from steps
-    inner join jobs
+    inner join family_jobs
         on
-            steps.customer_id = jobs.customer_id
-            and steps.job_id = jobs.job_id
+            steps.customer_id = family_jobs.customer_id
+            and steps.job_id = family_jobs.job_id
     left join apps
         on
             steps.adapter_name = apps.adapter_name
-            and {{ is_in_force('apps', 'jobs.rule_date') }}
+            and family_jobs.rule_date >= apps.effective_from
+            and family_jobs.rule_date < coalesce(apps.effective_to, cast('9999-12-31' as date))
 
 ),
 
 explain_job as (
 
     select
-        jobs.customer_id,
-        jobs.job_id,
-        jobs.recipe_id,
+        family_jobs.customer_id,
+        family_jobs.job_id,
+        family_jobs.recipe_id,
         recipes.recipe_name,
-        jobs.status,
-        jobs.completed_at,
-        jobs.usage_date,
-        jobs.billing_context,
+        family_jobs.status,
+        family_jobs.completed_at,
+        family_jobs.usage_date,
+        family_jobs.billing_context,
         contexts.context_rule_id,
         contexts.calling_job_id,
         contexts.call_mode,
@@ -132,28 +154,24 @@ explain_job as (
             else rules.source
         end as published_in
 
-    from family
-    inner join jobs
-        on
-            family.customer_id = jobs.customer_id
-            and family.job_id = jobs.job_id
+    from family_jobs
     inner join contexts
         on
-            family.customer_id = contexts.customer_id
-            and family.job_id = contexts.job_id
+            family_jobs.customer_id = contexts.customer_id
+            and family_jobs.job_id = contexts.job_id
     inner join units
         on
-            family.customer_id = units.customer_id
-            and family.job_id = units.job_id
+            family_jobs.customer_id = units.customer_id
+            and family_jobs.job_id = units.job_id
     inner join rules on units.rule_id = rules.rule_id
     left join recipes
         on
-            jobs.customer_id = recipes.customer_id
-            and jobs.recipe_id = recipes.recipe_id
+            family_jobs.customer_id = recipes.customer_id
+            and family_jobs.recipe_id = recipes.recipe_id
 
 )
 
 select * from explain_job
 order by
-    customer_id asc, job_id <> {{ job_id }} asc, completed_at asc nulls last,
+    customer_id asc, job_id <> cast(getvariable('job_id') as varchar) asc, completed_at asc nulls last,
     job_id asc, line_index asc nulls first

@@ -1,14 +1,15 @@
--- What makes up a customer's month? Each metric by the rule that decided, with what did not count and why.
--- `make explain CUSTOMER=… MONTH=…` prints it; by hand:
---     dbt compile --select explain_month --vars '{explain_customer_id: "1008", explain_month: "2026-08"}'
-{% set customer_id = literal(var('explain_customer_id', '1008')) %}
-{% set month = "cast(" ~ literal(var('explain_month', '2026-08') ~ '-01') ~ " as date)" %}
+/*
+What is a customer's month made of? One row per unit of work, metric and rule that decided it, with what did not count
+and why. `make explain CUSTOMER=… MONTH=…` prints it. By hand, in the project's folder:
 
+    duckdb -readonly -csv -cmd "set variable customer_id = '1008'; set variable month = '2026-08'" \
+        warehouse/usage.duckdb -f analyses/explain_month.sql
+*/
 with
 
 rules as (
 
-    select * from {{ ref('decision_rules') }}
+    select * from rules.decision_rules
 
 ),
 
@@ -21,7 +22,7 @@ decisions as (
         metric,
         quantity,
         rule_id
-    from {{ ref('metered_steps') }}
+    from metering.metered_steps
 
     union all
 
@@ -32,7 +33,7 @@ decisions as (
         metric,
         quantity,
         rule_id
-    from {{ ref('metered_jobs') }}
+    from metering.metered_jobs
 
     union all
 
@@ -43,7 +44,7 @@ decisions as (
         metric,
         quantity,
         rule_id
-    from {{ ref('metered_requests') }}
+    from metering.metered_requests
 
     union all
 
@@ -54,7 +55,7 @@ decisions as (
         metric,
         quantity,
         rule_id
-    from {{ ref('metered_seats') }}
+    from metering.metered_seats
 
     union all
 
@@ -65,7 +66,7 @@ decisions as (
         'tasks' as metric,
         tasks as quantity,
         task_rule_id as rule_id
-    from {{ ref('metered_steps') }}
+    from metering.metered_steps
 
     union all
 
@@ -76,7 +77,7 @@ decisions as (
         'tasks' as metric,
         tasks as quantity,
         task_rule_id as rule_id
-    from {{ ref('metered_requests') }}
+    from metering.metered_requests
     where task_rule_id is not null
 
 ),
@@ -88,7 +89,7 @@ explain_month as (
         decisions.metric,
         decisions.rule_id,
         rules.rule,
-        -- seats are a level: their month is the peak
+        -- seats are a level: the month's figure is the peak
         cast(
             case
                 when decisions.units = 'days of seats' then max(decisions.quantity)
@@ -105,9 +106,9 @@ explain_month as (
     from decisions
     inner join rules on decisions.rule_id = rules.rule_id
     where
-        decisions.customer_id = {{ customer_id }}
-        and decisions.usage_date >= {{ month }}
-        and decisions.usage_date < {{ month }} + interval '1' month
+        decisions.customer_id = cast(getvariable('customer_id') as varchar)
+        and decisions.usage_date >= cast(getvariable('month') || '-01' as date)
+        and decisions.usage_date < cast(getvariable('month') || '-01' as date) + interval '1' month
     group by decisions.units, decisions.metric, decisions.rule_id, rules.rule, published_in
 
 )

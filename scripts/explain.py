@@ -3,13 +3,13 @@
     make explain JOB=j-example-14
     make explain CUSTOMER=1008 MONTH=2026-08
 
-The questions are the dbt analyses explain_job and explain_month; this runs them on the published warehouse, read-only.
+The questions are analyses/explain_job.sql and analyses/explain_month.sql. This sets their variables and runs them on
+the published warehouse, read-only. It needs no dbt, works from any folder and writes no file.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from dbt.cli.main import dbtRunner
 
 PROJECT = Path(__file__).resolve().parent.parent
 UNITS = {
@@ -47,7 +46,7 @@ def main() -> None:
     if asked.job:
         explain_job(asked.job, asked.customer)
     elif asked.customer and asked.month:
-        if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", asked.month):
+        if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", asked.month):
             sys.exit(f"MONTH={asked.month} is no month: write it as 2026-08.")
         explain_month(asked.customer, asked.month)
     else:
@@ -56,11 +55,12 @@ def main() -> None:
 
 def explain_job(job_id: str, customer_id: str | None) -> None:
     """Print every line of a job and of the jobs below it, and the sum."""
-    rows = ask("explain_job", {"explain_job_id": job_id, "explain_customer_id": customer_id or ""})
+    with open_warehouse() as warehouse:
+        rows = ask(warehouse, "explain_job", job_id=job_id, customer_id=customer_id or None)
     customers = sorted({row["customer_id"] for row in rows})
     if not rows:
         of_customer = f" of customer {customer_id}" if customer_id else ""
-        sys.exit(f"No job {job_id}{of_customer} in the warehouse. Is it in audit.quarantined_rows?")
+        sys.exit(f"No job {job_id}{of_customer} in the warehouse {warehouse_path()}. Is it in audit.quarantined_rows?")
     if len(customers) > 1:
         sys.exit(f"Several customers have a job {job_id}: add CUSTOMER=, one of {', '.join(customers)}.")
 
@@ -100,18 +100,21 @@ def print_job(lines: list[Row]) -> None:
 
 def explain_month(customer_id: str, month: str) -> None:
     """Print what a customer's month is made of, rule by rule, and the mart's totals."""
-    rows = ask("explain_month", {"explain_customer_id": customer_id, "explain_month": month})
     with open_warehouse() as warehouse:
-        found = warehouse.execute(
-            "select * from marts.monthly_customer_usage where customer_id = ? and usage_month = cast(? as date)",
-            [customer_id, f"{month}-01"],
+        rows = ask(warehouse, "explain_month", customer_id=customer_id, month=month)
+        totals = rows_of(
+            warehouse.execute(
+                "select * from marts.monthly_customer_usage where customer_id = ? and usage_month = cast(? as date)",
+                [customer_id, f"{month}-01"],
+            )
         )
-        names = [column[0] for column in found.description]
-        totals = found.fetchone()
-    if totals is None and not rows:
-        sys.exit(f"Customer {customer_id} has no {month} in the warehouse: no usage, and not a customer then.")
+    if not totals and not rows:
+        sys.exit(
+            f"Customer {customer_id} has no {month} in the warehouse {warehouse_path()}: "
+            "no usage, and not a customer then."
+        )
 
-    usage = dict(zip(names, totals, strict=True)) if totals else {}
+    usage = totals[0] if totals else {}
     partial = ", so far" if usage.get("is_current_month") else ""
     print(f"Customer {customer_id} {usage.get('customer_name') or '(not listed)'}, {month}{partial}")
     print_table(
@@ -134,31 +137,30 @@ def explain_month(customer_id: str, month: str) -> None:
         print("  In no customer figure: an admin workspace, or a month after the as-of date.")
 
 
-def ask(analysis: str, variables: dict[str, str]) -> list[Row]:
-    """Compile an analysis with its variables and return its rows from the published warehouse."""
-    os.chdir(PROJECT)
-    compiled = dbtRunner().invoke(
-        [
-            "compile",
-            *("--select", analysis, "--vars", json.dumps(variables)),
-            *("--log-level", "none", "--no-introspect", "--no-populate-cache"),
-        ]
-    )
-    if not compiled.success:
-        sys.exit(f"The analysis {analysis} could not be compiled: {compiled.exception or compiled.result}")
-    sql = compiled.result.results[0].node.compiled_code
-    with open_warehouse() as warehouse:
-        found = warehouse.execute(sql)
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+def ask(warehouse: duckdb.DuckDBPyConnection, analysis: str, **variables: str | None) -> list[Row]:
+    """Set the variables of an analysis, as bound values, and return its rows; None unsets a variable."""
+    for name, value in variables.items():
+        warehouse.execute(f"set variable {name} = ?", [value])
+    return rows_of(warehouse.execute((PROJECT / "analyses" / f"{analysis}.sql").read_text(encoding="utf-8")))
+
+
+def rows_of(found: duckdb.DuckDBPyConnection) -> list[Row]:
+    """The rows of an executed query by column name."""
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def open_warehouse() -> duckdb.DuckDBPyConnection:
     """The published warehouse, read-only; a sentence on standard error where there is none."""
-    path = Path(os.environ.get("WAREHOUSE_DIR") or "warehouse") / "usage.duckdb"
-    if not path.exists():
-        sys.exit(f"There is no warehouse at {path}: make build writes it.")
-    return duckdb.connect(str(path), read_only=True)
+    if not warehouse_path().exists():
+        sys.exit(f"There is no warehouse at {warehouse_path()}: make build writes it.")
+    return duckdb.connect(str(warehouse_path()), read_only=True)
+
+
+def warehouse_path() -> Path:
+    """usage.duckdb in WAREHOUSE_DIR; a relative one is below the project's folder, as for dbt build."""
+    named = Path(os.environ.get("WAREHOUSE_DIR") or "warehouse") / "usage.duckdb"
+    return named if Path.cwd() == PROJECT else PROJECT / named
 
 
 def amount(metric: str | None, quantity: int) -> str:
