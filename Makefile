@@ -6,7 +6,7 @@ export DO_NOT_TRACK = 1
 # Tests and lint look at the sample, whatever the caller's environment names.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-.PHONY: build dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy lint docs explain verify bench sample clean requirements
+.PHONY: build dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy parse lint docs explain verify bench sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it. Installed by uv, or else by pip.
@@ -84,7 +84,11 @@ mutants: $(VENV)/dev.stamp
 accuracy: $(VENV)/dev.stamp
 	$(BIN)/python tests/accuracy.py
 
-lint: $(VENV)/dev.stamp
+# dbt reads the whole project, and a warning is an error.
+parse: $(VENV)/dev.stamp
+	$(SAMPLE) WAREHOUSE_DIR=target/lint-warehouse $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
+
+lint: $(VENV)/dev.stamp parse
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(SAMPLE) WAREHOUSE_DIR=target/lint-warehouse $(BIN)/sqlfluff lint --processes 2 models tests analyses
