@@ -1,5 +1,6 @@
 """What the documentation shows is what a reader gets who tries it."""
 
+import copy
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import sys
 
 import pytest
 from building import PROJECT
+from column_gate import HOW_TO_ADD, untested_columns
 
 WALKTHROUGH = (PROJECT / "docs" / "usage-metrics-tab.md").read_text(encoding="utf-8")
 TRIED = re.findall(r"```sh\n(.*?)```\n+```text\n(.*?)```", WALKTHROUGH, re.DOTALL)
@@ -87,6 +89,33 @@ class TestDocumentation:
         marts = [n for n in manifest["nodes"].values() if n["resource_type"] == "model" and n["schema"] == "marts"]
         assert len(marts) > 20
         assert [n["name"] for n in marts if not (n["group"] and n["tags"] and n["contract"]["enforced"])] == []
+
+    def test_every_column_of_a_mart_is_covered_by_a_test(self, documentation):
+        manifest, *_ = documentation
+        untested = untested_columns(manifest)
+        assert untested == [], HOW_TO_ADD.format(columns="\n  ".join(untested))
+
+    def test_a_new_column_is_untested_until_a_test_states_its_value(self, documentation):
+        manifest = copy.deepcopy(documentation[0])
+        mart = manifest["nodes"]["model.embedded_usage.months"]
+        mart["columns"]["quarter"] = {"name": "quarter"}
+        assert untested_columns(manifest) == ["months.quarter"]
+
+        unit_test = manifest["unit_tests"]["unit_test.embedded_usage.months.months_are_six_at_least"]
+        unit_test["expect"]["rows"][0]["quarter"] = None
+        manifest["nodes"]["a data test"] = data_test = {
+            "resource_type": "test",
+            "attached_node": "model.embedded_usage.months",
+            "column_name": "quarter",
+            "test_metadata": {"name": "not_null"},
+        }
+        assert untested_columns(manifest) == ["months.quarter"]
+
+        data_test["test_metadata"]["name"] = "accepted_values"
+        assert untested_columns(manifest) == []
+        del manifest["nodes"]["a data test"]
+        unit_test["expect"]["rows"][0]["quarter"] = "2025-Q3"
+        assert untested_columns(manifest) == []
 
     def test_every_mart_is_in_the_lineage_of_an_exposure(self, documentation):
         manifest, *_ = documentation
