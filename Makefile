@@ -6,7 +6,7 @@ export DO_NOT_TRACK = 1
 # Tests and lint look at the sample, whatever the caller's environment names.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-.PHONY: build dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy parse lint docs explain verify bench sample clean requirements
+.PHONY: build check dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy parse lint docs explain verify bench sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it. Installed by uv, or else by pip.
@@ -24,7 +24,12 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 build: $(VENV)/run.stamp
 	$(BIN)/dbt build --exclude-resource-type unit_test
 
-# Everything that proves the project: lint, a build with unit and data tests, pytest.
+# The quick check of a change, under a minute: lint, unit tests of what changed, compile. SINCE=main: since that commit.
+check: $(VENV)/dev.stamp
+	@$(BIN)/python scripts/check.py
+
+# What every change must pass: lint, a build with unit and data tests, pytest with a quarter of the random samples.
+# TEST_SAMPLES=full draws all.
 test: lint prove
 
 prove: $(VENV)/dev.stamp browser
@@ -73,8 +78,9 @@ java:
 	echo "Spark needs Java 17, and none can be installed."; exit 1
 
 # Thousands of random worlds against the independent count (a quarter of an hour at most); another seed each time.
+# PROOF="--worlds 400" draws fewer.
 proof: $(VENV)/dev.stamp
-	$(BIN)/python tests/proof.py
+	$(BIN)/python tests/proof.py $(PROOF)
 
 # Which damages do the tests notice? MUTANTS="--of metering" tries a part, MUTANTS="--sample 150" some.
 mutants: $(VENV)/dev.stamp

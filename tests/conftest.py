@@ -56,6 +56,23 @@ def projects() -> dict[str, Project]:
     return compile_all()
 
 
+# ----------------------------------------------------------------------------------------------------------- quick runs
+
+NEEDS_A_BUILD = {"forks", "workbench", "build", "sample", "projects"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-builds", action="store_true", help="leave out the tests that build a warehouse")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --without-builds, only tests that ask for none of the fixtures that build."""
+    if config.getoption("--without-builds"):
+        left_out = [item for item in items if NEEDS_A_BUILD & set(getattr(item, "fixturenames", ()))]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 # ------------------------------------------------------------------------------------------------- the number of builds
 
 _builds: Counter[str] = Counter()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import PROJECT, Build
+from building import PROJECT, Build
 
 # Neither shell, make nor SQL may read any of it.
 HOSTILE = [

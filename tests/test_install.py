@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from building import PROJECT
 
 SCRIPT = PROJECT / "scripts" / "install.py"
 spec = importlib.util.spec_from_file_location("install", SCRIPT)

@@ -5,7 +5,7 @@ import tomllib
 from itertools import combinations
 
 import pytest
-from conftest import PROJECT
+from building import PROJECT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
