@@ -55,6 +55,7 @@ def documentation(sample, tmp_path_factory):
         "EXTRACTS_DIR": "",
         "WAREHOUSE_DIR": str(sample.warehouse),
         "DBT_TARGET_PATH": str(target),
+        "DBT_WRITE_JSON": "true",
     }
     subprocess.run(
         [sys.executable, "-m", "dbt.cli.main", "docs", "generate", "--static"],
@@ -78,6 +79,22 @@ class TestDocumentation:
             undescribed += [f"{name}.{c}" for c in found["columns"] if not columns.get(c, {}).get("description")]
         assert len(catalog["nodes"]) > 90
         assert undescribed == []
+
+    def test_the_descriptions_are_the_comments_of_the_published_file(self, documentation, sample):
+        manifest, *_ = documentation
+        nodes = [n for n in manifest["nodes"].values() if n["config"].get("persist_docs", {}).get("relation")]
+        described = {(n["schema"], n["name"], ""): n["description"] for n in nodes} | {
+            (n["schema"], n["name"], column): terms["description"]
+            for n in nodes
+            for column, terms in n["columns"].items()
+        }
+        found = sample.rows(
+            "select schema_name, table_name, '', comment from duckdb_tables() union all "
+            "select schema_name, view_name, '', comment from duckdb_views() union all "
+            "select schema_name, table_name, column_name, comment from duckdb_columns()"
+        )
+        assert len(described) > 500
+        assert {row[:3]: row[3] for row in found if row[3]} == described
 
     def test_each_description_starts_with_the_grain(self, documentation):
         manifest, *_ = documentation

@@ -1,0 +1,68 @@
+"""What a run does beside counting: it writes artifacts only when asked to, and keeps the database's comments right."""
+
+import shutil
+
+import duckdb
+import pytest
+from builders import customer, job, world
+from building import PROJECT, Workbench
+
+WORLD = world(customer(), job())
+
+
+class TestArtifacts:
+    """Tools that read dbt's artifacts ask for them by dbt's own variables; a plain run doesn't pay for them."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def written(cls, build, workbench):
+        """The files that dbt wrote beside the warehouse: in a plain run, and in one that asks for them."""
+        found = []
+        for env in ({}, {"DBT_WRITE_JSON": "true", "DBT_LOG_LEVEL_FILE": "debug"}):
+            for name in ("target", "logs"):
+                shutil.rmtree(workbench.folder / name, ignore_errors=True)
+            assert build(WORLD, env=env, keep=False).exit_code == 0
+            folders = (workbench.folder / name for name in ("target", "logs"))
+            found.append({path.name for folder in folders for path in folder.glob("*")})
+        return found
+
+    def test_a_plain_run_writes_neither_artifacts_nor_a_log(self, written):
+        plain, _ = written
+        assert plain & {"manifest.json", "run_results.json", "dbt.log"} == set()
+
+    def test_a_run_that_is_asked_to_writes_them(self, written):
+        _, asked = written
+        assert {"manifest.json", "run_results.json", "dbt.log"} <= asked
+
+
+def test_a_comment_that_is_gone_or_wrong_is_written_again_by_the_next_run(build):
+    def damage(warehouse):
+        with duckdb.connect(warehouse / "build" / "usage.duckdb") as database:
+            database.execute("comment on table metering.metered_jobs is null")
+            database.execute("comment on column metering.metered_jobs.job_id is 'wrong'")
+            database.execute("comment on view metering.metered_steps is 'wrong'")
+
+    def comments(built):
+        return built.rows(
+            "select schema_name, table_name, '', comment from duckdb_tables() union all "
+            "select schema_name, view_name, '', comment from duckdb_views() where not internal union all "
+            "select schema_name, table_name, column_name, comment from duckdb_columns() where not internal order by all"
+        )
+
+    first = build(WORLD)
+    assert first.exit_code == 0, first.output
+    again = build(WORLD, onto=first, prepare=damage)
+    assert comments(again) == comments(first)
+    assert sum(comment is not None for *_, comment in comments(first)) > 500
+
+
+def test_a_column_of_a_seed_without_a_type_is_an_error_that_names_it(tmp_path, forks):
+    project = tmp_path / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "target", "logs", "warehouse", "docs"))
+    seed = project / "seeds" / "rules" / "metrics.csv"
+    header, *rows = seed.read_text(encoding="utf-8").splitlines()
+    seed.write_text("\n".join([f"{header},unit_price", *(f"{row},1" for row in rows)]) + "\n", encoding="utf-8")
+    bench = Workbench(tmp_path, forks, project)
+    stopped = bench.build(arguments=("--select", "metrics"))
+    assert stopped.exit_code != 0
+    assert "The seed metrics has a column unit_price without a type: add it to column_types." in stopped.output
