@@ -99,8 +99,13 @@ lint: $(VENV)/dev.stamp parse
 	$(BIN)/ruff format --check .
 	$(SAMPLE) WAREHOUSE_DIR=target/lint-warehouse $(BIN)/sqlfluff lint --processes 2 models tests analyses
 
-# Every model and column described, with lineage, on one page that opens from disk.
-docs: build
+# Every model and column described, with lineage, on one page that opens from disk. Describes what WAREHOUSE_DIR holds:
+# takes nothing in, publishes nothing, and builds only where there is no build yet.
+BUILT = $(or $(WAREHOUSE_DIR),warehouse)/build/usage.duckdb
+docs: $(VENV)/run.stamp
+	@test -e "$(BUILT)" || { echo "There is no $(BUILT) yet: building it first."; \
+		$(BIN)/dbt build --exclude-resource-type unit_test; }
+	@echo "Describing $(BUILT): nothing is taken in, computed or published."
 	$(BIN)/dbt docs generate --static
 	@echo "Open target/static_index.html"
 

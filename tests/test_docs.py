@@ -4,8 +4,10 @@ import copy
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from building import PROJECT
@@ -45,6 +47,47 @@ FIGURES = {
 def test_the_walkthroughs_figures_are_the_marts(mart, sample):
     where, columns, expected = FIGURES[mart]
     assert sample.rows(f"select {columns} from marts.{mart} where {where}") == [expected]
+
+
+def make_docs(*variables, **environment):
+    """What ``make docs`` of this environment prints."""
+    outer = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    return subprocess.run(
+        ["make", "docs", "VENV=.venv", "--assume-old=.venv/run.stamp", *variables],
+        cwd=PROJECT,
+        env=outer | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def contents(folder):
+    """Every file but those of the build database, which no reader opens."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "build" not in path.parts}
+
+
+def test_make_docs_takes_nothing_in_and_publishes_nothing(sample, tmp_path):
+    warehouse, extracts = tmp_path / "warehouse", tmp_path / "extracts"
+    shutil.copytree(sample.warehouse, warehouse, symlinks=True)
+    for extract in ("customers", "jobs", "steps"):
+        (extracts / extract).mkdir(parents=True)
+        (extracts / extract / "new.csv").write_text("id\n1\n")
+    before = contents(warehouse)
+    printed = make_docs(
+        f"BIN={Path(sys.executable).parent}",
+        **{"EXTRACTS_DIR": str(extracts), "WAREHOUSE_DIR": str(warehouse), "DBT_TARGET_PATH": str(tmp_path / "target")},
+    )
+    assert "nothing is taken in, computed or published" in printed
+    assert " START " not in printed
+    assert contents(warehouse) == before
+    assert (tmp_path / "target" / "static_index.html").exists()
+
+
+def test_make_docs_builds_first_where_nothing_is_built():
+    planned = make_docs("BIN=echo bin", WAREHOUSE_DIR="nowhere")
+    commands = ["There is no nowhere/build/usage.duckdb yet", "/dbt build", "/dbt docs generate"]
+    assert sorted(commands, key=planned.index) == commands
 
 
 @pytest.fixture(scope="module")
