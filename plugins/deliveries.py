@@ -37,6 +37,7 @@ from typing import Any
 
 import duckdb
 from copying import copy_file
+from progress import NO_PROGRESS, FileProgress, Progress, as_bytes, as_count
 
 # Ending of a file name -> format. One format per folder; a format may come plain and gzipped.
 FORMATS = {
@@ -75,7 +76,7 @@ class _Delivered:
     look: list[int]
 
 
-def take_in_deliveries(folder: str, store: str, contract: str) -> str:
+def take_in_deliveries(folder: str, store: str, contract: str, *, progress: Progress = NO_PROGRESS) -> str:
     """Store the files under ``folder`` that ``store`` does not hold yet, as its next load, and list what is stored.
 
     An empty ``folder``: only list. ``contract`` is JSON: extract name -> ``{"required": bool, "columns": [required
@@ -90,17 +91,25 @@ def take_in_deliveries(folder: str, store: str, contract: str) -> str:
     - the store can't be written or read.
     """
     try:
-        return json.dumps(_take_in(folder, Path(store), json.loads(contract)) | {"root": store})
+        return json.dumps(_take_in(folder, Path(store), json.loads(contract), progress) | {"root": store})
     except _Problem as problem:
         return json.dumps({"problem": str(problem)})
+    finally:
+        progress.clear()
 
 
-def verify_store(store: str) -> str:
+def verify_store(store: str, progress: Progress = NO_PROGRESS) -> str:
     """Name the first stored file that is missing or is not as it was stored; an empty text where all are."""
     try:
-        for name, manifest in _read_loads(Path(store)):
+        loads = _read_loads(Path(store))
+        stored = [Path(store, name, file["stored"]) for name, manifest in loads for file in manifest["files"]]
+        size = sum(map(_size, stored))
+        progress.line(f"Checking {_files(len(stored), 'stored ')}, {as_bytes(size)}, against their checksums")
+        done = FileProgress(progress, "Checking", len(stored), size)
+        for name, manifest in loads:
             expected = {Path(store, name, file["stored"]): file["stored_sha256"] for file in manifest["files"]}
             for path, found in zip(expected, _in_parallel(_sha256_or_error, list(expected)), strict=True):
+                done.add(_size(path))
                 if isinstance(found, FileNotFoundError):
                     return f"The stored file {path} is missing."
                 if isinstance(found, OSError):
@@ -109,10 +118,12 @@ def verify_store(store: str) -> str:
                     return f"The stored file {path} is not as it was stored: its bytes have changed."
     except _Problem as problem:
         return str(problem)
+    finally:
+        progress.clear()
     return ""
 
 
-def _take_in(folder: str, store: Path, contract: dict[str, Any]) -> dict[str, Any]:
+def _take_in(folder: str, store: Path, contract: dict[str, Any], progress: Progress) -> dict[str, Any]:
     loads = _read_loads(store)
     ignored: list[str] = []
     taken_in = 0
@@ -121,11 +132,15 @@ def _take_in(folder: str, store: Path, contract: dict[str, Any]) -> dict[str, An
         found, ignored = _list_folder(root, contract)
         _require_folders(root, contract, {file.extract for file in found}, _extracts_of(loads))
         known = _identities(loads)
-        hashes = _hash_files(found, _read_seen(store), known)
+        hashes = _hash_files(found, _read_seen(store), known, progress)
         new = [file for file in found if (file.path, hashes[file.path]) not in known]
         shutil.rmtree(store / ".incoming", ignore_errors=True)
         if new:
-            loads.append(_store_load(new, hashes, store, contract))
+            progress.line(f"Taking in {_files(len(new), 'new ')}, {as_bytes(sum(file.look[0] for file in new))}")
+            loads.append(_store_load(new, hashes, store, contract, progress))
+            progress.line(_describe_load(loads[-1][1], progress.elapsed))
+        else:
+            progress.line(f"No new files: {_files(len(found))} in {_printable(root)}, stored already.")
         _write_seen(store, found, hashes)
         taken_in = len(new)
 
@@ -226,7 +241,9 @@ def _require_folders(root: Path, contract: dict[str, Any], found: set[str], stor
         raise _Problem(f"The required folder {root / name} {state}{instead}.")
 
 
-def _hash_files(found: list[_Delivered], seen: dict[str, list[Any]], known: set[tuple[str, str]]) -> dict[str, str]:
+def _hash_files(
+    found: list[_Delivered], seen: dict[str, list[Any]], known: set[tuple[str, str]], progress: Progress
+) -> dict[str, str]:
     """The SHA-256 of each file by path, of ``seen`` where the file looks the same and is stored, else of its bytes."""
     hashes: dict[str, str] = {}
     for file in found:
@@ -234,11 +251,16 @@ def _hash_files(found: list[_Delivered], seen: dict[str, list[Any]], known: set[
         if look == file.look and (file.path, sha256) in known:
             hashes[file.path] = sha256
 
+    unseen = [file for file in found if file.path not in hashes]
+    done = FileProgress(progress, "Looking for new files", len(unseen), sum(file.look[0] for file in unseen))
+
     def read(file: _Delivered) -> tuple[str, str]:
         with _parsing(file.file):
-            return file.path, _sha256(file.file)
+            sha256 = _sha256(file.file)
+        done.add(file.look[0])
+        return file.path, sha256
 
-    return hashes | dict(_in_parallel(read, [file for file in found if file.path not in hashes]))
+    return hashes | dict(_in_parallel(read, unseen))
 
 
 # ------------------------------------------------------------------------------------------------------ what is stored
@@ -279,15 +301,18 @@ def _extracts_of(loads: list[tuple[str, dict[str, Any]]]) -> set[str]:
 
 
 def _store_load(
-    new: list[_Delivered], hashes: dict[str, str], store: Path, contract: dict[str, Any]
+    new: list[_Delivered], hashes: dict[str, str], store: Path, contract: dict[str, Any], progress: Progress
 ) -> tuple[str, dict[str, Any]]:
     """Write the files as the next load, all or none; returns its folder's name and manifest."""
     number = max(map(int, _load_names(store)), default=0) + 1
     name = f"{number:06}"
     incoming = store / ".incoming"
+    done = FileProgress(progress, "Taking in", len(new), sum(file.look[0] for file in new))
 
     def keep(file: _Delivered) -> dict[str, Any]:
-        return _store_file(file, hashes[file.path], store, contract[file.extract])
+        entry = _store_file(file, hashes[file.path], store, contract[file.extract])
+        done.add(entry["bytes"], entry["rows"])
+        return entry
 
     try:
         with _storing(store):
@@ -305,6 +330,19 @@ def _store_load(
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
     return name, manifest
+
+
+def _describe_load(manifest: dict[str, Any], seconds: float) -> str:
+    """What a load took in, for a person: its files and rows by extract."""
+    rows: dict[str, list[int]] = {}
+    for file in manifest["files"]:
+        rows.setdefault(file["extract"], []).append(file["rows"])
+    by_extract = ", ".join(f"{name} {as_count(sum(of))} rows in {_files(len(of))}" for name, of in rows.items())
+    return f"Took in {_files(len(manifest['files']))} in {seconds:.0f} s: {by_extract}."
+
+
+def _files(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}file{'' if count == 1 else 's'}"
 
 
 def _store_file(file: _Delivered, sha256: str, store: Path, terms: dict[str, Any]) -> dict[str, Any]:
@@ -491,6 +529,14 @@ def _sha256_or_error(path: Path) -> str | OSError:
         return _sha256(path)
     except OSError as error:
         return error
+
+
+def _size(path: Path) -> int:
+    """0 where the file can't be seen."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _sync(paths: list[Path]) -> None:

@@ -4,6 +4,9 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 
 ``take_in_deliveries(folder, store, contract) -> JSON``
     Of deliveries.py.
+``watch_build(paths, tests, is_whole) -> empty text``
+    From here on the run says where it is (build_progress.py). ``paths``: JSON, the files of its models and seeds;
+    ``tests``: their number; ``is_whole``: true or false.
 ``publish_warehouse(built, published, run_id)``, ``write_dashboard(published)``, ``empty_folder(folder)``,
 ``revision_of(project)``, ``code_digest(project)`` -> text
     Of publishing.py.
@@ -13,27 +16,36 @@ They return what went wrong instead of raising: the calling macro stops the run 
 
 from __future__ import annotations
 
+import json
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import deliveries
 import duckdb
+import publishing
+from build_progress import Build, Watch
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.flags import get_flags
+from dbt_common.events.functions import fire_event
+from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
-from deliveries import take_in_deliveries
-from publishing import (
-    code_digest,
-    empty_folder,
-    hold_warehouse,
-    publish_warehouse,
-    revision_of,
-    write_dashboard,
-)
+from progress import PATIENCE, Progress, as_bytes, terminal
+from publishing import code_digest, hold_warehouse, revision_of
+
+BUILD_IS_SHORT = 10.0  # seconds in which a build says nothing of its progress
 
 
 class Plugin(BasePlugin):
     """Registers the functions; creates the warehouse folder, and locks it, before DuckDB opens its file there."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
+        self._watch: Watch | None = None
+        self._steps = 0
+        self._connection: Callable[[], duckdb.DuckDBPyConnection | None] = lambda: None
         folder = Path(self.creds.path).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -48,13 +60,84 @@ class Plugin(BasePlugin):
         if "memory_limit" not in (self.creds.settings or {}):
             amount, unit = duckdb.connect().execute("select current_setting('memory_limit')").fetchone()[0].split()
             conn.execute(f"set memory_limit = '{float(amount) / 2:.1f} {unit}'")
+        # weak: the connection holds this object's functions, and would stay open for ever
+        self._connection = weakref.ref(conn)
         for function in (
-            take_in_deliveries,
+            self.take_in_deliveries,
+            self.watch_build,
+            self.empty_folder,
+            self.publish_warehouse,
+            self.write_dashboard,
             code_digest,
-            publish_warehouse,
-            write_dashboard,
-            empty_folder,
             revision_of,
         ):
-            arguments = ["VARCHAR"] * function.__code__.co_argcount
+            arguments = ["VARCHAR"] * len(signature(function).parameters)
             conn.create_function(function.__name__, function, arguments, "VARCHAR", side_effects=True)
+
+    def take_in_deliveries(self, folder: str, store: str, contract: str) -> str:
+        answer = deliveries.take_in_deliveries(folder, store, contract, progress=_progress())
+        self._steps = _stored_steps(answer)
+        return answer
+
+    def watch_build(self, paths: str, tests: str, is_whole: str) -> str:
+        with suppress(Exception):  # a display never stops the work
+            notes = Path(self.creds.path).with_name("last_full_build.json")
+
+            def remember(seconds: float, nodes: dict[str, float]) -> None:
+                if is_whole == "true":
+                    measured = {"steps": self._steps, "seconds": round(seconds, 1), "nodes": nodes}
+                    notes.write_text(json.dumps(measured), encoding="utf-8")
+
+            if is_whole == "true":
+                last = json.loads(notes.read_bytes()) if notes.exists() else {}
+                build = Build(json.loads(paths), int(tests), self._steps, last)
+            else:  # nobody knows beforehand how many jobs it touches
+                build = Build(json.loads(paths), int(tests), 0, None)
+            self._watch = Watch(build, _progress(BUILD_IS_SHORT), remember, self._count_rows)
+            self._watch.attach()
+        return ""
+
+    def empty_folder(self, folder: str) -> str:
+        self._tell(lambda: f"writing the marts to {folder}")
+        return publishing.empty_folder(folder)
+
+    def publish_warehouse(self, built: str, published: str, run_id: str) -> str:
+        self._tell(lambda: f"copying {as_bytes(Path(built).stat().st_size)} to {published}")
+        problem = publishing.publish_warehouse(built, published, run_id)
+        if self._watch and not problem:
+            self._watch.published()
+        return problem
+
+    def write_dashboard(self, published: str) -> str:
+        self._tell(lambda: "writing the dashboard")
+        return publishing.write_dashboard(published)
+
+    def _count_rows(self, schema: str, name: str) -> int:
+        """As DuckDB's catalog has it; 0 where that can't be told, and of a run that adds to what stood there."""
+        connection = self._connection()
+        with suppress(duckdb.Error):
+            if connection and self._watch and self._watch.build.is_full and not self._watch.progress.is_quiet:
+                with connection.cursor() as cursor:
+                    size = "select sum(estimated_size) from duckdb_tables() where schema_name = ? and table_name = ?"
+                    return int(cursor.execute(size, [schema, name]).fetchone()[0] or 0)
+        return 0
+
+    def _tell(self, describe: Callable[[], str]) -> None:
+        with suppress(Exception):  # a display never stops the work
+            if self._watch:
+                self._watch.tell_publishing(describe())
+
+
+def _progress(patience: float = PATIENCE) -> Progress:
+    """Says it as dbt says things: in its log and format, and not at all where dbt is quiet."""
+    flags = get_flags()
+    if getattr(flags, "QUIET", False) or getattr(flags, "LOG_LEVEL", "info") not in ("debug", "info"):
+        return Progress(None)
+    is_text = getattr(flags, "LOG_FORMAT", "default") != "json"
+    return Progress(lambda text: fire_event(Note(msg=text)), terminal() if is_text else None, patience=patience)
+
+
+def _stored_steps(answer: str) -> int:
+    """How many steps are stored; 0 where some are delivered within their jobs: nobody counted those."""
+    files = json.loads(answer).get("files", {})
+    return 0 if "job_history" in files else sum(rows for _, _, rows in files.get("steps", []))

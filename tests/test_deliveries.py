@@ -683,8 +683,13 @@ def test_a_manifest_that_cannot_be_read_is_named(damaged, taking):
 def test_the_functions_registered_in_sql_give_text(taking):
     """As a run calls it: in a query, on a thread of DuckDB's."""
     with duckdb.connect() as db:
-        function = taking.module.take_in_deliveries
-        db.create_function(function.__name__, function, ["VARCHAR"] * 3, "VARCHAR", side_effects=True)
+
+        def take_in_deliveries(folder, store, contract):
+            return taking.module.take_in_deliveries(folder, store, contract)
+
+        db.create_function(
+            take_in_deliveries.__name__, take_in_deliveries, ["VARCHAR"] * 3, "VARCHAR", side_effects=True
+        )
         ((text,),) = db.execute(
             "select take_in_deliveries(?, ?, ?)", [str(taking.extracts), str(taking.store), json.dumps(CONTRACT)]
         ).fetchall()
