@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "plugins"))
 
 from deliveries import verify_store  # noqa: E402
+from progress import Progress, as_bytes, terminal  # noqa: E402
 
 SCHEMAS = ("marts", "metering", "audit")
 
@@ -40,7 +42,8 @@ def main() -> int:
     if not published.exists() or not store.exists():
         print(f"{warehouse} holds no published warehouse with stored deliveries: there is nothing to verify.")
         return 2
-    if problem := verify_store(str(store)):
+    progress = Progress(lambda text: print(text, file=sys.stderr, flush=True), terminal())
+    if problem := verify_store(str(store), progress):
         print(problem)
         return 1
     with tempfile.TemporaryDirectory(prefix="verify-", dir=warehouse) as scratch:
@@ -48,13 +51,14 @@ def main() -> int:
         again.mkdir()
         # the run reads the store through the link; having nothing to take in, it writes nothing there
         (again / "deliveries").symlink_to(store, target_is_directory=True)
+        progress.line(f"Copying {as_bytes(published.stat().st_size)}, what is published, to {scratch}")
         shutil.copyfile(published, Path(scratch) / "usage.duckdb")
-        if not recompute(again, Path(scratch), yaml.safe_load(asked.vars)):
+        if not recompute(again, Path(scratch), yaml.safe_load(asked.vars), progress):
             return 2
-        return report(differences(Path(scratch) / "usage.duckdb", again / "usage.duckdb"))
+        return report(differences(Path(scratch) / "usage.duckdb", again / "usage.duckdb", progress))
 
 
-def recompute(warehouse: Path, scratch: Path, options: dict) -> bool:
+def recompute(warehouse: Path, scratch: Path, options: dict, progress: Progress) -> bool:
     """Build a warehouse from the stored deliveries alone; False, and what dbt said, when that fails."""
     environment = os.environ | {
         "EXTRACTS_DIR": "",
@@ -64,15 +68,25 @@ def recompute(warehouse: Path, scratch: Path, options: dict) -> bool:
     }
     command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build", "--exclude-resource-type", "unit_test"]
     variables = yaml.safe_dump(options | {"only_stored_deliveries": True})
-    finished = subprocess.run(
-        [*command, "--vars", variables], cwd=PROJECT, env=environment, capture_output=True, text=True
-    )
-    if finished.returncode:
-        print(finished.stdout + finished.stderr)
-    return finished.returncode == 0
+    progress.line("Recomputing everything from the stored deliveries, beside the warehouse")
+    progress.begin()
+    said, stage = [], "reading the project"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen([*command, "--vars", variables], cwd=PROJECT, env=environment, **pipes) as build:
+        for line in build.stdout:
+            said.append(line)
+            if found := re.search(r"  (Stage \d+ of \d+, .*)", line):
+                stage = found[1]
+            elif (found := re.search(r"  (\d+ of \d+) (?:OK|PASS) (?!hook)", line)) and not stage.startswith("Stage"):
+                stage = f"{found[1]} tables and tests"
+            progress.show(f"Recomputing: {stage}")
+    progress.clear()
+    if build.returncode:
+        print("".join(said))
+    return build.returncode == 0
 
 
-def differences(published: Path, recomputed: Path) -> dict[str, tuple[int, int]]:
+def differences(published: Path, recomputed: Path, progress: Progress) -> dict[str, tuple[int, int]]:
     """Per table of either file, its rows in the one and in the other; -1 for both where they agree.
 
     Two tables agree when they have the same columns, as many rows, and the same sum of the rows' hashes.
@@ -88,7 +102,10 @@ def differences(published: Path, recomputed: Path) -> dict[str, tuple[int, int]]
             [list(SCHEMAS)],
         ).fetchall():
             columns.setdefault(f"{schema}.{table}", {}).setdefault(database, []).append(column)
-        for table, sides in sorted(columns.items()):
+        progress.line(f"Comparing {len(columns)} tables with what is published")
+        progress.begin()
+        for number, (table, sides) in enumerate(sorted(columns.items()), start=1):
+            progress.show(f"Comparing table {number} of {len(columns)}, {table}")
             sums = {}
             for database, names in sides.items():
                 listed = ", ".join(f'"{name}"' for name in names)
@@ -98,6 +115,7 @@ def differences(published: Path, recomputed: Path) -> dict[str, tuple[int, int]]
             ours, theirs = (sums.get(database, (0, None)) for database in ("published", "recomputed"))
             agree = ours == theirs and sides.get("published") == sides.get("recomputed")
             found[table] = (-1, -1) if agree else (ours[0], theirs[0])
+    progress.clear()
     return found
 
 
