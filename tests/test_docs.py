@@ -125,7 +125,11 @@ class TestDocumentation:
 
     def test_the_descriptions_are_the_comments_of_the_published_file(self, documentation, sample):
         manifest, *_ = documentation
-        nodes = [n for n in manifest["nodes"].values() if n["config"].get("persist_docs", {}).get("relation")]
+        nodes = [
+            n
+            for n in manifest["nodes"].values()
+            if n["resource_type"] in ("model", "seed") and n["config"]["persist_docs"].get("relation")
+        ]
         described = {(n["schema"], n["name"], ""): n["description"] for n in nodes} | {
             (n["schema"], n["name"], column): terms["description"]
             for n in nodes
@@ -138,6 +142,19 @@ class TestDocumentation:
         )
         assert len(described) > 500
         assert {row[:3]: row[3] for row in found if row[3]} == described
+
+    def test_the_constraints_of_contracts_are_those_of_the_tables(self, documentation, sample):
+        manifest, *_ = documentation
+        promised = {
+            (node["schema"], node["name"], column)
+            for node in manifest["nodes"].values()
+            if node["resource_type"] == "model" and node["config"]["materialized"] in ("table", "incremental")
+            for column, terms in node["columns"].items()
+            if any(constraint["type"] == "not_null" for constraint in terms["constraints"])
+        }
+        kept = sample.rows("select schema_name, table_name, column_name from duckdb_columns() where not is_nullable")
+        assert len(promised) > 30
+        assert promised == set(kept)
 
     def test_each_description_starts_with_the_grain(self, documentation):
         manifest, *_ = documentation
