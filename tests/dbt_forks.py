@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+TOO_LONG = 900  # seconds after which a command that doesn't end is killed, so that its test fails
+
 
 class Forks:
     """A server of dbt commands; one command at a time."""
@@ -116,7 +118,10 @@ def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if process := request.get("wait_for"):
+            overdue = threading.Timer(TOO_LONG, os.killpg, (process, signal.SIGKILL))
+            overdue.start()
             _, status = os.waitpid(process, 0)
+            overdue.cancel()
             answer = {"exit_code": os.waitstatus_to_exitcode(status)}
         else:
             key = request["manifest_key"]

@@ -66,14 +66,37 @@ class TestRepair:
         *_, repaired = runs
         assert repaired.column("select count(*) from staging.changed_jobs") == [2]
 
-    def test_verifying_says_which_tables_are_damaged(self, runs):
-        good, damaged, _ = runs
-        assert verify(good.warehouse).stdout.endswith(" tables agree with what the stored deliveries give.\n")
-        found = verify(damaged.warehouse)
-        assert found.returncode == 1, found.stdout + found.stderr
+    def test_verifying_a_good_warehouse_says_its_steps_and_that_all_tables_agree(self, runs):
+        good, *_ = runs
+        found = verify(good.warehouse)
+        assert (found.returncode, found.stdout.count("\n")) == (0, 1)
+        assert found.stdout.endswith(" tables agree with what the stored deliveries give.\n")
+        steps = [line.split()[0] for line in found.stderr.splitlines() if not line.startswith("Recomputing: ")]
+        assert steps == ["Checking", "Copying", "Recomputing", "Comparing"]
+
+    def test_verifying_says_which_tables_are_damaged(self, runs, workbench, monkeypatch, capsys):
+        """In this process, with a fork of dbt in place of the command."""
+        *_, damaged, _ = runs
+        monkeypatch.syspath_prepend(PROJECT / "scripts")
+        import verify as script
+
+        def recompute(warehouse, scratch, options, progress):
+            shutil.rmtree(workbench.warehouse, ignore_errors=True)
+            shutil.copytree(warehouse, workbench.warehouse, symlinks=True)
+            command = workbench.start(None, scratch / "output.txt", options | STORED_ONLY)
+            is_done = command.wait() == 0
+            shutil.rmtree(warehouse)
+            workbench.warehouse.rename(warehouse)
+            return is_done
+
+        monkeypatch.setattr(script, "recompute", recompute)
+        monkeypatch.setattr(sys, "argv", ["verify.py"])
+        monkeypatch.setenv("WAREHOUSE_DIR", str(damaged.warehouse))
+        assert script.main() == 1
+        said = capsys.readouterr().out
         for table in ("metering.metered_jobs", "metering.metered_steps", "marts.usage_by_capability"):
-            assert f"{table} differs: " in found.stdout
-        assert "marts.customer_history differs" not in found.stdout
+            assert f"{table} differs: " in said
+        assert "marts.customer_history differs" not in said
 
     def test_verifying_says_which_stored_file_is_damaged(self, runs, tmp_path):
         copy = tmp_path / "copy"

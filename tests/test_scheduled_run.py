@@ -4,6 +4,7 @@ import shutil
 
 import duckdb
 import pytest
+import yaml
 from builders import customer, job, world
 from building import PROJECT, Workbench
 
@@ -62,7 +63,22 @@ def test_a_column_of_a_seed_without_a_type_is_an_error_that_names_it(tmp_path, f
     seed = project / "seeds" / "rules" / "metrics.csv"
     header, *rows = seed.read_text(encoding="utf-8").splitlines()
     seed.write_text("\n".join([f"{header},unit_price", *(f"{row},1" for row in rows)]) + "\n", encoding="utf-8")
-    bench = Workbench(tmp_path, forks, project)
+    bench = Workbench(tmp_path, forks, project, parse_once=False)
     stopped = bench.build(arguments=("--select", "metrics"))
     assert stopped.exit_code != 0
     assert "The seed metrics has a column unit_price without a type: add it to column_types." in stopped.output
+
+
+def test_the_settings_that_each_node_sets_anew_are_of_its_session_alone():
+    """One that all sessions share would be written while other threads plan by it: a run then may never end."""
+    profile = yaml.safe_load((PROJECT / "profiles" / "profiles.yml").read_text(encoding="utf-8"))
+    settings = profile["embedded_usage"]["outputs"]["duckdb"]["settings"]
+    other = {"TimeZone": "Asia/Kolkata"}
+    assert settings.keys() == other.keys()
+    with duckdb.connect() as database:
+        one, another = database.cursor(), database.cursor()
+        for name, value in other.items():
+            before = another.execute("select current_setting(?)", [name]).fetchone()
+            one.execute(f"set {name} = '{value}'")
+            assert one.execute("select current_setting(?)", [name]).fetchone() == (value,)
+            assert another.execute("select current_setting(?)", [name]).fetchone() == before != (value,)
