@@ -39,9 +39,10 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from reference.files import write_world
 from reference.nights import ORDERS, REQUIRED, Plan, Source, nightly_deliveries, ways_to_be_late
+from samples import sampled
 
 # How many random sequences of nights to try, each over many worlds; failing ones are cut down for some minutes.
-EXAMPLES = int(os.environ.get("INCREMENTAL_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("INCREMENTAL_EXAMPLES") or sampled(4))
 WORLDS = 40
 
 SCHEMAS = ("metering", "marts", "audit")

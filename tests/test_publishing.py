@@ -13,9 +13,10 @@ import pytest
 from builders import connection, customer, job, recipe, world
 from building import PROJECT
 from reference.files import write_world
+from samples import sampled
 
 # How many runs to kill at random moments; the seed is printed.
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS") or sampled(8))
 
 BEFORE = world(customer("old"), recipe("r", user_id="old"), connection("c", user_id="old"), job("j", account_id="old"))
 AFTER = world(
