@@ -106,7 +106,7 @@ docs: $(VENV)/run.stamp
 	@test -e "$(BUILT)" || { echo "There is no $(BUILT) yet: building it first."; \
 		$(BIN)/dbt build --exclude-resource-type unit_test; }
 	@echo "Describing $(BUILT): nothing is taken in, computed or published."
-	$(BIN)/dbt docs generate --static
+	DBT_WRITE_JSON=true $(BIN)/dbt docs generate --static
 	@echo "Open target/static_index.html"
 
 # Ids and file names reach a command through its environment: neither make nor the shell expands what is in them.
