@@ -64,6 +64,9 @@
 {#- Run hook. Lays a view over the files or tables of each extract, with the contract's columns whatever the files
     hold, before any model runs. Stops the run when an extract can't be read, naming folder, file and column. -#}
 {% macro prepare_extracts() -%}
+    {%- if execute and is_sample() and flags.WHICH in ['build', 'run', 'seed'] -%}
+        {%- do keep_sample_from_deliveries() -%}
+    {%- endif -%}
     {%- if execute and not is_sample() -%}
         {%- if env_var('EXTRACTS_DIR', '') and var('extracts_schema', none) is not none -%}
             {{ exceptions.raise_compiler_error("Both EXTRACTS_DIR and the var extracts_schema are set: unset one.") }}
@@ -81,6 +84,17 @@
         {%- else -%}
             {%- do view_deliveries(contracts) -%}
         {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A scheduler that loses EXTRACTS_DIR must not publish the sample over a partner's figures. -#}
+{% macro keep_sample_from_deliveries() -%}
+    {%- if target.type == 'duckdb' and run_query("select count(*) from glob(" ~ literal(exact_pattern(deliveries_path()) ~ '/*/manifest.json') ~ ")").columns[0].values()[0] -%}
+        {{ exceptions.raise_compiler_error(
+            "EXTRACTS_DIR is not set, and " ~ deliveries_path() ~ " holds deliveries of your own: the sample is not built over them. "
+            ~ "Set EXTRACTS_DIR; for the sample, name another WAREHOUSE_DIR; to compute from what is stored, pass --vars '{only_stored_deliveries: true}'."
+        ) }}
     {%- endif -%}
 {%- endmacro %}
 

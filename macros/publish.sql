@@ -10,16 +10,42 @@
 {%- endmacro %}
 
 
-{#- Run hook, last. Publishes when the whole project was built and every node succeeded, and says where it is. -#}
+{#- Run hook, last. Publishes when the run was a plain, complete build and every node succeeded, and says where it is. -#}
 {% macro publish(results) -%}
     {%- if execute and flags.WHICH == 'build' -%}
         {%- set failed = results | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list -%}
-        {%- if failed or invocation_args_dict.get('select') or invocation_args_dict.get('exclude') or invocation_args_dict.get('resource_types') -%}
-            {%- do log("Not published: " ~ (failed | length ~ " nodes failed or were skipped" if failed else "only a part of the project was built") ~ ". " ~ (published_path() if target.type == 'duckdb' else 'What readers see') ~ " is as it was.", info=True) -%}
+        {%- set not_plain = flags_that_forbid_publishing() -%}
+        {%- if failed or not_plain -%}
+            {%- set reason = failed | length ~ " nodes failed or were skipped" if failed else "not a plain build of the whole project (" ~ not_plain | join(', ') ~ ")" -%}
+            {%- do log("Not published: " ~ reason ~ ". " ~ (published_path() if target.type == 'duckdb' else 'What readers see') ~ " is as it was.", info=True) -%}
         {%- else -%}
             {%- do publish_run() -%}
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- The flags of this run that make it other than a plain build, as a person writes them. A list of what is allowed, not of
+    what is forbidden: a flag that a later dbt brings publishes nothing until somebody has judged it. Leaving out tests is
+    allowed, leaving out other nodes is not. -#}
+{% macro flags_that_forbid_publishing() -%}
+    {%- set allowed = [
+        'which', 'invocation_command', 'vars', 'target', 'profile', 'threads', 'full_refresh', 'profiles_dir', 'project_dir', 'target_path',
+        'debug', 'quiet', 'print', 'printer_width', 'log_format', 'log_format_file', 'log_level', 'log_level_file', 'log_path',
+        'log_cache_events', 'log_file_max_bytes', 'use_colors', 'use_colors_file', 'show', 'show_all_deprecations',
+        'show_resource_report', 'macro_debugging', 'record_timing_info', 'send_anonymous_usage_stats',
+        'write_json', 'upload_to_artifacts_ingest_api', 'warn_error', 'warn_error_options', 'version_check', 'strict_mode',
+        'partial_parse', 'partial_parse_file_path', 'partial_parse_file_diff', 'static_parser', 'use_experimental_parser',
+        'populate_cache', 'cache_selected_only', 'introspect', 'sqlparse', 'use_fast_test_edges', 'fail_fast', 'store_failures',
+        'indirect_selection', 'validate_macro_args', 'source_freshness_run_project_hooks', 'skip_nodes_if_on_run_start_fails',
+    ] -%}
+    {%- set found = [] -%}
+    {%- for name, value in invocation_args_dict.items() if value and name not in allowed and not name.startswith(('require_', 'state_modified_')) -%}
+        {%- if name != 'exclude_resource_types' or value | reject('in', ['test', 'unit_test']) | list -%}
+            {%- do found.append('--' ~ name | replace('_', '-')) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found) }}
 {%- endmacro %}
 
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import jinja2
 import pytest
 from builders import connection, customer, job, recipe, world
 from building import PROJECT
@@ -56,12 +57,14 @@ class TestRuns:
         failed = build(AFTER, onto=first, vars={"task_terms": "T9"})
         part = build(AFTER, onto=failed, arguments=("--select", "+runs"))
         assert part.exit_code == 0, part.output
+        empty = build(AFTER, onto=part, arguments=("--empty",))
+        assert empty.exit_code == 0, empty.output
         in_the_way = "usage.duckdb.new"
-        unpublished = build(AFTER, onto=part, prepare=lambda warehouse: (warehouse / in_the_way).mkdir())
+        unpublished = build(AFTER, onto=empty, prepare=lambda warehouse: (warehouse / in_the_way).mkdir())
         assert "Not published: copying" in unpublished.output
         second = build(AFTER, onto=unpublished, prepare=lambda warehouse: (warehouse / in_the_way).rmdir())
         assert second.exit_code == 0, second.output
-        return first, failed, part, second
+        return first, failed, part, empty, second
 
     def test_a_failed_run_leaves_the_last_good_one(self, runs):
         first, failed, *_ = runs
@@ -98,9 +101,82 @@ class TestRuns:
         assert folders == {(run.warehouse / "parquet").readlink().name for run in (first, second)}
 
     def test_a_part_of_the_project_publishes_nothing(self, runs):
-        first, _, part, _ = runs
-        assert "only a part of the project was built" in part.output
+        first, _, part, *_ = runs
+        assert "Not published: not a plain build of the whole project (--select)." in part.output
         assert part.published.read_bytes() == first.published.read_bytes()
+
+    def test_an_empty_build_publishes_nothing_and_takes_nothing_from_the_next_run(self, runs):
+        """The next run has the rows of the load that the empty one took in: test_each_published_run_is_told_of…"""
+        first, *_, empty, _ = runs
+        assert "Not published: not a plain build of the whole project (--empty)." in empty.output
+        assert empty.published.read_bytes() == first.published.read_bytes()
+
+
+class TestSampleAndOwnExtracts:
+    """The sample first and one's own extracts then is how everybody begins; the other way round is a lost setting."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runs(cls, build):
+        sample = build(None)
+        own = build(BEFORE, onto=sample)
+        assert own.exit_code == 0, own.output
+        return sample, own, build(None, onto=own)
+
+    def test_own_extracts_take_the_place_of_the_sample(self, runs):
+        _, own, _ = runs
+        assert own.column("select customer_id from marts.customer_details") == ["old"]
+
+    def test_the_sample_never_takes_the_place_of_own_extracts(self, runs):
+        _, own, lost = runs
+        assert lost.exit_code != 0
+        assert "EXTRACTS_DIR is not set, and " in lost.output
+        assert "the sample is not built over them" in lost.output
+        assert lost.published.read_bytes() == own.published.read_bytes()
+
+
+PLAIN = {
+    "which": "build",
+    "vars": {"task_terms": "T1"},
+    "threads": 2,
+    "full_refresh": True,
+    "empty": False,
+    "select": (),
+    "selector": None,
+    "log_level": "info",
+    "require_resource_names_without_spaces": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "forbidding"),
+    [
+        ({}, []),
+        ({"exclude_resource_types": ("unit_test",)}, []),
+        ({"exclude_resource_types": ("test", "unit_test"), "fail_fast": True, "quiet": True}, []),
+        ({"exclude_resource_types": ("unit_test", "model")}, ["--exclude-resource-types"]),
+        ({"resource_types": ("model",)}, ["--resource-types"]),
+        ({"select": ("marts",), "exclude": ("audit",)}, ["--select", "--exclude"]),
+        ({"selector": "nightly"}, ["--selector"]),
+        ({"empty": True}, ["--empty"]),
+        ({"sample": "3 days"}, ["--sample"]),
+        ({"defer": True, "state": "artifacts", "favor_state": True}, ["--defer", "--state", "--favor-state"]),
+        (
+            {"event_time_start": "2026-01-01", "event_time_end": "2026-02-01"},
+            ["--event-time-start", "--event-time-end"],
+        ),
+        ({"a_flag_of_a_later_dbt": True}, ["--a-flag-of-a-later-dbt"]),
+    ],
+    ids=lambda value: " ".join(value) or "none",
+)
+def test_only_a_plain_build_is_published(given, forbidding):
+    """The macro alone, with the flags of a run as dbt hands them over."""
+    answers = []
+    macros = (PROJECT / "macros" / "publish.sql").read_text(encoding="utf-8")
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    context = {"invocation_args_dict": PLAIN | given, "return": answers.append}
+    environment.from_string(macros, globals=context).module.flags_that_forbid_publishing()
+    assert answers == [forbidding]
 
 
 def test_of_the_runs_before_only_the_last_ones_files_are_kept(tmp_path, monkeypatch):
