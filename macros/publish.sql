@@ -61,9 +61,16 @@
     {%- do settle_run() -%}
     {%- do export_marts() -%}
     {%- do run_query("checkpoint") -%}
+    {%- set has_foreign_log = is_file(published_path() ~ '.wal') -%}
     {%- set problem = run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", " ~ literal(invocation_id) ~ ")").columns[0].values()[0] -%}
     {%- if problem -%}
         {{ exceptions.raise_compiler_error("Not published: " ~ problem) }}
+    {%- endif -%}
+    {%- if has_foreign_log -%}
+        {%- do exceptions.warn(
+            "A program wrote to the published file and did not close it. Its log is kept as " ~ published_path() ~ ".left-over-wal; what it "
+            ~ "changed there is gone" ~ (", but for the schema " ~ var('extracts_schema') ~ ", which was taken over" if var('extracts_schema', none)) ~ ". Keep nothing of your own in this file."
+        ) -%}
     {%- endif -%}
     {%- do summarize() -%}
     {%- do dashboard() -%}

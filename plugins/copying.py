@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -17,10 +18,18 @@ def copy_file(source: Path, target: Path) -> None:
         try:
             fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())
         except OSError:
+            needed, free = source.stat().st_size, shutil.disk_usage(target.parent).free
+            if free < needed:
+                raise OSError(
+                    errno.ENOSPC, f"{target.parent} has {free / 1e9:.2f} GB free and needs {needed / 1e9:.2f} GB"
+                ) from None
             shutil.copyfileobj(original, copy, 1 << 24)
 
 
 if __name__ == "__main__":
-    copy_file(Path(sys.argv[1]), Path(sys.argv[2]))
-    with Path(sys.argv[2]).open("rb") as copied:
-        os.fsync(copied.fileno())
+    try:
+        copy_file(Path(sys.argv[1]), Path(sys.argv[2]))
+        with Path(sys.argv[2]).open("rb") as copied:
+            os.fsync(copied.fileno())
+    except OSError as error:
+        sys.exit(error.strerror or str(error))

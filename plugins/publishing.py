@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from dbt_common.exceptions import DbtRuntimeError
-from swapping import point
+from swapping import point, sync_folder, sync_tree
 
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")
@@ -70,23 +71,56 @@ def publish_warehouse(built: str, published: str, run_id: str) -> str:
 
     Readers that hold the old file open keep reading it; whoever connects afterwards sees the new one. ``built`` must
     have been checkpointed, so that nothing of it is in a write-ahead log. ``parquet`` is a link to a folder that
-    is named after the run; the folder of the run before stays for those who still read it.
+    is named after the run; the folder of the run before stays for those who still read it. Everything is on the disk
+    before a name points to it, and permissions stay as they are.
+
+    A write-ahead log beside ``published`` belongs to the old file, and DuckDB would replay it onto the new one: it is
+    renamed before the swap. While another process has ``published`` open for writing nothing is replaced.
     """
     target = Path(published)
     scratch = target.with_name(f"{target.name}.new")
     exported, runs = Path(built).parent / "parquet", target.parent / "parquet_runs"
+    parquet = target.parent / "parquet"
     try:
+        if writer := writer_of(target):
+            return f"process {writer} has {target} open for writing: close it there, and run again"
         copied = subprocess.run([sys.executable, COPYING, built, scratch], capture_output=True, text=True)
         if copied.returncode:
-            return f"copying {built} failed: {copied.stderr.strip().splitlines()[-1]}"
+            if scratch.is_file():
+                scratch.unlink()
+            said = copied.stderr.strip().splitlines() or [f"the copying process ended with {copied.returncode}"]
+            return f"copying {built} failed: {said[-1]}"
         runs.mkdir(exist_ok=True)
         shutil.rmtree(runs / run_id, ignore_errors=True)
         exported.rename(runs / run_id)
+        if target.exists():
+            shutil.copymode(target, scratch)
+        sync_tree(runs / run_id)
+        sync_folder(runs)
+        log = target.with_name(f"{target.name}.wal")
+        if log.exists():
+            log.rename(target.with_name(f"{target.name}.left-over-wal"))
+            sync_folder(target.parent)
         scratch.replace(target)
-        point(target.parent / "parquet", runs / run_id)
+        sync_folder(target.parent)
+        point(parquet, runs / run_id)
+        sync_folder(target.parent)
     except OSError as error:
         return f"replacing {published} failed: {error.strerror}"
     return ""
+
+
+def writer_of(database: Path) -> int | None:
+    """The process that has a DuckDB file open for writing; None where there is none, or no such file."""
+    if not database.exists():
+        return None
+    asked = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)  # struct flock of 64-bit Linux
+    with database.open("rb") as file:
+        try:
+            kind, _, _, _, process = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, asked))
+        except (OSError, ValueError, struct.error):  # a file system, or a system, that doesn't tell
+            return None
+    return process if kind == fcntl.F_WRLCK else None
 
 
 def write_dashboard(published: str) -> str:

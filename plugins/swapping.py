@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 
 def point(link: Path, folder: Path) -> None:
-    """Let ``link`` name ``folder``, in one step; of the folders beside it only the one it named before is kept."""
+    """Let ``link`` name ``folder``, in one step, with the permissions of what it named before.
+
+    Of the folders beside ``folder`` only the one that the link named before is kept.
+    """
     before = link.parent / link.readlink() if link.is_symlink() else None
+    keep_permissions(link, folder)
     scratch = link.with_name(f"{link.name}.new")
     scratch.unlink(missing_ok=True)
     scratch.symlink_to(folder.relative_to(link.parent), target_is_directory=True)
@@ -16,3 +21,38 @@ def point(link: Path, folder: Path) -> None:
     for run in folder.parent.iterdir():
         if run not in (folder, before):
             shutil.rmtree(run, ignore_errors=True)
+
+
+def keep_permissions(before: Path, folder: Path) -> None:
+    """Give ``folder``, and each file in it that ``before`` had too, the permissions it has there.
+
+    A new file gets those of any file of ``before``. Nothing happens where there is no ``before``.
+    """
+    if not before.is_dir():
+        return
+    had = {path.relative_to(before): path for path in before.rglob("*")}
+    any_file = next((path for path in had.values() if path.is_file()), None)
+    any_folder = next((path for path in had.values() if path.is_dir()), before)
+    for path in folder.rglob("*"):
+        model = had.get(path.relative_to(folder)) or (any_folder if path.is_dir() else any_file)
+        if model:
+            shutil.copymode(model, path)
+    shutil.copymode(before, folder)
+
+
+def sync_tree(folder: Path) -> None:
+    """Have the files and folders of a folder on the disk: without it a power cut leaves names without content."""
+    for parent, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            with Path(parent, name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(parent))
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

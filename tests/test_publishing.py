@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import jinja2
@@ -191,6 +192,153 @@ def test_of_the_runs_before_only_the_last_ones_files_are_kept(tmp_path, monkeypa
         assert (tmp_path / "parquet").resolve() == tmp_path / "parquet_runs" / run_id
     assert {path.name for path in (tmp_path / "parquet_runs").iterdir()} == {"second", "third"}
     assert (tmp_path / "usage.duckdb").read_bytes() == b"built"
+
+
+WRITE = """
+import duckdb, os, signal, sys
+database = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read")
+if sys.argv[2] == "write and die":
+    database.execute("set wal_autocheckpoint = '1TB'; create schema landing; update marts.figures set tasks = 1000")
+    os.kill(os.getpid(), signal.SIGKILL)
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+class TestPublishedFile:
+    """What stands beside the published file, who has it open, and what a crash leaves. The function alone, no build."""
+
+    @pytest.fixture
+    def publish(self, tmp_path, monkeypatch):
+        """Publishes a database with one figure and one Parquet file, and returns what went wrong."""
+        monkeypatch.syspath_prepend(PROJECT / "plugins")
+        import publishing
+
+        def publish(run_id, tasks, file="figures"):
+            folder = tmp_path / "build" / "parquet"
+            folder.mkdir(parents=True)
+            (tmp_path / "build" / "usage.duckdb").unlink(missing_ok=True)
+            with duckdb.connect(tmp_path / "build" / "usage.duckdb") as built:
+                built.execute(f"create schema marts; create table marts.figures as select {tasks} as tasks")
+                built.execute(f"copy marts.figures to '{folder / file}.parquet'")
+            return publishing.publish_warehouse(
+                str(tmp_path / "build" / "usage.duckdb"), str(tmp_path / "usage.duckdb"), run_id
+            )
+
+        assert publish("first", 1) == ""
+        return publish
+
+    @pytest.fixture
+    def opened(self, tmp_path):
+        """Starts a process that has the published file open."""
+        processes = []
+
+        def start(how):
+            command = [sys.executable, "-c", WRITE, tmp_path / "usage.duckdb", how]
+            processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            assert processes[-1].stdout.readline() in ("open\n", "")
+            return processes[-1]
+
+        yield start
+        for process in processes:
+            process.communicate()
+
+    @staticmethod
+    def schemas(folder):
+        with duckdb.connect(folder / "usage.duckdb", read_only=True) as published:
+            (tasks,) = published.execute("select tasks from marts.figures").fetchone()
+            found = published.execute("select schema_name from duckdb_schemas() where not internal").fetchall()
+        return tasks, {name for (name,) in found if name != "main"}
+
+    def test_a_log_that_a_killed_writer_left_is_not_replayed_onto_the_new_file(self, publish, opened, tmp_path):
+        opened("write and die").wait()
+        assert (tmp_path / "usage.duckdb.wal").exists()
+        assert publish("second", 2) == ""
+        assert self.schemas(tmp_path) == (2, {"marts"})
+        assert (tmp_path / "usage.duckdb.left-over-wal").exists()
+
+    def test_nothing_is_replaced_while_another_process_writes_to_it(self, publish, opened, tmp_path):
+        writer = opened("write")
+        before = (tmp_path / "usage.duckdb").read_bytes()
+        assert publish("second", 2) == (
+            f"process {writer.pid} has {tmp_path / 'usage.duckdb'} open for writing: close it there, and run again"
+        )
+        assert (tmp_path / "usage.duckdb").read_bytes() == before
+        assert not (tmp_path / "usage.duckdb.new").exists()
+
+    def test_readers_are_no_hindrance(self, publish, opened, tmp_path):
+        opened("read")
+        assert publish("second", 2) == ""
+        assert self.schemas(tmp_path) == (2, {"marts"})
+
+    def test_permissions_stay_as_they_were_set(self, publish, tmp_path):
+        for path, mode in (("usage.duckdb", 0o600), ("parquet", 0o710), ("parquet/figures.parquet", 0o640)):
+            (tmp_path / path).chmod(mode)
+
+        def modes(*paths):
+            return [oct((tmp_path / path).stat().st_mode & 0o777) for path in paths]
+
+        assert publish("second", 2) == ""
+        assert modes("usage.duckdb", "parquet", "parquet/figures.parquet") == ["0o600", "0o710", "0o640"]
+        assert publish("third", 3, file="more") == ""
+        assert modes("parquet", "parquet/more.parquet") == ["0o710", "0o640"]
+
+    def test_what_a_run_left_that_was_killed_while_it_copied_is_removed(self, publish, tmp_path):
+        (tmp_path / "usage.duckdb.new").write_bytes(b"half a copy")
+        assert publish("second", 2) == ""
+        assert sorted(path.name for path in tmp_path.glob("usage.*")) == ["usage.duckdb"]
+
+    def test_a_copying_process_that_is_killed_is_said_and_leaves_nothing(self, publish, tmp_path, monkeypatch):
+        import publishing
+
+        killed = tmp_path / "killed.py"
+        killed.write_text(
+            "import os, sys; open(sys.argv[2], 'w').write('half'); os.kill(os.getpid(), 9)", encoding="utf-8"
+        )
+        monkeypatch.setattr(publishing, "COPYING", killed)
+        assert publish("second", 2).endswith("failed: the copying process ended with -9")
+        assert sorted(path.name for path in tmp_path.glob("usage.*")) == ["usage.duckdb"]
+        assert self.schemas(tmp_path) == (1, {"marts"})
+
+    def test_a_disk_without_room_is_said_before_anything_is_copied(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(PROJECT / "plugins")
+        import copying
+
+        def cannot_clone(*_):
+            raise OSError
+
+        monkeypatch.setattr(copying.fcntl, "ioctl", cannot_clone)
+        monkeypatch.setattr(copying.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000))
+        (tmp_path / "large").write_bytes(bytes(30_000_000))
+        with pytest.raises(OSError, match=r"has 0\.02 GB free and needs 0\.03 GB"):
+            copying.copy_file(tmp_path / "large", tmp_path / "copy")
+        assert (tmp_path / "copy").stat().st_size == 0
+
+    def test_everything_is_on_the_disk_before_a_name_points_to_it(self, publish, tmp_path, monkeypatch):
+        """In the order of the calls: the files of a folder, the folder, and the swap that makes them seen."""
+        done = []
+        sync, replace = os.fsync, Path.replace
+
+        def recorded_sync(descriptor):
+            done.append(("sync", Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(tmp_path).as_posix()))
+            sync(descriptor)
+
+        def recorded_replace(path, target):
+            done.append(("replace", Path(target).relative_to(tmp_path).as_posix()))
+            return replace(path, target)
+
+        monkeypatch.setattr(os, "fsync", recorded_sync)
+        monkeypatch.setattr(Path, "replace", recorded_replace)
+        assert publish("second", 2) == ""
+        assert done == [
+            ("sync", "parquet_runs/second/figures.parquet"),
+            ("sync", "parquet_runs/second"),
+            ("sync", "parquet_runs"),
+            ("replace", "usage.duckdb"),
+            ("sync", "."),
+            ("replace", "parquet"),
+            ("sync", "."),
+        ]
 
 
 class TestLock:
