@@ -14,7 +14,7 @@
 
 
 {% macro is_sample() -%}
-    {{ return(env_var('EXTRACTS_DIR', '') == '' and var('extracts_schema', none) is none and not var('only_stored_deliveries')) }}
+    {{ return(env_var('EXTRACTS_DIR', '') == '' and var('extracts_schema', none) is none and not boolean_option('only_stored_deliveries')) }}
 {%- endmacro %}
 
 
@@ -109,7 +109,7 @@
     {%- for name, contract in contracts.items() -%}
         {%- do terms.update({name: {'required': contract.meta.required or false, 'columns': required_columns(contract), 'all_columns': contract.columns.keys() | list}}) -%}
     {%- endfor -%}
-    {%- set folder = env_var('EXTRACTS_DIR') if flags.WHICH in ['build', 'run'] and not var('only_stored_deliveries') else '' -%}
+    {%- set folder = env_var('EXTRACTS_DIR') if flags.WHICH in ['build', 'run'] and not boolean_option('only_stored_deliveries') else '' -%}
     {%- set answer = run_query("select take_in_deliveries(" ~ literal(folder) ~ ", " ~ literal(deliveries_path()) ~ ", " ~ literal(tojson(terms)) ~ ")") -%}
     {%- set found = fromjson(answer.columns[0].values()[0]) -%}
     {%- if found.problem -%}

@@ -20,7 +20,7 @@
         {%- do run_query("create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)") -%}
         {%- if flags.WHICH in ['build', 'run'] -%}
             {%- set progress = run_query("select fingerprint, settled_load from run_state.progress").rows[0] -%}
-            {%- set reads_files = env_var('EXTRACTS_DIR', '') != '' or var('only_stored_deliveries') -%}
+            {%- set reads_files = env_var('EXTRACTS_DIR', '') != '' or boolean_option('only_stored_deliveries') -%}
             {%- set present = fingerprint() -%}
             {%- set is_first = not reads_files or progress[1] == 0 -%}
             {%- set is_changed = progress[0] != present -%}
@@ -50,7 +50,7 @@
         'task_terms', 'rules_as_of', 'job_history_page_count_path', 'job_history_messages_path',
         'job_history_called_recipe_path',
     ] -%}
-        {%- do options.update({name: var(name)}) -%}
+        {%- do options.update({name: boolean_option(name) if known_options()[name] == 'boolean' else var(name)}) -%}
     {%- endfor -%}
     {%- set engine = run_query("select version()").columns[0].values()[0] -%}
     {{ return(local_md5(tojson(options, sort_keys=true) ~ engine ~ code_digest())) }}

@@ -5,7 +5,10 @@
         {%- if time_zone not in modules.pytz.all_timezones -%}
             {{ exceptions.raise_compiler_error("The var reporting_timezone is '" ~ time_zone ~ "', which is no IANA time zone such as Europe/Berlin.") }}
         {%- endif -%}
-        {%- for name in ['count_test_jobs', 'unruled_app_is_eligible', 'unknown_app_is_eligible', 'dashboard'] if var(name) not in [true, false] -%}
+        {%- for name in invocation_args_dict.vars if name not in known_options() -%}
+            {{ exceptions.raise_compiler_error("There is no var " ~ name ~ ". The vars are " ~ known_options() | sort | join(', ') ~ ".") }}
+        {%- endfor -%}
+        {%- for name, type in known_options().items() if type == 'boolean' and var(name) | string | lower not in ['true', 'false'] -%}
             {{ exceptions.raise_compiler_error("The var " ~ name ~ " is '" ~ var(name) ~ "': it must be true or false.") }}
         {%- endfor -%}
         {%- if var('task_terms') not in ['T1', 'T2', 'T3'] -%}
@@ -29,4 +32,21 @@
 {#- The date given as "as of", by var or environment; an empty text when none is. -#}
 {% macro as_of_option() -%}
     {{ return(var('as_of_date', none) or env_var('AS_OF_DATE', '')) }}
+{%- endmacro %}
+
+
+{#- The vars of dbt_project.yml by their type: a misspelt name would change nothing and say nothing. -#}
+{% macro known_options() -%}
+    {{ return({
+        'reporting_timezone': 'time zone', 'count_test_jobs': 'boolean', 'admin_account_ids': 'list',
+        'unruled_app_is_eligible': 'boolean', 'unknown_app_is_eligible': 'boolean', 'task_terms': 'word', 'rules_as_of': 'date',
+        'as_of_date': 'date', 'extracts_schema': 'text', 'job_history_page_count_path': 'text', 'job_history_messages_path': 'text',
+        'job_history_called_recipe_path': 'text', 'only_stored_deliveries': 'boolean', 'recompute_month': 'month', 'dashboard': 'boolean',
+    }) }}
+{%- endmacro %}
+
+
+{#- A var that is true or false, also where it came as a text: "false" would be true to Jinja. -#}
+{% macro boolean_option(name) -%}
+    {{ return(var(name) | string | lower == 'true') }}
 {%- endmacro %}

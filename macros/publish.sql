@@ -80,7 +80,7 @@
 {#- The dashboard of what was just published, where the var asks for it. What goes wrong with it takes nothing back, and
     ends the run with an error. -#}
 {% macro dashboard() -%}
-    {%- if var('dashboard') -%}
+    {%- if boolean_option('dashboard') -%}
         {%- set problem = run_query("select write_dashboard(" ~ literal(published_path()) ~ ")").columns[0].values()[0] -%}
         {%- if problem -%}
             {{ exceptions.raise_compiler_error(published_path() ~ " is published, but its dashboard is not written: " ~ problem) }}

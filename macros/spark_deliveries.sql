@@ -4,7 +4,7 @@
 {% macro spark__view_deliveries(contracts) -%}
     {%- do run_query("create schema if not exists deliveries") -%}
     {%- do run_query("create table if not exists run_state.delivered_files (file_name string, size bigint, changed_at string, load_id bigint)") -%}
-    {%- if flags.WHICH in ['build', 'run'] and not var('only_stored_deliveries') -%}
+    {%- if flags.WHICH in ['build', 'run'] and not boolean_option('only_stored_deliveries') -%}
         {%- do take_in(contracts) -%}
     {%- endif -%}
     {%- do run_query(

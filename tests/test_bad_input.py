@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import jinja2
 import pytest
+import yaml
 from builders import (
     NOON,
     SALESFORCE,
@@ -34,6 +36,7 @@ from builders import (
     without_steps,
     world,
 )
+from building import PROJECT
 from reference.comparison import compare
 from reference.files import as_csv, literal, write_parquet, write_text, write_world
 from reference.reference import Options
@@ -217,12 +220,36 @@ def test_a_streamed_file_that_cannot_be_parsed_is_named(stops, extracts):
         ({"admin_account_ids": "acme"}, {}, ("admin_account_ids", "list")),
         ({}, {"AS_OF_DATE": "the day before yesterday"}, ("AS_OF_DATE", "the day before yesterday")),
         ({"extracts_schema": "landing"}, {}, ("EXTRACTS_DIR", "extracts_schema")),
+        ({"reporting_timezon": "Europe/Berlin"}, {}, ("There is no var reporting_timezon", "reporting_timezone")),
+        ({"only_stored_deliveries": "perhaps"}, {}, ("only_stored_deliveries", "perhaps", "true or false")),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
 )
 def test_an_option_that_cannot_be_meant_is_named(variables, environment, texts, stops, extracts):
     write_world(SMALL, extracts)
     stops(extracts, *texts, vars=variables, env=environment)
+
+
+def test_a_text_that_means_a_boolean_is_read_as_one(build):
+    """Schedulers hand every var over as text."""
+    rows = world(customer(), job("j-test", is_test=True))
+    built = build(rows, vars={"only_stored_deliveries": "false", "count_test_jobs": "False", "dashboard": "FALSE"})
+    assert built.exit_code == 0, built.output
+    assert built.column("select distinct rule_id from metering.metered_steps") == ["S-TEST"]
+    assert not (built.warehouse / "dashboard").exists()
+
+
+def test_the_vars_that_are_known_are_those_of_the_project():
+    declared = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    answers = []
+    macros = (PROJECT / "macros" / "options.sql").read_text(encoding="utf-8")
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    environment.from_string(macros, globals={"return": answers.append}).module.known_options()
+    (known,) = answers
+    assert known.keys() == declared.keys()
+    assert {name for name, kind in known.items() if kind == "boolean"} == {
+        name for name, value in declared.items() if isinstance(value, bool)
+    }
 
 
 # ----------------------------------------------------------------------------------------------------------- quarantine

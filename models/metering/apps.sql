@@ -112,8 +112,8 @@ apps as (
         rule_id,
         case rule_id
             when 'S-ACTION' then true
-            when 'S-UNRULED' then {{ var('unruled_app_is_eligible') }}
-            when 'S-UNKNOWN' then {{ var('unknown_app_is_eligible') }}
+            when 'S-UNRULED' then {{ boolean_option('unruled_app_is_eligible') }}
+            when 'S-UNKNOWN' then {{ boolean_option('unknown_app_is_eligible') }}
             else false
         end as is_eligible,
         rule_id in ('S-UNRULED', 'S-UNKNOWN') as is_default_ruling,

@@ -27,7 +27,7 @@ classified as (
         {{ local_date('jobs.completed_at') }} as usage_date,
         {{ rule_date(local_date('coalesce(jobs.completed_at, jobs.started_at)')) }} as rule_date,
         jobs.completed_at is not null as is_finished,
-        jobs.is_poll_error or (jobs.is_test and not {{ var('count_test_jobs') }}) as is_excluded,
+        jobs.is_poll_error or (jobs.is_test and not {{ boolean_option('count_test_jobs') }}) as is_excluded,
         jobs.status = 'succeeded' as is_successful
 
     from jobs
