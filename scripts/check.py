@@ -138,7 +138,12 @@ def check_models(changed: list[str]) -> bool:
 
 def run(name: str, *arguments: str) -> tuple[str, bool, str]:
     """(the tool's name, whether it succeeds, what it printed)"""
-    done = subprocess.run([BIN / name, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = os.environ | {  # sqlfluff works on a warehouse of its own: the one of this check is locked
+        "WAREHOUSE_DIR": str(PROJECT / "target" / "lint-warehouse"),
+        "DBT_TARGET_PATH": str(PROJECT / "target" / "lint"),
+    }
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run([BIN / name, *arguments], env=environment, **pipes)
     return name, done.returncode in (0, 5 if name == "pytest" else 0), done.stdout  # 5: every test needs a build
 
 
