@@ -112,6 +112,10 @@ class TestLateness:
             collection("server"),
             job("j-freed", API_REQUEST, SALESFORCE, recipe_id="api"),
             request("of-another", job_id="j-freed", api_collection_id="server"),
+            collection("leaving"),
+            job("j-left", API_REQUEST, SALESFORCE, recipe_id="api"),
+            request("of-left", job_id="j-left", api_collection_id="leaving"),
+            request("of-none-left", api_collection_id="leaving"),
             job("j-moved", recipe_id="moved", completed_at="2026-03-05T12:00:00Z"),
             job("j-pending", status="pending", completed_at=None),
             job("j-shorter", TRIGGER, SALESFORCE, SALESFORCE),
@@ -132,6 +136,7 @@ class TestLateness:
             job("j-parent", API_REQUEST, step(*CALL, called_recipe_id="function"), recipe_id="api"),
             recipe("changing", recipe_type="api_recipe", extracted_at=LATER),
             collection(extracted_at=LATER),
+            collection("leaving", is_mcp_server=False, extracted_at=LATER),
             request("of-another", job_id="j-late", api_collection_id="server", extracted_at=LATER),
             job("j-moved", recipe_id="moved", completed_at="2026-02-10T12:00:00Z", extracted_at=LATER),
             job("j-shorter", TRIGGER, extracted_at=LATER),
@@ -197,6 +202,16 @@ class TestLateness:
                 [("api_calls", 1)],
                 [("api_calls", 1)],
                 [("mcp_calls", 1)],
+            ]
+
+    def test_a_collection_that_is_an_mcp_server_no_longer_changes_earlier_calls(self, nights):
+        of_a_job = "select metric, quantity from metering.metered_jobs where job_id = 'j-left'"
+        of_none = "select metric, quantity from metering.metered_requests where request_id = 'of-none-left'"
+        for query in (of_a_job, of_none):
+            assert [night.rows(query) for night in nights] == [
+                [("mcp_calls", 1)],
+                [("mcp_calls", 1)],
+                [("api_calls", 1)],
             ]
 
     def test_a_request_that_names_another_job_later_frees_the_one_it_named(self, nights):
