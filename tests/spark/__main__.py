@@ -42,6 +42,7 @@ def choose(warehouse: Path, spark: Path, extracts: str) -> None:
         "SPARK_WAREHOUSE_DIR": str(spark),
         "DBT_LOG_PATH": str(warehouse / "logs"),
         "DBT_TARGET_PATH": str(warehouse / "target-spark"),
+        "DBT_WRITE_JSON": "true",  # the comparison reads the manifest
     }
 
 
