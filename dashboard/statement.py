@@ -103,8 +103,7 @@ def _decisions(rows_of_month: list[Row]) -> list[Row]:
         rows_of_month, key=lambda row: (row["units"], row["metric"], row["rule_id"])
     ):
         rows = list(rows)
-        quantities = [row["quantity"] for row in rows]
-        quantity = max(quantities) if units == "days of seats" else sum(quantities)
+        quantity = sum(row["quantity"] for row in rows)  # of seats it is one row, the month's peak
         decided.append(
             {
                 "units": formats.units(units, sum(row["decided"] for row in rows)),
