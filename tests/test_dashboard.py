@@ -939,6 +939,21 @@ class TestOddWorld:
         assert other == token(0)
 
 
+def test_a_statement_compares_with_the_month_before(monkeypatch):
+    """July had 75 tasks, June 50, May 100: 25 more, not 25 fewer."""
+    monkeypatch.syspath_prepend(PROJECT)
+    from dashboard import site, statement
+
+    usage = {
+        date(2026, month, 1): dict.fromkeys(site.METRICS, tasks) | {"is_current_month": False, "is_fully_priced": True}
+        for month, tasks in ((5, 100), (6, 50), (7, 75))
+    }
+    details = {"customer_id": "acme", "customer_name": "Acme"}
+    shown = statement._statement(details, usage, [], {name: [] for name in statement._OF_MONTH}, date(2026, 7, 1))
+    assert {(m["change"]["before"], m["change"]["text"]) for m in shown["metrics"]} == {("50", "+25 (+50.0%)")}
+    assert shown["month_before"] == "Jun 2026"
+
+
 # ------------------------------------------------------------------------------------- nothing there, and statements
 
 
