@@ -38,6 +38,7 @@ from typing import Any
 import duckdb
 from copying import copy_file
 from progress import NO_PROGRESS, FileProgress, Progress, as_bytes, as_count
+from swapping import sync_path
 
 # Ending of a file name -> format. One format per folder; a format may come plain and gzipped.
 FORMATS = {
@@ -540,16 +541,8 @@ def _size(path: Path) -> int:
 
 
 def _sync(paths: list[Path]) -> None:
-    """Have the files or folders on the disk, whatever happens to the machine from now on."""
-
-    def sync(path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    for _ in _in_parallel(sync, paths):
+    """Have the files or folders on the disk."""
+    for _ in _in_parallel(sync_path, paths):
         pass
 
 

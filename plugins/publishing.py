@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from dbt_common.exceptions import DbtRuntimeError
-from swapping import point, sync_folder, sync_tree
+from swapping import point, sync_path, sync_tree
 
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")
@@ -96,15 +96,15 @@ def publish_warehouse(built: str, published: str, run_id: str) -> str:
         if target.exists():
             shutil.copymode(target, scratch)
         sync_tree(runs / run_id)
-        sync_folder(runs)
+        sync_path(runs)
         log = target.with_name(f"{target.name}.wal")
         if log.exists():
             log.rename(target.with_name(f"{target.name}.left-over-wal"))
-            sync_folder(target.parent)
+            sync_path(target.parent)
         scratch.replace(target)
-        sync_folder(target.parent)
+        sync_path(target.parent)
         point(parquet, runs / run_id)
-        sync_folder(target.parent)
+        sync_path(target.parent)
     except OSError as error:
         return f"replacing {published} failed: {error.strerror}"
     return ""

@@ -44,14 +44,13 @@ def sync_tree(folder: Path) -> None:
     """Have the files and folders of a folder on the disk: without it a power cut leaves names without content."""
     for parent, _, files in os.walk(folder, topdown=False):
         for name in files:
-            with Path(parent, name).open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(Path(parent))
+            sync_path(Path(parent, name))
+        sync_path(Path(parent))
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk, whatever happens to the machine from now on."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -4,7 +4,7 @@ A dbt command spends more time on importing and parsing than on a small world. `
 command is a fork of it with its own environment, folder and output, so nothing that a command does reaches another one.
 
     with Forks() as forks:
-        exit_code = forks.run(["build"], environment, folder, output, manifest_key=("files",))
+        exit_code = forks.start(["build"], environment, folder, output, manifest_key=["files"]).wait()
 
 The server is ``python dbt_forks.py``: a request per line on standard input, an answer per line on standard output.
 """
@@ -43,21 +43,6 @@ class Forks:
             self._server.stdin.close()
             self._server.wait()
 
-    def run(
-        self,
-        arguments: list[str],
-        environment: dict[str, str],
-        folder: Path,
-        output: Path,
-        manifest_key: list[str] | None = None,
-    ) -> int:
-        """Run ``dbt`` with the arguments in the folder; what it prints goes to the file ``output``. Its exit code.
-
-        Commands with the same ``manifest_key`` share a parsed project: the key holds whatever parsing depends on.
-        None: the command parses the project itself. Raises RuntimeError when the server died.
-        """
-        return self.start(arguments, environment, folder, output, manifest_key).wait()
-
     def start(
         self,
         arguments: list[str],
@@ -66,7 +51,11 @@ class Forks:
         output: Path,
         manifest_key: list[str] | None = None,
     ) -> Command:
-        """Start what ``run`` runs."""
+        """Start ``dbt`` with the arguments in the folder; what it prints goes to the file ``output``.
+
+        Commands with the same ``manifest_key`` share a parsed project: the key holds whatever parsing depends on.
+        None: the command parses the project itself. Raises RuntimeError when the server died.
+        """
         request = {
             "arguments": arguments,
             "environment": environment,

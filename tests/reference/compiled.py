@@ -123,14 +123,14 @@ def _dbt(forks: Forks, folder: Path, command: str, options: dict[str, Any], *arg
         "DO_NOT_TRACK": "1",
     }
     output = folder / "output.txt"
-    exit_code = forks.run(
+    started = forks.start(
         ["--no-use-colors", "--quiet", command, "--vars", json.dumps(options), *arguments],
         environment,
         PROJECT,
         output,
         ["extracts"] if "extracts_schema" in options else None,
     )
-    if exit_code:
+    if started.wait():
         raise RuntimeError(f"dbt {command} failed:\n{output.read_text()}")
     return json.loads((folder / "target" / "manifest.json").read_text())
 
