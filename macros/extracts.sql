@@ -76,9 +76,11 @@
             {%- do contracts.update({node.name: node}) -%}
         {%- endfor -%}
         {#- no sample data beside real data -#}
-        {%- do run_query("drop schema if exists " ~ working_schema('sample') ~ " cascade") -%}
-        {%- do run_query("drop schema if exists extracts cascade") -%}
-        {%- do run_query("create schema extracts") -%}
+        {%- do run_statements([
+            "drop schema if exists " ~ working_schema('sample') ~ " cascade",
+            "drop schema if exists extracts cascade",
+            "create schema extracts",
+        ]) -%}
         {%- if var('extracts_schema', none) is not none -%}
             {%- do view_tables(var('extracts_schema'), contracts) -%}
         {%- else -%}

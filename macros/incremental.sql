@@ -12,12 +12,14 @@
 
 {% macro begin_run() -%}
     {%- if execute -%}
-        {%- do run_query("create schema if not exists run_state") -%}
-        {%- do run_query("create table if not exists run_state.progress as select cast(null as string) as fingerprint, cast(0 as bigint) as settled_load") -%}
-        {%- do run_query("create table if not exists run_state.stored_files (extract_name string, load_id bigint, path string, file_name string, file_hash " ~ hash_type() ~ ")") -%}
-        {%- do run_query("create table if not exists run_state.touched_dates (usage_date date)") -%}
-        {%- do run_query("create table if not exists run_state.recipe_types (customer_id string, recipe_id string, recipe_type string, read_from string)") -%}
-        {%- do run_query("create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)") -%}
+        {%- do run_statements([
+            "create schema if not exists run_state",
+            "create table if not exists run_state.progress as select cast(null as string) as fingerprint, cast(0 as bigint) as settled_load",
+            "create table if not exists run_state.stored_files (extract_name string, load_id bigint, path string, file_name string, file_hash " ~ hash_type() ~ ")",
+            "create table if not exists run_state.touched_dates (usage_date date)",
+            "create table if not exists run_state.recipe_types (customer_id string, recipe_id string, recipe_type string, read_from string)",
+            "create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)",
+        ]) -%}
         {%- if flags.WHICH in ['build', 'run'] -%}
             {%- set progress = run_query("select fingerprint, settled_load from run_state.progress").rows[0] -%}
             {%- set reads_files = env_var('EXTRACTS_DIR', '') != '' or boolean_option('only_stored_deliveries') -%}

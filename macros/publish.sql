@@ -54,13 +54,12 @@
 {%- endmacro %}
 
 {% macro duckdb__publish_run() -%}
-    {#- views over files of this machine mean nothing to readers -#}
-    {%- do drop_views_over_files() -%}
-    {%- do run_query("update publication.runs set published_at = " ~ utc_now() ~ " where run_id = " ~ literal(invocation_id)) -%}
+    {%- do run_statements(drop_views_over_files() + [
+        "update publication.runs set published_at = " ~ utc_now() ~ " where run_id = " ~ literal(invocation_id)
+    ]) -%}
     {%- do write_comments() -%}
     {%- do settle_run() -%}
-    {%- do export_marts() -%}
-    {%- do run_query("checkpoint") -%}
+    {%- do run_statements(export_marts() + ["checkpoint"]) -%}
     {%- set has_foreign_log = is_file(published_path() ~ '.wal') -%}
     {%- set problem = run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", " ~ literal(invocation_id) ~ ")").columns[0].values()[0] -%}
     {%- if problem -%}
@@ -90,24 +89,27 @@
 {%- endmacro %}
 
 
-{#- The views over files of this machine, and those that read them: the next run makes them anew. -#}
+{#- The statements that drop the views over files of this machine, and those that read them: they mean nothing to readers, and
+    the next run makes them anew. -#}
 {% macro drop_views_over_files() -%}
+    {%- set statements = [] -%}
     {%- if not is_sample() -%}
         {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema == 'staging' and node.config.materialized == 'view' -%}
-            {%- do run_query("drop view if exists staging." ~ node.name) -%}
+            {%- do statements.append("drop view if exists staging." ~ node.name) -%}
         {%- endfor -%}
     {%- endif -%}
-    {%- do run_query("drop schema if exists extracts cascade") -%}
+    {{ return(statements + ["drop schema if exists extracts cascade"]) }}
 {%- endmacro %}
 
 
-{#- Writes each mart, and the table of runs, as a Parquet file beside the build's database. -#}
+{#- The statements that write each mart, and the table of runs, as a Parquet file beside the build's database. -#}
 {% macro export_marts() -%}
     {%- set folder = target.path.rsplit('/', 1)[0] ~ '/parquet' -%}
-    {%- do run_query("select empty_folder(" ~ literal(folder) ~ ")") -%}
+    {%- set statements = ["select empty_folder(" ~ literal(folder) ~ ")"] -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema in ['marts', 'publication'] -%}
-        {%- do run_query("copy " ~ node.schema ~ "." ~ node.name ~ " to " ~ literal(folder ~ '/' ~ node.name ~ '.parquet') ~ " (format parquet, compression zstd)") -%}
+        {%- do statements.append("copy " ~ node.schema ~ "." ~ node.name ~ " to " ~ literal(folder ~ '/' ~ node.name ~ '.parquet') ~ " (format parquet, compression zstd)") -%}
     {%- endfor -%}
+    {{ return(statements) }}
 {%- endmacro %}
 
 

@@ -54,3 +54,21 @@
     coalesce({{ as_text(column) }}, ''){{ " || chr(31) || " if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
+
+
+{% macro run_statements(statements) -%}
+    {{ return(adapter.dispatch('run_statements')(statements)) }}
+{%- endmacro %}
+
+{#- Runs the statements, in order. On DuckDB in one call: dbt's own work around a call costs more than a small statement. -#}
+{% macro duckdb__run_statements(statements) -%}
+    {%- if statements -%}
+        {%- do run_query(statements | join(';\n')) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro spark__run_statements(statements) -%}
+    {%- for statement in statements -%}
+        {%- do run_query(statement) -%}
+    {%- endfor -%}
+{%- endmacro %}

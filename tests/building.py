@@ -28,6 +28,7 @@ from dbt_forks import Command, Forks
 from reference.files import write_nested_jobs, write_world
 
 PROJECT = Path(__file__).resolve().parent.parent
+THREADS = ("--threads", "1")  # of a build, of which several run at a time; a later --threads wins
 KEPT_BUILDS = PROJECT / "target" / "test-builds"
 CODE = ("dbt_project.yml", "profiles", "models", "seeds", "macros", "plugins", "dashboard", "analyses", "tests/data")
 
@@ -163,7 +164,7 @@ class Workbench:
     ) -> Command:
         """Start ``dbt build`` over a folder in the warehouse as it is, to be waited for, or killed."""
         return self.forks.start(
-            ["--no-use-colors", "build", *(["--vars", json.dumps(vars)] if vars else []), *arguments],
+            ["--no-use-colors", "build", *THREADS, *(["--vars", json.dumps(vars)] if vars else []), *arguments],
             self.environment(source, with_tests) | (env or {}),
             self.project,
             output,

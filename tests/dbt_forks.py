@@ -2,6 +2,8 @@
 
 A dbt command spends more time on importing and parsing than on a small world. ``Forks`` starts one server process; each
 command is a fork of it with its own environment, folder and output, so nothing that a command does reaches another one.
+A fork neither collects garbage, which a short process has no need of, nor builds the events of the debug log, which no
+test reads.
 
     with Forks() as forks:
         exit_code = forks.start(["build"], environment, folder, output, manifest_key=["files"]).wait()
@@ -12,6 +14,7 @@ The server is ``python dbt_forks.py``: a request per line on standard input, an 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -150,6 +153,8 @@ def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(output, stream.fileno())
         _enter(request)
+        gc.disable()
+        _leave_out_debug_events()
         if manifest is None:
             # the static parser's threads, of a parse before the fork, are not in the fork, and it would wait for them
             os.environ["DBT_STATIC_PARSER"] = "false"
@@ -161,6 +166,22 @@ def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(exit_code)
+
+
+def _leave_out_debug_events() -> None:
+    """dbt builds some thousand of them in each run, though no log takes them."""
+    from dbt_common.events import functions
+    from dbt_common.events.base_types import EventLevel
+
+    fire_event = functions.fire_event
+
+    def fire(event: Any, level: Any = None) -> None:
+        if (level or event.level_tag()) != EventLevel.DEBUG:
+            fire_event(event, level)
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "fire_event", None) is fire_event:
+            module.fire_event = fire
 
 
 def _enter(request: dict[str, Any]) -> None:

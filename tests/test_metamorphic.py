@@ -275,13 +275,13 @@ class TestBuilds:
     def built(self, build, workbench, delivered):
         folder = workbench.clear_extracts()
         write_world(delivered, folder, "json", overlap=0)
-        return build(folder, vars=self.OPTIONS)
+        return build(folder, vars=self.OPTIONS, arguments=("--threads", "4"))
 
     @pytest.fixture(scope="class")
     def otherwise(self, build, workbench, delivered):
         folder = workbench.clear_extracts()
         write_world(delivered, folder, "json", split=5, seed=1, overlap=0.3, name="other")
-        return build(folder, vars=self.OPTIONS, env={"TZ": "Pacific/Auckland"}, arguments=("--threads", "1"))
+        return build(folder, vars=self.OPTIONS, env={"TZ": "Pacific/Auckland"})
 
     def test_files_threads_and_the_machines_time_zone_change_nothing(self, built, otherwise):
         assert_same(contents(otherwise), contents(built))
