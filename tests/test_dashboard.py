@@ -1074,3 +1074,13 @@ def test_vendored_files_are_the_ones_named():
 def test_pages_name_no_host():
     for path in (PROJECT / "dashboard").rglob("*.html"):
         assert "//" not in re.sub(r"\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL), path
+
+    def test_data_of_before_october_2020_has_no_months_of_tasks(self, sample, browser, tmp_path):
+        shutil.copyfile(sample.published, tmp_path / "usage.duckdb")
+        with duckdb.connect(tmp_path / "usage.duckdb") as warehouse:
+            warehouse.execute("delete from marts.monthly_tasks")
+        written = run("site", folder=tmp_path)
+        assert written.returncode == 0, written.stderr
+        page = Site(tmp_path, browser).open()
+        assert page.get_by_text("The tab counts tasks from October 2020 on").is_visible()
+        assert page.problems == []
