@@ -28,9 +28,11 @@ build: $(VENV)/run.stamp
 check: $(VENV)/dev.stamp
 	@$(BIN)/python scripts/check.py
 
-# What every change must pass: lint, a build with unit and data tests, pytest with a quarter of the random samples.
+# What every change must pass: lint, and beside it a build with unit and data tests, then pytest with a quarter of the
+# random samples.
 # TEST_SAMPLES=full draws all.
-test: lint prove
+test: $(VENV)/dev.stamp browser
+	@$(MAKE) --jobs=2 lint prove
 
 prove: $(VENV)/dev.stamp browser
 	rm -rf target/test-warehouse
@@ -90,14 +92,17 @@ mutants: $(VENV)/dev.stamp
 accuracy: $(VENV)/dev.stamp
 	$(BIN)/python tests/accuracy.py
 
+# Lint runs beside a build: it has a warehouse and a parsed project of its own.
+APART := $(SAMPLE) WAREHOUSE_DIR=target/lint-warehouse DBT_TARGET_PATH=target/lint
+
 # dbt reads the whole project, and a warning is an error.
 parse: $(VENV)/dev.stamp
-	$(SAMPLE) WAREHOUSE_DIR=target/lint-warehouse $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
+	$(APART) $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 
 lint: $(VENV)/dev.stamp parse
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(SAMPLE) WAREHOUSE_DIR=target/lint-warehouse $(BIN)/sqlfluff lint --processes 2 models tests analyses
+	$(APART) $(BIN)/sqlfluff lint models tests analyses
 
 # Every model and column described, with lineage, on one page that opens from disk. Describes what WAREHOUSE_DIR holds:
 # takes nothing in, publishes nothing, and builds only where there is no build yet.

@@ -19,29 +19,48 @@
     {{ return(adapter.dispatch('to_utc')(column)) }}
 {%- endmacro %}
 
-{#- A text by ISO 8601, or a typed time, as a TIMESTAMP in UTC; without an offset it is UTC (the session's time zone).
-    null when it can't be read, or when it lies outside 1900 to 2199: a typo, or a mark such as infinity. Over
-    microseconds, since a conversion through a time zone costs thirty times as much. -#}
+{#- A typed time, or a text, as a TIMESTAMP in UTC: see text_to_utc(). null outside 1900 to 2199: a typo, or a mark such as
+    infinity. -#}
 {% macro duckdb__to_utc(column) -%}
-    {%- set with_seconds = "regexp_replace(cast(" ~ column ~ " as varchar), '^([0-9-]{10}[T ][0-9]{2}:[0-9]{2})(Z|[+-].*)$', '\\1:00\\2')" -%}
-    {%- set instant = "coalesce(try_cast(" ~ column ~ " as timestamptz), try_cast(" ~ with_seconds ~ " as timestamptz))" -%}
     case
-        when {{ instant }} >= timestamptz '1900-01-01 00:00:00+00' and {{ instant }} < timestamptz '2200-01-01 00:00:00+00'
-            then make_timestamp(epoch_us({{ instant }}))
+        when typeof({{ column }}) <> 'DATE' and typeof({{ column }}) not like 'TIMESTAMP%' then {{ duckdb__text_to_utc(column) }}
+        when year(try_cast({{ column }} as timestamptz)) between 1900 and 2199 then make_timestamp(epoch_us(try_cast({{ column }} as timestamptz)))
     end
 {%- endmacro %}
 
-{#- Spark reads times of day without a date, and words such as now: only what looks like a time is handed to it, with
-    seconds, each step written once: Spark would compute a repeated one again, and take long to plan it. -#}
 {% macro spark__to_utc(column) -%}
-    {%- set time = "[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{1,2}([.][0-9]*)?)?(Z|[+-][0-9]{2}(:?[0-9]{2}){0,2}| [A-Za-z][A-Za-z_/]+)?)?" -%}
-    {%- set found = "regexp_extract(trim(cast(" ~ column ~ " as string)), '^" ~ time ~ "$', 0)" -%}
-    {%- set dashed = "regexp_replace(" ~ found ~ ", '^([0-9]{4})/([0-9]{1,2})/', '$1-$2-')" -%}
-    {%- set instant = "try_cast(regexp_replace(" ~ dashed ~ ", '([T ][0-9]{1,2}:[0-9]{2})(Z|[+-].*)$', '$1:00$2') as timestamp_ltz)" -%}
+    {{ return(spark__text_to_utc(column)) }}
+{%- endmacro %}
+
+
+{% macro text_to_utc(column) -%}
+    {{ return(adapter.dispatch('text_to_utc')(column)) }}
+{%- endmacro %}
+
+{#- A text by ISO 8601 (2026-03-10T12:00:00+02:00, seconds and their fraction optional, a blank for the T or before the
+    offset allowed) as a TIMESTAMP in UTC; without an offset it is UTC (the session's time zone). null when it can't be read:
+    nothing else is guessed, no name of a time zone, no other order. Over microseconds, since a conversion through a time zone
+    costs thirty times as much. -#}
+{% macro duckdb__text_to_utc(column) -%}
+    {%- set text = "trim(cast(" ~ column ~ " as varchar))" -%}
+    {%- set with_seconds = "regexp_replace(replace(" ~ text ~ ", ',', '.'), '^([0-9-]{10}[T ][0-9]{2}:[0-9]{2}) ?(Z|[+-].*)?$', '\\1:00\\2')" -%}
     case
-        when {{ instant }} between timestamp_ltz '1900-01-01 00:00:00+00:00' and timestamp_ltz '2199-12-31 23:59:59.999999+00:00'
-            then cast({{ instant }} as timestamp_ntz)
+        when regexp_full_match({{ text }}, '{{ iso_8601() }}')
+            then make_timestamp(epoch_us(coalesce(try_cast({{ text }} as timestamptz), try_cast(regexp_replace({{ with_seconds }}, ' ?([+-][0-9]{2}):?([0-9]{2})$', '\1:\2') as timestamptz))))
     end
+{%- endmacro %}
+
+{#- Each step written once: Spark would compute a repeated one again, and take long to plan it. -#}
+{% macro spark__text_to_utc(column) -%}
+    {%- set found = "regexp_extract(trim(cast(" ~ column ~ " as string)), '^" ~ iso_8601() ~ "$', 0)" -%}
+    {%- set seconds = "regexp_replace(replace(" ~ found ~ ", ',', '.'), '^([0-9-]{10}[T ][0-9]{2}:[0-9]{2}) ?(Z|[+-].*)?$', '$1:00$2')" -%}
+    cast(try_cast(regexp_replace({{ seconds }}, ' ?([+-][0-9]{2}):?([0-9]{2})$', '$1:$2') as timestamp_ltz) as timestamp_ntz)
+{%- endmacro %}
+
+{#- A time by ISO 8601 in its extended form, as a regular expression. No offset is farther from UTC than 14 hours; a year
+    before 1900 or after 2199 is a typo. -#}
+{% macro iso_8601() -%}
+    {{ return("(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)? ?(Z|[+-]((0[0-9]|1[0-3])(:?[0-5][0-9])?|14(:?00)?))?)?") }}
 {%- endmacro %}
 
 
@@ -68,13 +87,24 @@
     {{ return(adapter.dispatch('start_of_day_in_utc')(date)) }}
 {%- endmacro %}
 
-{#- The instant at which a date begins in the reporting time zone, as a TIMESTAMP in UTC. -#}
+{#- The instant at which a date begins in the reporting time zone, as a TIMESTAMP in UTC. Where clocks go back at midnight
+    there are two midnights (America/Havana): the date begins with the earlier one, an hour before the one that engines take. -#}
 {% macro duckdb__start_of_day_in_utc(date) -%}
-    timezone('UTC', timezone({{ literal(var('reporting_timezone')) }}, cast({{ date }} as timestamp)))
+    {%- set time_zone = literal(var('reporting_timezone')) -%}
+    {%- set midnight = "timezone(" ~ time_zone ~ ", cast(" ~ date ~ " as timestamp))" -%}
+    case
+        when cast(timezone({{ time_zone }}, {{ midnight }} - interval '1' hour) as date) = {{ date }} then timezone('UTC', {{ midnight }} - interval '1' hour)
+        else timezone('UTC', {{ midnight }})
+    end
 {%- endmacro %}
 
 {% macro spark__start_of_day_in_utc(date) -%}
-    convert_timezone({{ literal(var('reporting_timezone')) }}, 'UTC', cast({{ date }} as timestamp_ntz))
+    {%- set time_zone = literal(var('reporting_timezone')) -%}
+    {%- set midnight = "convert_timezone(" ~ time_zone ~ ", 'UTC', cast(" ~ date ~ " as timestamp_ntz))" -%}
+    case
+        when cast(convert_timezone('UTC', {{ time_zone }}, {{ midnight }} - interval '1' hour) as date) = {{ date }} then {{ midnight }} - interval '1' hour
+        else {{ midnight }}
+    end
 {%- endmacro %}
 
 
@@ -103,11 +133,14 @@
     {{ return(adapter.dispatch('to_whole_number')(column)) }}
 {%- endmacro %}
 
-{#- A text or number as BIGINT; null when it can't be read or has a fraction. '3.0' is 3: that is how a table tool
-    writes a whole number in a column with gaps. What is a BIGINT already costs nothing. -#}
+{#- A text or number as BIGINT; null when it can't be read, has a fraction, or is beyond a million millions: no count is,
+    and sums of such numbers would not fit. '3.0' is 3: that is how a table tool writes a whole number in a column with
+    gaps. What is a BIGINT already costs next to nothing. -#}
 {% macro duckdb__to_whole_number(column) -%}
     case
-        when typeof({{ column }}) = 'BIGINT' or try_cast({{ column }} as double) = floor(try_cast({{ column }} as double))
+        when
+            (typeof({{ column }}) = 'BIGINT' or try_cast({{ column }} as double) = floor(try_cast({{ column }} as double)))
+            and try_cast({{ column }} as bigint) between -{{ largest_number() }} and {{ largest_number() }}
             then try_cast({{ column }} as bigint)
     end
 {%- endmacro %}
@@ -116,23 +149,76 @@
 {% macro spark__to_whole_number(column) -%}
     {%- set number = "try_cast(regexp_replace(cast(" ~ column ~ " as string), '(?<=[0-9])_(?=[0-9])', '') as decimal(38, 18))" -%}
     case
-        when typeof({{ column }}) = 'bigint' then cast({{ column }} as bigint)
-        when {{ number }} = floor({{ number }}) then try_cast({{ number }} as bigint)
+        when {{ number }} = floor({{ number }}) and {{ number }} between -{{ largest_number() }} and {{ largest_number() }}
+            then try_cast({{ number }} as bigint)
+    end
+{%- endmacro %}
+
+{#- The largest count that is read as one. -#}
+{% macro largest_number() -%}
+    {{ return('1000000000000') }}
+{%- endmacro %}
+
+
+{#- A text or number as a decimal; null when it can't be read. -#}
+{% macro to_decimal(column, type) -%}
+    {{ return("try_cast(" ~ column ~ " as " ~ type ~ ")") }}
+{%- endmacro %}
+
+
+{#- A text, number or boolean as BOOLEAN, in every usual spelling and letter case; null when it can't be read. -#}
+{% macro to_boolean(column) -%}
+    case
+        when {{ is_one_of('cast(' ~ column ~ ' as string)', true_words()) }} then true
+        when {{ is_one_of('cast(' ~ column ~ ' as string)', false_words()) }} then false
+    end
+{%- endmacro %}
+
+{% macro true_words() -%}
+    {{ return(['true', 't', 'yes', 'y', 'on', '1', '1.0']) }}
+{%- endmacro %}
+
+{% macro false_words() -%}
+    {{ return(['false', 'f', 'no', 'n', 'off', '0', '0.0']) }}
+{%- endmacro %}
+
+
+{#- Whether a text, without blanks around it and in any letter case, is one of the words. As one search in one text: to DuckDB a
+    list of so many words is a join. -#}
+{% macro is_one_of(column, words) -%}
+    instr({{ literal('\x1f' ~ words | map('lower') | join('\x1f') ~ '\x1f') }}, chr(31) || lower(trim({{ column }})) || chr(31)) > 0
+{%- endmacro %}
+
+
+{% macro to_text(column) -%}
+    {{ return(adapter.dispatch('to_text')(column)) }}
+{%- endmacro %}
+
+{#- A plain value as text: a whole number without a point that only zeros follow (78.0 is 78: ids that a table tool keeps as
+    floats), bytes as the UTF-8 that they hold. null where bytes hold none. A text stays as it is. -#}
+{% macro duckdb__to_text(column) -%}
+    case
+        when typeof({{ column }}) = 'VARCHAR' then cast({{ column }} as varchar)
+        when typeof({{ column }}) = 'BLOB' then try(decode(try_cast({{ column }} as blob)))
+        when (typeof({{ column }}) in ('DOUBLE', 'FLOAT') or typeof({{ column }}) like 'DECIMAL%') and try_cast({{ column }} as hugeint) = try_cast({{ column }} as double)
+            then cast(try_cast({{ column }} as hugeint) as varchar)
+        else cast({{ column }} as varchar)
+    end
+{%- endmacro %}
+
+{% macro spark__to_text(column) -%}
+    case
+        when typeof({{ column }}) in ('double', 'float') and try_cast({{ column }} as decimal(38, 0)) = try_cast({{ column }} as double)
+            then cast(try_cast({{ column }} as decimal(38, 0)) as string)
+        else cast({{ column }} as string)
     end
 {%- endmacro %}
 
 
-{% macro to_boolean(column) -%}
-    {{ return(adapter.dispatch('to_boolean')(column)) }}
-{%- endmacro %}
-
-{#- A text or boolean as BOOLEAN; null when it can't be read, as with blanks around it. -#}
-{% macro duckdb__to_boolean(column) -%}
-    try_cast({{ column }} as boolean)
-{%- endmacro %}
-
-{% macro spark__to_boolean(column) -%}
-    case when cast({{ column }} as string) rlike '^[a-zA-Z0-9]*$' then try_cast({{ column }} as boolean) end
+{#- A text, or null where it is only a mark of "no value" (the var null_marks), in any letter case and with blanks around.
+    Short texts alone are compared: no mark is longer. -#}
+{% macro without_null_mark(column) -%}
+    case when length({{ column }}) > 16 or not {{ is_one_of(column, [''] + var('null_marks') | map('string') | map('trim') | list) }} then {{ column }} end
 {%- endmacro %}
 
 
@@ -218,21 +304,22 @@
     {{ return(adapter.dispatch('row_as_json')(columns)) }}
 {%- endmacro %}
 
-{#- A row's columns as the text of a JSON object. -#}
+{#- A row's columns as the text of a JSON object. ``columns``: names, or names with the SQL of their values. -#}
 {% macro duckdb__row_as_json(columns) -%}
-    cast(json_object({% for column in columns %}'{{ column }}', {{ column }}{{ ', ' if not loop.last }}{% endfor %}) as varchar)
+    cast(json_object({% for column in columns %}'{{ column }}', {{ columns[column] if columns is mapping else column }}{{ ', ' if not loop.last }}{% endfor %}) as varchar)
 {%- endmacro %}
 
 {#- Written here, since Spark's own writes times in another way. -#}
 {% macro spark__row_as_json(columns) -%}
     '{'
     {%- for column in columns %}
+    {%- set value = columns[column] if columns is mapping else column %}
     || '"{{ column }}":' || coalesce(
         case
-            when typeof({{ column }}) in ('string', 'date', 'timestamp_ntz')
-                then substr(to_json(array(cast({{ column }} as string))), 2, length(to_json(array(cast({{ column }} as string)))) - 2)
-            when typeof({{ column }}) = 'timestamp' then '"' || cast({{ column }} as string) || '+00"'
-            else cast({{ column }} as string)
+            when typeof({{ value }}) in ('string', 'date', 'timestamp_ntz')
+                then substr(to_json(array(cast({{ value }} as string))), 2, length(to_json(array(cast({{ value }} as string)))) - 2)
+            when typeof({{ value }}) = 'timestamp' then '"' || cast({{ value }} as string) || '+00"'
+            else cast({{ value }} as string)
         end, 'null'
     ){{ " || ','" if not loop.last }}
     {%- endfor %}
@@ -349,6 +436,22 @@
         where {{ spark__is_json_array(column) }}
     ) as arrays
     lateral view posexplode(arrays_zip(as_json, as_variant)) elements as element_position, zipped
+{%- endmacro %}
+
+
+{% macro computed_once(relation) -%}
+    {{ return(adapter.dispatch('computed_once')(relation)) }}
+{%- endmacro %}
+
+{#- The rows of a relation whose expressions are costly, computed once each. DuckDB would carry a later filter down to where
+    they are made, and write each expression out as often as the filter names it; no filter passes an unnest. -#}
+{% macro duckdb__computed_once(relation) -%}
+    select computed.*
+    from (select unnest([{{ relation }}]) as computed from {{ relation }}) as computing
+{%- endmacro %}
+
+{% macro spark__computed_once(relation) -%}
+    select * from {{ relation }}
 {%- endmacro %}
 
 

@@ -1,14 +1,21 @@
 {#- Reading extracts: where a run's rows come from. The contract of each extract is the source `extracts` in
     models/staging/_extracts.yml: its columns, their types, and which of them must be there. -#}
 
-{#- The relation that holds an extract's rows as they were delivered: the sample seed, or the view that
-    prepare_extracts() laid over files or tables. Beside the contract's columns it has load_id and file_name. -#}
+{#- The relation that holds an extract's rows as they were delivered: the sample seed, or the view that prepare_extracts() laid
+    over files or tables. It has the contract's columns by their types, and extra, unread_column, load_id and file_name. -#}
 {% macro extract(name) -%}
-    {%- if is_sample() -%}
-    {#- the seed's rows, with the columns of the views over files -#}
-    (select *, 1 as load_id, 'raw_{{ name }}.csv' as file_name from {{ ref('raw_' ~ name) }}) as raw_{{ name }}
-    {%- else -%}
+    {%- if not is_sample() -%}
     {{ source('extracts', name) }}
+    {%- elif not execute -%}
+    {{ ref('raw_' ~ name) }}
+    {%- elif name == 'job_history' -%}
+    (select record, 1 as load_id, 'raw_job_history.csv' as file_name from {{ ref('raw_job_history') }}) as raw_job_history
+    {%- else -%}
+    {%- set texts = {} -%}
+    {%- for column in extract_contract(name).columns -%}
+        {%- do texts.update({column: 'STRING'}) -%}
+    {%- endfor -%}
+    ({{ rows_of_table(extract_contract(name), ref('raw_' ~ name), texts, literal('raw_' ~ name ~ '.csv')) }}) as raw_{{ name }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -25,13 +32,16 @@
 
 
 {#- Why a row of the extract can't be used, or null: the first column, in the contract's order, that is missing,
-    unreadable, or a word that the contract doesn't know. The model has each value as the contract's type in a column
-    read_<name>, null where it can't be read. -#}
+    unreadable (unread_column), or a word that the contract doesn't know. The model has words and dates as the contract has
+    them in columns read_<name>, null where they can't be read. -#}
 {% macro quarantine_reason(name) -%}
     case
     {%- if execute %}
     {%- for column in extract_contract(name).columns.values() %}
     {%- set terms = column.meta %}
+    {%- if not terms.may_be_unreadable %}
+        when unread_column = '{{ column.name }}' then 'unreadable {{ column.name }}'
+    {%- endif %}
     {%- if terms.required and not terms.may_be_empty %}
         when {{ column.name }} is null then 'missing {{ column.name }}'
     {%- endif %}
@@ -39,11 +49,11 @@
         when {{ column.name }} is not null and read_{{ column.name }} is null then 'unknown {{ column.name }}'
     {%- elif terms.accepted_values %}
         when read_{{ column.name }} not in ('{{ terms.accepted_values | join("', '") }}') then 'unknown {{ column.name }}'
-    {%- elif column.data_type != 'string' and not terms.may_be_unreadable %}
+    {%- elif column.data_type == 'date' %}
         when {{ column.name }} is not null and read_{{ column.name }} is null then 'unreadable {{ column.name }}'
     {%- endif %}
     {%- if terms.is_count %}
-        when read_{{ column.name }} < 0 then 'negative {{ column.name }}'
+        when {{ column.name }} < 0 then 'negative {{ column.name }}'
     {%- endif %}
     {%- endfor %}
     {%- endif %}
@@ -51,10 +61,20 @@
 {%- endmacro %}
 
 
-{#- The delivered row as JSON text, for the quarantine. -#}
+{#- An error's text, or null where it says that there was none: an empty object or list, or false. -#}
+{% macro error_text(column) -%}
+    case when length({{ column }}) > 16 or lower(trim({{ column }})) not in ('{}', '[]', 'false') then {{ column }} end
+{%- endmacro %}
+
+
+{#- The delivered row as JSON text, for the quarantine: each value as text, as it came where it could not be read. -#}
 {% macro row_content(name) -%}
     {%- if execute -%}
-    {{ row_as_json(extract_contract(name).columns.keys() | list) }}
+    {%- set values = {} -%}
+    {%- for column in extract_contract(name).columns -%}
+        {%- do values.update({column: "coalesce(cast(" ~ column ~ " as string), " ~ json_text('extra', column) ~ ")"}) -%}
+    {%- endfor -%}
+    {{ row_as_json(values) }}
     {%- else -%}
     null
     {%- endif -%}
@@ -71,10 +91,7 @@
         {%- if env_var('EXTRACTS_DIR', '') and var('extracts_schema', none) is not none -%}
             {{ exceptions.raise_compiler_error("Both EXTRACTS_DIR and the var extracts_schema are set: unset one.") }}
         {%- endif -%}
-        {%- set contracts = {} -%}
-        {%- for node in graph.sources.values() if node.source_name == 'extracts' -%}
-            {%- do contracts.update({node.name: node}) -%}
-        {%- endfor -%}
+        {%- set contracts = contracts_of_extracts() -%}
         {#- no sample data beside real data -#}
         {%- do run_statements([
             "drop schema if exists " ~ working_schema('sample') ~ " cascade",
@@ -107,11 +124,44 @@
 
 {#- Stores what is new under EXTRACTS_DIR, and lays the views over stored files. -#}
 {% macro duckdb__view_deliveries(contracts) -%}
-    {%- set terms = {} -%}
-    {%- for name, contract in contracts.items() -%}
-        {%- do terms.update({name: {'required': contract.meta.required or false, 'columns': required_columns(contract), 'all_columns': contract.columns.keys() | list}}) -%}
-    {%- endfor -%}
     {%- set folder = env_var('EXTRACTS_DIR') if flags.WHICH in ['build', 'run'] and not boolean_option('only_stored_deliveries') else '' -%}
+    {%- set settled = {} -%}
+    {%- for row in run_query("select load_id, identity from run_state.settled_loads").rows -%}
+        {%- do settled.update({row[1]: row[0] | int}) -%}
+    {%- endfor -%}
+    {%- set found = take_in_files(folder, contracts, settled) -%}
+    {%- do compare_loads(found.loads, settled) -%}
+    {%- set statements = ["truncate table run_state.stored_files", "truncate table run_state.stored_loads"] -%}
+    {%- for number, identity in found.loads.items() -%}
+        {%- do statements.append("insert into run_state.stored_loads values (" ~ number ~ ", " ~ literal(identity) ~ ")") -%}
+    {%- endfor -%}
+    {%- for name, files in found.files.items() -%}
+        {%- set rows = [] -%}
+        {%- for file in files -%}
+            {%- do rows.append("(" ~ [file[0], literal(file[1]), literal(file[2])] | join(', ') ~ ")") -%}
+        {%- endfor -%}
+        {%- do statements.append(
+            "insert into run_state.stored_files select " ~ literal(name) ~ ", load_id, path, file_name, " ~ row_hash(['load_id', 'file_name'])
+            ~ " from (select cast(load_id as bigint) as load_id, path, file_name from (values " ~ rows | join(', ') ~ ") as files (load_id, path, file_name)) as named"
+        ) -%}
+    {%- endfor -%}
+    {%- do run_statements(statements) -%}
+    {%- set by_load = contracts.values() | selectattr('meta.is_read_by_load') | map(attribute='name') | join("', '") -%}
+    {%- do view_stored_files(contracts.values() | list, is_new() ~ " or extract_name not in ('" ~ by_load ~ "')") -%}
+{%- endmacro %}
+
+
+{#- Stores what is new in a folder ('' looks for nothing new) and returns what is stored, as plugins/deliveries.py has it.
+    ``settled``: the loads that the warehouse was computed from, {id: number}. Stops the run where that can't be. -#}
+{% macro take_in_files(folder, contracts, settled={}) -%}
+    {%- set terms = intake_terms(contracts) -%}
+    {%- do terms.update({
+        'settled': settled, 'is_whole': is_whole_run(), 'settling_seconds': var('settling_seconds') | float,
+        'limits': {
+            'null_marks': var('null_marks'), 'least_rows': var('unreadable_least_rows') | int,
+            'fail_share': var('unreadable_fail_share') | float, 'warn_share': var('unreadable_warn_share') | float,
+        },
+    }) -%}
     {%- set answer = run_query("select take_in_deliveries(" ~ literal(folder) ~ ", " ~ literal(deliveries_path()) ~ ", " ~ literal(tojson(terms)) ~ ")") -%}
     {%- set found = fromjson(answer.columns[0].values()[0]) -%}
     {%- if found.problem -%}
@@ -120,20 +170,87 @@
     {%- for path in found.ignored -%}
         {%- do log("Ignored, neither an extract's folder nor a file of a known format: " ~ path, info=True) -%}
     {%- endfor -%}
-    {%- do empty_state('stored_files') -%}
-    {%- for name, files in found.files.items() -%}
-        {%- set rows = [] -%}
-        {%- for file in files -%}
-            {%- do rows.append("(" ~ file[0] ~ ", " ~ literal(file[1]) ~ ")") -%}
+    {%- for text in found.to_look_at -%}
+        {%- do exceptions.warn(text) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+
+{#- The warehouse was computed from loads that are all there, or everything is computed anew: after a restore a load may be
+    one of the older ones by its number, and yet never have been seen. -#}
+{% macro compare_loads(stored, settled) -%}
+    {%- if not is_whole_run() -%}
+        {%- set strange = [] -%}
+        {%- for number, identity in stored.items() if number | int <= graph['present_run']['settled_load'] and identity not in settled -%}
+            {%- do strange.append(number) -%}
         {%- endfor -%}
-        {%- do run_query(
-            "insert into run_state.stored_files select " ~ literal(name) ~ ", load_id, path, file_name, " ~ row_hash(['load_id', 'file_name'])
-            ~ " from (select cast(load_id as bigint) as load_id, path, " ~ delivered_name('path') ~ " as file_name from (values " ~ rows | join(', ') ~ ") as files (load_id, path)) as named"
-        ) -%}
+        {%- set lost = settled.keys() | reject('in', stored.values()) | list -%}
+        {%- if strange -%}
+            {%- do compute_everything("the warehouse does not know load " ~ strange | join(', ') ~ " of " ~ deliveries_path()) -%}
+        {%- elif lost -%}
+            {%- do compute_everything(deliveries_path() ~ " lacks " ~ lost | length ~ " loads that the warehouse was computed from") -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- dbt run-operation take_in: stores what is new under EXTRACTS_DIR and computes nothing. Before a run on Spark. -#}
+{% macro take_in() -%}
+    {%- if not env_var('EXTRACTS_DIR', '') -%}
+        {{ exceptions.raise_compiler_error("EXTRACTS_DIR names no folder to take files in from.") }}
+    {%- endif -%}
+    {%- do take_in_files(env_var('EXTRACTS_DIR'), contracts_of_extracts()) -%}
+{%- endmacro %}
+
+
+{#- The contracts by the extracts' names. -#}
+{% macro contracts_of_extracts() -%}
+    {%- set contracts = {} -%}
+    {%- for node in graph.sources.values() if node.source_name == 'extracts' -%}
+        {%- do contracts.update({node.name: node}) -%}
     {%- endfor -%}
-    {%- for contract in contracts.values() -%}
-        {%- do view_stored_files(contract, is_new() if contract.meta.is_read_by_load else 'true') -%}
+    {{ return(contracts) }}
+{%- endmacro %}
+
+
+{#- What taking files in needs to know: each extract's columns by the kind of their values, and how a value is read as each
+    kind, as SQL over {value} (plugins/conversion.py). Dates stay texts: which day a time is, the reporting time zone says,
+    and that is a var. -#}
+{% macro intake_terms(contracts) -%}
+    {%- set terms = {'extracts': {}, 'types': {'string': {'as': 'varchar', 'read': to_text('{value}')}}} -%}
+    {%- for name, contract in contracts.items() -%}
+        {%- set columns = [] -%}
+        {%- for column in contract.columns.values() -%}
+            {%- set kind = 'string' if column.data_type == 'date' else column.data_type -%}
+            {%- do columns.append([column.name, kind, column.meta.required or false, column.meta.may_be_unreadable or false]) -%}
+            {%- if kind not in terms.types -%}
+                {%- do terms.types.update({kind: {'as': kind, 'read': read_as(kind, '{value}')}}) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- do terms.extracts.update({name: {'required': contract.meta.required or false, 'columns': columns}}) -%}
     {%- endfor -%}
+    {{ return(terms) }}
+{%- endmacro %}
+
+
+{#- A value as a type of the contract; null where it can't be read. -#}
+{% macro read_as(type, value) -%}
+    {{ return(to_utc(value) if type == 'timestamp' else read_text_as(type, value)) }}
+{%- endmacro %}
+
+{#- The same of a text. -#}
+{% macro read_text_as(type, value) -%}
+    {%- if type == 'timestamp' -%}
+        {{ return(text_to_utc(value)) }}
+    {%- elif type == 'bigint' -%}
+        {{ return(to_whole_number(value)) }}
+    {%- elif type == 'boolean' -%}
+        {{ return(to_boolean(value)) }}
+    {%- elif type.startswith('decimal') -%}
+        {{ return(to_decimal(value, type)) }}
+    {%- endif -%}
+    {{ exceptions.raise_compiler_error("The contract of the extracts has a type that nothing reads: " ~ type) }}
 {%- endmacro %}
 
 
@@ -142,35 +259,68 @@
 {%- endmacro %}
 
 
-{#- A stored file's path below the deliveries is 000001/<path below EXTRACTS_DIR>.parquet: the load that it came with,
-    and what it was delivered as. By position, since a search in each row's path takes as long as reading the row. -#}
-{% macro load_of(path) -%}
-    {{ return("cast(substr(" ~ path ~ ", 1, 6) as bigint)") }}
-{%- endmacro %}
-
-{% macro delivered_name(path) -%}
-    {{ return("substr(" ~ path ~ ", 8, length(" ~ path ~ ") - 15)") }}
-{%- endmacro %}
-
-
-{#- The view over those stored files of an extract for which the condition holds. -#}
-{% macro view_stored_files(contract, condition) -%}
-    {%- set paths = run_query("select path from run_state.stored_files where extract_name = " ~ literal(contract.name) ~ " and " ~ condition ~ " order by path").columns[0].values() -%}
-    {%- set patterns = [] -%}
-    {%- for path in paths -%}
-        {%- do patterns.append(literal(exact_pattern(deliveries_path() ~ '/' ~ path))) -%}
+{#- Lays the views over those stored files of the extracts for which the condition on run_state.stored_files holds. -#}
+{% macro view_stored_files(contracts, condition) -%}
+    {%- set patterns, statements = {}, [] -%}
+    {%- for row in run_query("select distinct extract_name, path from run_state.stored_files where " ~ condition ~ " order by all").rows -%}
+        {%- do patterns.setdefault(row[0], []).append(literal(exact_pattern(deliveries_path() ~ '/' ~ row[1]))) -%}
     {%- endfor -%}
-    {%- if patterns -%}
-        {%- set path = 'substr(filename, ' ~ (deliveries_path() | length + 2) ~ ')' -%}
-        {%- do create_extract_view(
-            contract,
-            "read_parquet([" ~ patterns | join(', ') ~ "], union_by_name = true, filename = true, hive_partitioning = false)",
-            delivered_name(path),
-            load_of(path)
-        ) -%}
+    {%- for contract in contracts -%}
+        {%- set files = patterns.get(contract.name) -%}
+        {%- do statements.append(view_over_files(contract, "read_parquet([" ~ files | join(', ') ~ "], hive_partitioning = false)" if files else none)) -%}
+    {%- endfor -%}
+    {%- do run_statements(statements) -%}
+{%- endmacro %}
+
+
+{#- The statement that lays an extract's view over stored files, which have all its columns by their types. A mark of "no value"
+    is null here, but in free text: a customer may be called Null. Without files the view has no rows: no such usage. -#}
+{% macro view_over_files(contract, input) -%}
+    {%- set select = [] -%}
+    {%- for column in contract.columns.values() -%}
+        {%- set type = 'string' if column.data_type == 'date' else column.data_type -%}
+        {%- if not input -%}
+            {%- do select.append("cast(null as " ~ type ~ ") as " ~ column.name) -%}
+        {%- elif type != 'string' -%}
+            {%- do select.append(column.name) -%}
+        {%- else -%}
+            {%- do select.append((without_empty_text if column.meta.is_free_text else without_null_mark)(column.name) ~ " as " ~ column.name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if input -%}
+        {%- do select.append("extra, " ~ first_unread_column(contract.columns.values() | rejectattr('meta.may_be_unreadable') | map(attribute='name') | list) ~ " as unread_column, load_id, file_name from " ~ input) -%}
     {%- else -%}
-        {%- do create_extract_view(contract, none, none, none) -%}
+        {%- do select.append("cast(null as string) as extra, cast(null as string) as unread_column, cast(null as bigint) as load_id, cast(null as string) as file_name where false") -%}
     {%- endif -%}
+    {{ return("create or replace view extracts." ~ contract.name ~ " as select " ~ select | join(', ')) }}
+{%- endmacro %}
+
+{% macro without_empty_text(column) -%}
+    {{ return("nullif(" ~ column ~ ", '')") }}
+{%- endmacro %}
+
+
+{#- The first of the columns for which extra keeps a text that could not be read; null where there is none. -#}
+{% macro first_unread_column(columns) -%}
+    {%- set marks = [] -%}
+    {%- for mark in var('null_marks') -%}
+        {%- do marks.append(modules.re.escape(mark | string | trim)) -%}
+    {%- endfor -%}
+    {{ return(adapter.dispatch('first_unread_column')(columns, '(?i)\\s*(' ~ marks | join('|') ~ ')?\\s*')) }}
+{%- endmacro %}
+
+{% macro duckdb__first_unread_column(columns, mark) -%}
+    case
+        when extra is not null
+            then list_filter(['{{ columns | join("', '") }}'], lambda name: not regexp_full_match(json_extract_string(extra, '$."' || name || '"'), {{ literal(mark) }}))[1]
+    end
+{%- endmacro %}
+
+{% macro spark__first_unread_column(columns, mark) -%}
+    case
+        when extra is not null
+            then try_element_at(filter(array('{{ columns | join("', '") }}'), name -> not coalesce(get_json_object(extra, '$.' || name), '') rlike {{ literal('^' ~ mark ~ '$') }}), 1)
+    end
 {%- endmacro %}
 
 
@@ -191,9 +341,7 @@
                 or file_hash in (select file_hash from {{ staging }}.delivered_requests where {{ is_changed_request('request_hash', staging ~ '.changed_requests') }})
             )
         {%- endset -%}
-        {%- for node in graph.sources.values() if node.source_name == 'extracts' and node.meta.is_read_by_load -%}
-            {%- do view_stored_files(node, holds_changed) -%}
-        {%- endfor -%}
+        {%- do view_stored_files(contracts_of_extracts().values() | selectattr('meta.is_read_by_load') | list, holds_changed) -%}
     {%- endif -%}
 {%- endmacro %}
 
@@ -211,13 +359,13 @@
             {%- for column in required_columns(contract) if column not in tables[table] -%}
                 {{ exceptions.raise_compiler_error("The table " ~ schema ~ "." ~ table ~ " lacks the required column " ~ column ~ ".") }}
             {%- endfor -%}
-            {%- do create_extract_view(contract, adapter.quote(schema) ~ "." ~ adapter.quote(table), literal(schema ~ '.' ~ table), '1') -%}
+            {%- do run_query(view_over_table(contract, adapter.quote(schema) ~ "." ~ adapter.quote(table), literal(schema ~ '.' ~ table))) -%}
         {%- else -%}
             {%- set streamed = name in ('jobs', 'steps') and ('job_history' in tables or 'raw_job_history' in tables) -%}
             {%- if contract.meta.required and not streamed -%}
                 {{ exceptions.raise_compiler_error("The schema " ~ schema ~ " lacks the required table " ~ name ~ " (or raw_" ~ name ~ ").") }}
             {%- endif -%}
-            {%- do create_extract_view(contract, none, none, none) -%}
+            {%- do run_query(extract_view(contract)) -%}
         {%- endif -%}
     {%- endfor -%}
 {%- endmacro %}
@@ -256,39 +404,55 @@
 {%- endmacro %}
 
 
-{#- The view extracts.<name>: the contract's columns, null where the input lacks an optional one. A typed column
-    stays as it is where its type can be cast to the contract's; everything else becomes text, and an empty text
-    null, so that every format reads alike. Without an input the view has no rows: no such usage. -#}
-{% macro create_extract_view(contract, input, file_name, load_id) -%}
-    {%- set castable = {
-        'timestamp': ['TIMESTAMP', 'TIMESTAMP WITH TIME ZONE', 'TIMESTAMP_NS', 'TIMESTAMP_MS', 'TIMESTAMP_S', 'TIMESTAMP_NTZ', 'DATE'],
-        'bigint': ['BIGINT', 'INTEGER', 'INT', 'SMALLINT', 'TINYINT', 'UBIGINT', 'UINTEGER', 'DOUBLE', 'FLOAT'],
-        'boolean': ['BOOLEAN'],
-        'decimal(18, 6)': ['DOUBLE', 'FLOAT', 'DECIMAL(18,6)'],
-    } -%}
+{#- The statement that lays an extract's view over a table, which may lack optional columns and has types of its own. -#}
+{% macro view_over_table(contract, table, file_name) -%}
     {%- set types = {} -%}
-    {%- if input -%}
-        {%- for row in run_query("describe select * from " ~ input).rows -%}
-            {%- do types.update({(row[0] | lower): row[1] | upper}) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {%- if types and contract.name == 'job_history' and 'record' not in types -%}
+    {%- for row in run_query("describe select * from " ~ table).rows -%}
+        {%- do types.update({(row[0] | lower): 'STRING' if row[1] | upper in ['VARCHAR', 'STRING'] else row[1] | upper}) -%}
+    {%- endfor -%}
+    {%- if contract.name == 'job_history' and 'record' not in types -%}
         {#- streamed jobs in columns rather than as JSON: back to the JSON object they were -#}
-        {%- set input = "(select *, " ~ whole_row_as_json('streamed') ~ " as record from " ~ input ~ " as streamed) as records" -%}
+        {%- set table = "(select *, " ~ whole_row_as_json('streamed') ~ " as record from " ~ table ~ " as streamed) as records" -%}
         {%- do types.update({'record': 'STRING'}) -%}
     {%- endif -%}
-    {%- set select = [] -%}
+    {{ return("create or replace view extracts." ~ contract.name ~ " as " ~ rows_of_table(contract, table, types, file_name)) }}
+{%- endmacro %}
+
+
+{#- A table's rows as those of its extract, each value read as the contract's type, with what can't be read kept in extra.
+    ``types``: of the table's columns; STRING for texts. Beside extracts from files: plugins/conversion.py. -#}
+{% macro rows_of_table(contract, table, types, file_name) -%}
+    {%- set texts, select, unread, kept = [], [], [], {} -%}
     {%- for column in contract.columns.values() -%}
+        {%- set is_text = column.data_type in ['string', 'date'] -%}
         {%- if column.name not in types -%}
-            {%- do select.append("cast(null as string) as " ~ column.name) -%}
-        {%- elif types[column.name] in castable.get(column.data_type, []) -%}
-            {%- do select.append(column.name) -%}
+            {%- do select.append("cast(null as " ~ ('string' if is_text else column.data_type) ~ ") as " ~ column.name) -%}
         {%- else -%}
-            {%- do select.append("nullif(cast(" ~ column.name ~ " as string), '') as " ~ column.name) -%}
+            {%- set text = column.name if types[column.name] == 'STRING' else to_text(column.name) -%}
+            {%- if not is_text and types[column.name] != 'STRING' -%}
+                {%- do texts.append(column.name) -%}
+                {%- do select.append(read_as(column.data_type, column.name) ~ " as " ~ column.name) -%}
+                {%- set is_unread = column.name ~ " is not null and " ~ read_as(column.data_type, column.name) ~ " is null" -%}
+            {%- else -%}
+                {%- do texts.append((without_empty_text if column.meta.is_free_text else without_null_mark)(text) ~ " as " ~ column.name) -%}
+                {%- do select.append((column.name if is_text else read_text_as(column.data_type, column.name)) ~ " as " ~ column.name) -%}
+                {%- set is_unread = column.name ~ " is not null and " ~ read_text_as(column.data_type, column.name) ~ " is null" if not is_text -%}
+            {%- endif -%}
+            {%- if not is_text -%}
+                {%- do kept.update({column.name: column.name}) -%}
+                {%- if not column.meta.may_be_unreadable -%}
+                    {%- do unread.append("when " ~ is_unread ~ " then " ~ literal(column.name)) -%}
+                {%- endif -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- do run_query(
-        "create or replace view extracts." ~ contract.name ~ " as select " ~ select | join(', ') ~ ", "
-        ~ ((load_id ~ " as load_id, " ~ file_name ~ " as file_name from " ~ input) if input else "cast(null as bigint) as load_id, cast(null as string) as file_name where false")
-    ) -%}
+    {%- set unread_column = "case " ~ unread | join(' ') ~ " end" if unread else "cast(null as string)" -%}
+    select {{ select | join(', ') }}, {{ row_as_json(kept) if kept else 'cast(null as string)' }} as extra, {{ unread_column }} as unread_column, cast(1 as bigint) as load_id, {{ file_name }} as file_name
+    from (select {{ texts | join(', ') }} from {{ table }}) as texts
+{%- endmacro %}
+
+
+{#- The statement that makes an extract's view without rows. -#}
+{% macro extract_view(contract) -%}
+    {{ return(view_over_files(contract, none)) }}
 {%- endmacro %}

@@ -6,7 +6,9 @@
     What a run knows of the ones before stands in the schema run_state:
     progress           one row: what the figures depend on (fingerprint), and the newest load that a run which succeeded
                        whole has seen (settled_load)
-    stored_files       one row per stored delivered file
+    stored_files       one row per delivered file that is stored
+    stored_loads       one row per stored load, with its id, which no other load ever has
+    settled_loads      the stored loads that the last run which succeeded whole has seen
     touched_dates      dates of usage that changed since that run
     recipe_types, mcp_collections    what that run read from the newest listings -#}
 
@@ -16,6 +18,8 @@
             "create schema if not exists run_state",
             "create table if not exists run_state.progress as select cast(null as string) as fingerprint, cast(0 as bigint) as settled_load",
             "create table if not exists run_state.stored_files (extract_name string, load_id bigint, path string, file_name string, file_hash " ~ hash_type() ~ ")",
+            "create table if not exists run_state.stored_loads (load_id bigint, identity string)",
+            "create table if not exists run_state.settled_loads (load_id bigint, identity string)",
             "create table if not exists run_state.touched_dates (usage_date date)",
             "create table if not exists run_state.recipe_types (customer_id string, recipe_id string, recipe_type string, read_from string)",
             "create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)",
@@ -32,15 +36,25 @@
             {%- endif -%}
             {#- settled_load stays 0 until a whole run has succeeded: one that breaks off is followed by another whole one -#}
             {%- set is_whole = is_first or flags.FULL_REFRESH or is_changed -%}
-            {%- if is_whole -%}
-                {%- do replace_state('progress', "select " ~ literal(present) ~ " as fingerprint, cast(0 as bigint) as settled_load") -%}
-                {%- do empty_state('touched_dates') -%}
-                {%- do empty_state('stored_files') -%}
-            {%- endif -%}
             {#- asked for hundreds of times: noted once, where dbt keeps its graph of the project -#}
             {%- do graph.update({'present_run': {'is_whole': is_whole, 'settled_load': 0 if is_whole else progress[1], 'fingerprint': present}}) -%}
+            {%- if is_whole -%}
+                {%- do compute_everything() -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- Lets this run be a whole one. ``reason``: to be said, where it turned out only when the deliveries were looked at. -#}
+{% macro compute_everything(reason=none) -%}
+    {%- if reason and not is_whole_run() -%}
+        {%- do log("Everything is recomputed from the stored deliveries: " ~ reason ~ ".", info=True) -%}
+    {%- endif -%}
+    {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(0 as bigint) as settled_load") -%}
+    {%- do empty_state('touched_dates') -%}
+    {%- do empty_state('stored_files') -%}
+    {%- do graph['present_run'].update({'is_whole': true, 'settled_load': 0}) -%}
 {%- endmacro %}
 
 
@@ -50,7 +64,7 @@
     {%- for name in [
         'reporting_timezone', 'count_test_jobs', 'admin_account_ids', 'unruled_app_is_eligible', 'unknown_app_is_eligible',
         'task_terms', 'rules_as_of', 'job_history_page_count_path', 'job_history_messages_path',
-        'job_history_called_recipe_path',
+        'job_history_called_recipe_path', 'null_marks',
     ] -%}
         {%- do options.update({name: boolean_option(name) if known_options()[name] == 'boolean' else var(name)}) -%}
     {%- endfor -%}
@@ -63,6 +77,7 @@
 {% macro settle_run() -%}
     {%- set newest_load = run_query("select coalesce(max(load_id), 0) from run_state.stored_files").columns[0].values()[0] -%}
     {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(" ~ newest_load ~ " as bigint) as settled_load") -%}
+    {%- do replace_state('settled_loads', "select load_id, identity from run_state.stored_loads") -%}
     {%- do empty_state('touched_dates') -%}
     {%- do replace_state('recipe_types', "select customer_id, recipe_id, recipe_type, read_from from " ~ working_schema('metering') ~ ".recipe_types_listed") -%}
     {%- do replace_state('mcp_collections', "select customer_id, api_collection_id from " ~ working_schema('staging') ~ ".stg_api_collections where is_latest and is_mcp_server") -%}

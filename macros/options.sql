@@ -22,6 +22,12 @@
                 {{ exceptions.raise_compiler_error(name ~ " is '" ~ value ~ "': it must be a date, YYYY-MM-DD.") }}
             {%- endif -%}
         {%- endfor -%}
+        {%- for name, type in known_options().items() if type == 'number' and not modules.re.fullmatch('[0-9]+([.][0-9]+)?', var(name) | string) -%}
+            {{ exceptions.raise_compiler_error("The var " ~ name ~ " is '" ~ var(name) ~ "': it must be a number.") }}
+        {%- endfor -%}
+        {%- if var('null_marks') is string or var('null_marks') is not iterable or var('null_marks') | map('string') | map('length') | select('gt', 16) | list -%}
+            {{ exceptions.raise_compiler_error("The var null_marks must be a list of texts of at most 16 characters, such as ['\\N', 'null'].") }}
+        {%- endif -%}
         {%- if var('recompute_month') and not modules.re.fullmatch('[0-9]{4}-(0[1-9]|1[0-2])', var('recompute_month') | string) -%}
             {{ exceptions.raise_compiler_error("The var recompute_month is '" ~ var('recompute_month') ~ "': it must be a month, YYYY-MM.") }}
         {%- endif -%}
@@ -42,6 +48,8 @@
         'unruled_app_is_eligible': 'boolean', 'unknown_app_is_eligible': 'boolean', 'task_terms': 'word', 'rules_as_of': 'date',
         'as_of_date': 'date', 'extracts_schema': 'text', 'job_history_page_count_path': 'text', 'job_history_messages_path': 'text',
         'job_history_called_recipe_path': 'text', 'only_stored_deliveries': 'boolean', 'recompute_month': 'month', 'dashboard': 'boolean',
+        'null_marks': 'list', 'settling_seconds': 'number',
+        'unreadable_least_rows': 'number', 'unreadable_fail_share': 'number', 'unreadable_warn_share': 'number',
     }) }}
 {%- endmacro %}
 

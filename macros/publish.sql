@@ -19,6 +19,9 @@
             {%- set reason = failed | length ~ " nodes failed or were skipped" if failed else "not a plain build of the whole project (" ~ not_plain | join(', ') ~ ")" -%}
             {%- do log("Not published: " ~ reason ~ ". " ~ (published_path() if target.type == 'duckdb' else 'What readers see') ~ " is as it was.", info=True) -%}
         {%- else -%}
+            {%- if not ran_data_tests() -%}
+                {%- do exceptions.warn("The data tests were left out: nobody has looked whether the figures hold together. publication.runs says so, too.") -%}
+            {%- endif -%}
             {%- do publish_run() -%}
         {%- endif -%}
     {%- endif -%}
@@ -46,6 +49,12 @@
         {%- endif -%}
     {%- endfor -%}
     {{ return(found) }}
+{%- endmacro %}
+
+
+{#- Whether the data tests are part of this run. -#}
+{% macro ran_data_tests() -%}
+    {{ return('test' not in (invocation_args_dict.get('exclude_resource_types') or []) | map('string') | list) }}
 {%- endmacro %}
 
 

@@ -118,10 +118,10 @@ class FileProgress:
         self._lock = threading.Lock()
         progress.begin()
 
-    def add(self, size: int, rows: int = 0) -> None:
-        """One more file is done."""
+    def add(self, size: int, rows: int = 0, files: int = 1) -> None:
+        """So many more files are done."""
         with self._lock:
-            self._files += 1
+            self._files += files
             self._size += size
             self._rows += rows
             files, all_bytes = self._total

@@ -157,9 +157,10 @@ def revision_of(project: str) -> str:
 
 
 def code_digest(project: str) -> str:
-    """A digest of the code that decides on figures: models, macros and the rule book."""
+    """A digest of the code that decides on figures: models, macros, the contract of the extracts and the rule book."""
     digest = hashlib.sha256()
-    for folder, pattern in (("models", "*.sql"), ("macros", "*.sql"), ("seeds/rules", "*.csv")):
+    deciding = (("models", "*.sql"), ("models", "_extracts.yml"), ("macros", "*.sql"), ("seeds/rules", "*.csv"))
+    for folder, pattern in deciding:
         for path in sorted((Path(project) / folder).rglob(pattern)):
             digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

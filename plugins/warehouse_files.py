@@ -140,4 +140,4 @@ def _progress(patience: float = PATIENCE) -> Progress:
 def _stored_steps(answer: str) -> int:
     """How many steps are stored; 0 where some are delivered within their jobs: nobody counted those."""
     files = json.loads(answer).get("files", {})
-    return 0 if "job_history" in files else sum(rows for _, _, rows in files.get("steps", []))
+    return 0 if "job_history" in files else sum(rows for *_, rows in files.get("steps", []))

@@ -54,14 +54,17 @@ COLUMNS = {
             id account_id requested_at endpoint message_count status extracted_at""",
         "genie_prompts": """
             id account_id genie_id conversation_id sender_type sent_at status extracted_at""",
-        "seats": "id account_id product app_id seats effective_from effective_to",
+        "seats": "id account_id product app_id seats effective_from effective_to extracted_at",
         "subscriptions": """
-            account_id recipe_metric included_credits task_limit billing_cycle_day effective_from
-            effective_to""",
-        "credit_ratios": "metric call_type credits_per_unit effective_from effective_to",
+            account_id recipe_metric terms included_credits task_limit allowance_per unit_price currency
+            billing_cycle_day effective_from effective_to extracted_at""",
+        "credit_ratios": """
+            metric call_type credits_per_unit effective_from effective_to account_id terms
+            extracted_at""",
         "recommended_recipes": "recipe_id name recommended_from",
         "vendor_usage": """
-            account_id usage_month tasks jobs_succeeded jobs_failed extracted_at""",
+            account_id usage_month tasks business_actions api_calls pages_processed events_processed
+            mcp_calls genie_actions jobs_succeeded jobs_failed extracted_at""",
     }.items()
 }
 

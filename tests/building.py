@@ -28,6 +28,7 @@ from dbt_forks import Command, Forks
 from reference.files import write_nested_jobs, write_world
 
 PROJECT = Path(__file__).resolve().parent.parent
+NO_WAIT = {"settling_seconds": 0}  # a test's files are whole when its build begins
 THREADS = ("--threads", "1")  # of a build, of which several run at a time; a later --threads wins
 KEPT_BUILDS = PROJECT / "target" / "test-builds"
 CODE = ("dbt_project.yml", "profiles", "models", "seeds", "macros", "plugins", "dashboard", "analyses", "tests/data")
@@ -106,8 +107,9 @@ class Workbench:
         with_tests: bool = False,
         prepare: Callable[[Path], object] | None = None,
         keep: bool = True,
+        command: tuple[str, ...] = ("build",),
     ) -> Build:
-        """Run ``dbt build`` and hand over its warehouse.
+        """Run ``dbt build``, or another command of dbt, and hand over its warehouse.
 
         ``source``: a world {extract: rows}, written in the format ``fmt``; a folder of extracts; or None for the sample
         seeds. ``onto``: an earlier build whose warehouse this one continues. ``prepare`` is called with the warehouse
@@ -123,7 +125,7 @@ class Workbench:
             source = self.extracts
         key = None
         if keep and not prepare and self.project == PROJECT and (onto is None or onto.key):
-            inputs = [vars or {}, env or {}, arguments, with_tests, onto.key if onto else None]
+            inputs = [command, vars or {}, env or {}, arguments, with_tests, onto.key if onto else None]
             key = _digest(json.dumps([code_digest(), *inputs], sort_keys=True), self._digest_of_source(source))
 
         warehouse = self.folder / f"build-{self.ran + self.taken + 1}"
@@ -141,7 +143,7 @@ class Workbench:
             if prepare:
                 prepare(self.warehouse)
             output = self.folder / "output.txt"
-            exit_code = self.start(source, output, vars, env, arguments, with_tests).wait()
+            exit_code = self.start(source, output, vars, env, arguments, with_tests, command).wait()
             self.ran += 1
             self.warehouse.rename(warehouse)
             if kept and exit_code == 0:
@@ -161,10 +163,11 @@ class Workbench:
         env: dict[str, str] | None = None,
         arguments: tuple[str, ...] = (),
         with_tests: bool = False,
+        command: tuple[str, ...] = ("build",),
     ) -> Command:
-        """Start ``dbt build`` over a folder in the warehouse as it is, to be waited for, or killed."""
+        """Start ``dbt build``, or another command, over a folder in the warehouse as it is: to wait for, or to kill."""
         return self.forks.start(
-            ["--no-use-colors", "build", *THREADS, *(["--vars", json.dumps(vars)] if vars else []), *arguments],
+            ["--no-use-colors", *command, *THREADS, "--vars", json.dumps(NO_WAIT | (vars or {})), *arguments],
             self.environment(source, with_tests) | (env or {}),
             self.project,
             output,

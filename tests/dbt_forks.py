@@ -14,12 +14,15 @@ The server is ``python dbt_forks.py``: a request per line on standard input, an 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -28,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+NODE_EVENTS = ("NodeStart", "NodeFinished")
 TOO_LONG = 900  # seconds after which a command that doesn't end is killed, so that its test fails
 
 
@@ -139,8 +143,17 @@ def _parse(request: dict[str, Any]) -> Any:
     _enter(request)
     arguments = request["arguments"]
     options = arguments[(at := arguments.index("--vars")) : at + 2] if "--vars" in arguments else []
-    with contextlib.redirect_stdout(sys.stderr):
-        return dbtRunner().invoke(["--log-level", "none", "parse", *options]).result
+    # the workers of a test run share what the first of them parsed
+    parsed = Path(tempfile.gettempdir(), f"parsed-{os.getuid()}", _digest(request["folder"], request["manifest_key"]))
+    parsed.mkdir(parents=True, exist_ok=True)
+    with (parsed / "lock").open("w") as lock, contextlib.redirect_stdout(sys.stderr):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        parse = ["--log-level", "none", "parse", "--target-path", str(parsed), *options]
+        return dbtRunner().invoke(parse).result
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
@@ -169,15 +182,15 @@ def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
 
 
 def _leave_out_debug_events() -> None:
-    """dbt builds some thousand of them in each run, though no log takes them."""
+    """dbt builds some thousand of them in each run, though no log takes them. A run's progress needs those of nodes."""
     from dbt_common.events import functions
     from dbt_common.events.base_types import EventLevel
 
     fire_event = functions.fire_event
 
-    def fire(event: Any, level: Any = None) -> None:
-        if (level or event.level_tag()) != EventLevel.DEBUG:
-            fire_event(event, level)
+    def fire(e: Any, level: Any = None, **more: Any) -> None:
+        if type(e).__name__ in NODE_EVENTS or (level or e.level_tag()) != EventLevel.DEBUG:
+            fire_event(e, level, **more)
 
     for module in list(sys.modules.values()):
         if getattr(module, "fire_event", None) is fire_event:

@@ -175,3 +175,29 @@ class TestAsOfAGivenDate:
             "select count(*), count(distinct usage_month) from marts.monthly_customer_usage where customer_id = 'quiet'"
         )
         assert built.rows(query) == [(6, 6)]
+
+
+class TestTwoMidnights:
+    """In Havana clocks go back from 01:00 to 00:00 on 1 November 2026: the month begins at the earlier one, 04:00Z."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def built(cls, build):
+        new = {"created_at": "2026-11-01T04:15:00Z"}
+        listings = ("2026-10-31T22:00:00Z", "2026-11-01T04:30:00Z", "2026-11-15T22:00:00Z")
+        rows = world(
+            *(customer("old", created_at="2026-01-10T00:00:00Z", extracted_at=at) for at in listings),
+            *(customer("new", **new, extracted_at=at) for at in listings[1:]),
+            job(account_id="new", completed_at="2026-11-01T04:20:00Z", extracted_at=LISTED),
+        )
+        return build(rows, vars={"reporting_timezone": "America/Havana"})
+
+    def test_what_comes_between_the_two_belongs_to_the_new_month(self, built):
+        trends = (
+            "select usage_month::varchar, customers, new_customers from marts.customer_trends order by all desc limit 2"
+        )
+        assert built.rows(trends) == [("2026-11-01", 2, 1), ("2026-10-01", 1, 0)]
+        first = "select min(usage_month)::varchar from marts.monthly_customer_usage where customer_id = 'new'"
+        assert built.column(first) == ["2026-11-01"]
+        listed = "select ends_at::varchar from marts.months where usage_month = '2026-10-01'"
+        assert built.column(listed) == ["2026-11-01 04:00:00"]

@@ -8,6 +8,8 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -16,12 +18,23 @@ import pytest
 from building import PROJECT
 from reference.files import FORMATS, as_csv, literal, write_parquet, write_text
 
+TEXT, NUMBER, TIME = "string", "bigint", "timestamp"
 CONTRACT = {
-    "customers": {"required": True, "columns": ["id"], "all_columns": ["id", "name"]},
-    "jobs": {"required": True, "columns": ["id", "status"], "all_columns": ["id", "status", "error"]},
-    "steps": {"required": True, "columns": ["id"], "all_columns": ["id"]},
-    "job_history": {"required": False, "columns": [], "all_columns": ["record"]},
-    "seats": {"required": False, "columns": ["id"], "all_columns": ["id", "product"]},
+    "extracts": {
+        "customers": {"required": True, "columns": [["id", TEXT, True], ["name", TEXT, False]]},
+        "jobs": {
+            "required": True,
+            "columns": [["id", TEXT, True], ["status", TEXT, True], ["error", TEXT, False], ["count", NUMBER, False]],
+        },
+        "steps": {"required": True, "columns": [["id", TEXT, True]]},
+        "job_history": {"required": False, "columns": [["record", TEXT, False]]},
+        "seats": {"required": False, "columns": [["id", TEXT, True], ["product", TEXT, False], ["at", TIME, False]]},
+    },
+    "types": {
+        "string": {"as": "varchar", "read": "cast({value} as varchar)"},
+        "bigint": {"as": "bigint", "read": "try_cast({value} as bigint)"},
+        "timestamp": {"as": "timestamp", "read": "try_cast({value} as timestamp)"},
+    },
 }
 JOBS = [{"id": str(n), "status": f"status, {n}", "error": None if n % 3 else f'"{n}"\nmore'} for n in range(20)]
 COLUMNS = ("id", "status", "error")
@@ -34,6 +47,10 @@ class Taking:
         self.module = module
         self.extracts = folder / "extracts"
         self.store = folder / "deliveries"
+        self.settled: dict[str, int] = {}
+        self.whole = False
+        self.settling = 0.0
+        self.limits: dict[str, object] = {}
         for extract in ("customers", "steps"):
             write_text(self.extracts / extract / "a.csv", "id\n1\n")
         self.write("jobs/a.csv", JOBS)
@@ -50,7 +67,13 @@ class Taking:
 
     def answer(self, folder: Path | str | None = None) -> dict:
         folder = self.extracts if folder is None else folder
-        return json.loads(self.module.take_in_deliveries(str(folder), str(self.store), json.dumps(CONTRACT)))
+        contract = CONTRACT | {
+            "settled": self.settled,
+            "is_whole": self.whole,
+            "settling_seconds": self.settling,
+            "limits": self.limits,
+        }
+        return json.loads(self.module.take_in_deliveries(str(folder), str(self.store), json.dumps(contract)))
 
     def take_in(self, folder: Path | str | None = None) -> dict:
         answer = self.answer(folder)
@@ -69,13 +92,13 @@ class Taking:
     def contents(self) -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in self.store.rglob("*") if path.is_file()}
 
-    def jobs(self) -> list[str]:
-        return [path for _, path, _ in self.take_in("")["files"]["jobs"]]
+    def jobs(self) -> list[tuple[int, str]]:
+        return [(load, path) for load, _, path, _ in self.take_in("")["files"]["jobs"]]
 
-    def rows(self, path: str) -> list[tuple]:
-        pattern = self.module._escape_glob(self.store / path)
+    def rows(self, stored: str, columns: str = "id, status, error", of: str = "%") -> list[tuple]:
+        """What the stored file has of the delivered files whose names are like ``of``, in its order."""
         with duckdb.connect() as db:
-            return db.execute(f"from read_parquet({literal(pattern)}, hive_partitioning = false)").fetchall()
+            return db.execute(f"select {columns} from '{self.store / stored}' where file_name like ?", [of]).fetchall()
 
     def manifest(self, load: str) -> dict:
         return json.loads((self.store / load / "manifest.json").read_text())
@@ -101,37 +124,45 @@ def test_a_stored_file_has_the_rows_of_the_delivered_one_in_their_order(fmt, tak
     (taking.extracts / "jobs/a.csv").unlink()
     taking.write(f"jobs/2026/part.{fmt}", JOBS)
     answer = taking.take_in()
-    assert answer["files"]["jobs"] == [[1, f"000001/jobs/2026/part.{fmt}.parquet", 20]]
-    stored = taking.rows(f"000001/jobs/2026/part.{fmt}.parquet")
+    assert answer["files"]["jobs"] == [[1, "000001/jobs.parquet", f"jobs/2026/part.{fmt}", 20]]
+    stored = taking.rows("000001/jobs.parquet")
     assert [(one, other, third or None) for one, other, third in stored] == as_rows(JOBS)
+    assert taking.rows("000001/jobs.parquet", "distinct load_id, file_name") == [(1, f"jobs/2026/part.{fmt}")]
 
 
 def test_the_order_is_kept_in_a_file_of_many_row_groups(taking):
     lines = "".join(f"{n},ok\n" for n in range(300_000))
     write_text(taking.extracts / "jobs/a.csv", f"id,status\n{lines}")
     taking.take_in()
-    assert [row[0] for row in taking.rows("000001/jobs/a.csv.parquet")] == [str(n) for n in range(300_000)]
+    assert [row[0] for row in taking.rows("000001/jobs.parquet")] == [str(n) for n in range(300_000)]
 
 
-def test_a_parquet_file_is_stored_byte_for_byte(taking):
+def test_a_file_is_converted_to_the_columns_of_the_contract_and_loses_nothing(taking):
+    """Whatever its columns' order, letter case and types are; what no column holds stands in ``extra``."""
     (taking.extracts / "jobs/a.csv").unlink()
-    file = taking.extracts / "jobs/a.parquet"
     with duckdb.connect() as db:
         db.execute(
-            "copy (select range as ID, now() as status, [range] as error, {'a': null} as other from range(3)) "
-            f"to {literal(file)} (format parquet)"
+            "copy (select {'a': [1, null]} as Other, 5001.0::double as ID, true as status, 'many' as count) "
+            f"to {literal(taking.extracts / 'jobs/a.parquet')} (format parquet)"
         )
+    write_text(taking.extracts / "jobs/b.csv", 'Status , id,Unheard_Of,count\n 007,1e3,NULL,3\nnan,,"",\n')
+    write_text(taking.extracts / "seats/a.json", '{"product": {"b": [1, 2]}, "Other": 1, "id": 1.0}\n{"id": null}\n')
     taking.take_in()
-    assert (taking.store / "000001/jobs/a.parquet.parquet").read_bytes() == file.read_bytes()
+    assert taking.rows("000001/jobs.parquet", "id, status, error, count, extra") == [
+        ("5001.0", "true", None, None, '{"other":{"a":[1,null]},"count":"many"}'),
+        ("1e3", " 007", None, 3, '{"unheard_of":"NULL"}'),
+        (None, "nan", None, None, None),
+    ]
+    assert taking.rows("000001/seats.parquet", "id, product, extra") == [
+        ("1", '{"b":[1,2]}', '{"other":1}'),
+        (None, None, None),
+    ]
 
 
-def test_texts_stay_as_they_were_delivered(taking):
-    """No text is read as a number, a time or a null; of a JSON row the columns of the contract are kept."""
-    write_text(taking.extracts / "jobs/a.csv", 'Status , id,Unheard_Of\n 007,1e3,NULL\nnan,,""\n')
-    write_text(taking.extracts / "seats/a.json", '{"product": {"b": [1, 2]}, "other": 1, "id": 1.0}\n{"id": null}\n')
-    taking.take_in()
-    assert taking.rows("000001/jobs/a.csv.parquet") == [(" 007", "1e3", "NULL"), ("nan", None, None)]
-    assert taking.rows("000001/seats/a.json.parquet") == [("1.0", '{"b":[1,2]}'), (None, None)]
+def test_a_struct_in_place_of_a_text_is_named(taking):
+    with duckdb.connect() as db:
+        db.execute(f"copy (select '1' as id, {{'a': 1}} as status) to {literal(taking.extracts / 'jobs/b.parquet')}")
+    taking.stops(f"{taking.extracts}/jobs/b.parquet", "its column status is no plain value", "STRUCT(a INTEGER)")
 
 
 @pytest.mark.parametrize("ending", ["json", "json.gz"])
@@ -139,9 +170,44 @@ def test_streamed_jobs_are_stored_as_json_one_row_each(ending, taking):
     write_text(taking.extracts / f"job_history/pretty.{ending}", json.dumps({"id": "1", "lines": [{}]}, indent=2))
     write_text(taking.extracts / f"job_history/two.{ending}", '{"id": "2"}\n{"logEntries": [{"id": "3"}]}\n')
     taking.take_in()
-    pretty, two = (taking.rows(f"000001/job_history/{name}.{ending}.parquet") for name in ("pretty", "two"))
+    pretty, two = (taking.rows("000001/job_history.parquet", "record", f"%{name}%") for name in ("pretty", "two"))
     assert [json.loads(record) for (record,) in pretty] == [{"id": "1", "lines": [{}]}]
     assert [json.loads(record) for (record,) in two] == [{"id": "2"}, {"logEntries": [{"id": "3"}]}]
+
+
+def test_many_streamed_jobs_are_read_as_one_by_one(taking, monkeypatch):
+    """Whatever their shapes: a list, one to a line, pretty-printed, wrapped."""
+    shapes = [
+        lambda n: json.dumps({"id": n}),
+        lambda n: json.dumps({"id": n, "lines": [{}]}, indent=2),
+        lambda n: f'{{"id": {n}}}\n{{"id": {-n}}}\n',
+        lambda n: json.dumps([{"id": n}, {"id": -n}]),
+        lambda n: "\n",
+        lambda n: json.dumps({"logEntries": {"id": n}}),
+    ]
+    for number in range(60):
+        write_text(taking.extracts / f"job_history/it's [{number}].json", shapes[number % 6](number))
+    taking.take_in()
+    together = taking.rows("000001/job_history.parquet", "file_name, record")
+    counted = taking.manifest("000001")["files"]
+    shutil.rmtree(taking.store)
+    monkeypatch.setattr(taking.module, "AT_ONCE", 1)
+    taking.take_in()
+    assert sorted(together) == sorted(taking.rows("000001/job_history.parquet", "file_name, record"))
+    assert len(together) == 70
+    as_told = [
+        sorted((file["path"], file["rows"]) for file in files)
+        for files in (counted, taking.manifest("000001")["files"])
+    ]
+    assert as_told[0] == as_told[1]
+
+
+@pytest.mark.parametrize("broken", ['{"id": "1", ', '[{"id": "1"},\n'])
+def test_of_many_streamed_files_the_broken_one_is_named(broken, taking):
+    for number in range(5):
+        write_text(taking.extracts / f"job_history/{number}.json", '{"id": "1"}')
+    write_text(taking.extracts / "job_history/3.json", broken)
+    taking.stops(f"{taking.extracts}/job_history/3.json can't be parsed")
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "json", "json.gz", "parquet"])
@@ -155,23 +221,15 @@ def test_a_file_without_rows_is_stored_without_rows(ending, taking):
         write_text(file, "id,status" if "csv" in ending else "")
     write_text(taking.extracts / "job_history/none.json", "")
     answer = taking.take_in()
-    assert answer["files"]["jobs"] == [[1, f"000001/jobs/none.{ending}.parquet", 0]]
-    assert taking.rows(f"000001/jobs/none.{ending}.parquet") == []
-    assert taking.rows("000001/job_history/none.json.parquet") == []
+    assert answer["files"]["jobs"] == [[1, "000001/jobs.parquet", f"jobs/none.{ending}", 0]]
+    assert taking.rows("000001/jobs.parquet") == []
+    assert taking.rows("000001/job_history.parquet", "record") == []
 
 
 NAMES = [
     *("it's.csv", 'double "quoted".csv', "*.csv", "?.csv", "[a-z].csv", "a{b,c}.csv", "%41.csv", "back\\slash.csv"),
-    *(
-        "day=2026-01-01/a.csv",
-        "über/日本/ .csv",
-        "new\nline.csv",
-        "~/a.csv",
-        "a.csv.parquet.csv",
-        ".csv",
-        "$HOME.csv.gz",
-    ),
-    *(".hidden/a.csv", "folder.csv/b.csv", "-rf.csv", "manifest.json/a.csv"),
+    *("day=2026-01-01/a.csv", "über/日本/ .csv", "new\nline.csv", "~/a.csv", "a.csv.parquet.csv", "$HOME.csv.gz"),
+    *("folder.csv/b.csv", "-rf.csv", "manifest.json/a.csv", "jobs.parquet/a.csv"),
 ]
 
 
@@ -180,12 +238,10 @@ def test_a_file_may_have_any_name(taking):
     for number, name in enumerate(NAMES):
         taking.write(f"jobs/{name}", [{**JOBS[0], "id": f"in {number}"}])
     answer = taking.take_in()
-    stored = {path.removeprefix("000001/jobs/"): rows for _, path, rows in answer["files"]["jobs"]}
-    assert stored == dict.fromkeys([f"{name}.parquet" for name in NAMES], 1) | {"a.csv.parquet": 20}
-    for number, name in enumerate(NAMES):
-        if "\\" not in name:  # nothing but a path without a pattern finds it
-            (row,) = as_rows([{**JOBS[0], "id": f"in {number}"}])
-            assert taking.rows(f"000001/jobs/{name}.parquet") == [row]
+    stored = {path.removeprefix("jobs/"): rows for _, _, path, rows in answer["files"]["jobs"]}
+    assert stored == dict.fromkeys(NAMES, 1) | {"a.csv": 20}
+    found = dict(taking.rows("000001/jobs.parquet", "file_name, id"))
+    assert {name: found[f"jobs/{name}"] for name in NAMES} == {name: f"in {n}" for n, name in enumerate(NAMES)}
     assert taking.take_in()["taken_in"] == 0
 
 
@@ -199,7 +255,6 @@ def test_the_manifest_tells_what_was_delivered_and_what_is_stored(taking):
     taking.take_in()
     manifest = taking.manifest("000001")
     (entry,) = (entry for entry in manifest["files"] if entry["extract"] == "seats")
-    stored = taking.store / "000001" / entry["stored"]
     assert (manifest["load"], manifest["taken_in_at"][-4:], len(manifest["files"])) == (1, " UTC", 4)
     assert entry == {
         "extract": "seats",
@@ -207,9 +262,14 @@ def test_the_manifest_tells_what_was_delivered_and_what_is_stored(taking):
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "bytes": file.stat().st_size,
         "rows": 2,
-        "stored": "seats/2026/a.csv.gz.parquet",
-        "stored_sha256": hashlib.sha256(stored.read_bytes()).hexdigest(),
     }
+    stored = taking.store / "000001/seats.parquet"
+    assert manifest["stored"]["seats"] == {
+        "file": "seats.parquet",
+        "sha256": hashlib.sha256(stored.read_bytes()).hexdigest(),
+        "rows": 2,
+    }
+    assert manifest["stored"].keys() == {"customers", "jobs", "steps", "seats"}
 
 
 # ------------------------------------------------------------------------------------------------------- what is new
@@ -229,17 +289,20 @@ def test_new_files_are_the_next_load(taking):
     taking.write("seats/a.json", [{"id": "1"}])
     answer = taking.take_in()
     assert (answer["taken_in"], answer["newest_load"]) == (2, 2)
-    assert answer["files"]["jobs"] == [[1, "000001/jobs/a.csv.parquet", 20], [2, "000002/jobs/b.csv.parquet", 2]]
-    assert answer["files"]["seats"] == [[2, "000002/seats/a.json.parquet", 1]]
+    assert answer["files"]["jobs"] == [
+        [1, "000001/jobs.parquet", "jobs/a.csv", 20],
+        [2, "000002/jobs.parquet", "jobs/b.csv", 2],
+    ]
+    assert answer["files"]["seats"] == [[2, "000002/seats.parquet", "seats/a.json", 1]]
 
 
 def test_a_replaced_file_is_a_new_delivery_beside_the_old_one(taking):
     taking.take_in()
     taking.write("jobs/a.csv", JOBS[::-1])  # as many bytes as before
     assert taking.take_in()["taken_in"] == 1
-    assert taking.jobs() == ["000001/jobs/a.csv.parquet", "000002/jobs/a.csv.parquet"]
-    assert taking.rows("000001/jobs/a.csv.parquet")[0][0] == "0"
-    assert taking.rows("000002/jobs/a.csv.parquet")[0][0] == "19"
+    assert taking.jobs() == [(1, "jobs/a.csv"), (2, "jobs/a.csv")]
+    assert taking.rows("000001/jobs.parquet")[0][0] == "0"
+    assert taking.rows("000002/jobs.parquet")[0][0] == "19"
 
 
 def test_a_file_that_becomes_what_it_was_before_is_not_new(taking):
@@ -253,7 +316,7 @@ def test_the_same_bytes_under_another_name_are_new(taking):
     taking.take_in()
     (taking.extracts / "jobs/a.csv").rename(taking.extracts / "jobs/renamed.csv")
     assert taking.take_in()["taken_in"] == 1
-    assert taking.jobs() == ["000001/jobs/a.csv.parquet", "000002/jobs/renamed.csv.parquet"]
+    assert taking.jobs() == [(1, "jobs/a.csv"), (2, "jobs/renamed.csv")]
 
 
 def test_a_touched_file_is_not_new(taking):
@@ -272,14 +335,15 @@ def test_the_store_needs_no_file_of_the_source_any_more(taking):
     answer = taking.take_in()
     shutil.rmtree(taking.extracts)
     assert taking.take_in("") == {**answer, "taken_in": 0}
-    assert len(taking.rows("000001/jobs/a.csv.parquet")) == 20
+    assert len(taking.rows("000001/jobs.parquet")) == 20
 
 
 def test_without_a_folder_and_a_store_nothing_is_stored(taking):
     answer = taking.take_in("")
     assert answer == {
-        **{"problem": None, "root": str(taking.store), "ignored": [], "newest_load": 0, "taken_in": 0},
-        "files": {},
+        **{"problem": None, "root": str(taking.store), "ignored": [], "to_look_at": []},
+        **{"newest_load": 0, "taken_in": 0},
+        **{"loads": {}, "files": {}},
     }
     assert not taking.store.exists()
 
@@ -287,17 +351,133 @@ def test_without_a_folder_and_a_store_nothing_is_stored(taking):
 def test_loads_are_listed_by_number(taking):
     taking.take_in()
     (taking.store / "000001").rename(taking.store / "999999")
+    (taking.store / "loads.json").unlink()
     taking.write("jobs/b.csv", JOBS[:1])
     assert taking.take_in()["newest_load"] == 1_000_000
-    assert taking.jobs() == ["999999/jobs/a.csv.parquet", "1000000/jobs/b.csv.parquet"]
+    assert taking.jobs() == [(999_999, "jobs/a.csv"), (1_000_000, "jobs/b.csv")]
+
+
+def test_an_id_of_a_load_is_never_used_twice(taking):
+    taking.take_in()
+    first = taking.take_in("")["loads"]
+    shutil.rmtree(taking.store)
+    assert taking.take_in()["loads"].keys() == first.keys()
+    assert taking.take_in("")["loads"] != first
+
+
+class TestLostLoads:
+    """A load that was taken in once is missed, whatever became of it."""
+
+    @pytest.fixture
+    def lost(self, taking):
+        taking.take_in()
+        taking.write("jobs/b.csv", JOBS[:2])
+        taking.take_in()
+        shutil.rmtree(taking.store / "000001")
+        return taking
+
+    def test_nothing_is_taken_in_until_it_is_back(self, lost):
+        lost.write("jobs/c.csv", JOBS[:1])
+        lost.stops(f"{lost.store} lacks what it once held: load 1.", "backup", "ACCEPT_MISSING_LOADS=1")
+        assert "load 1." in lost.module.verify_store(str(lost.store))
+
+    def test_a_manifest_alone_is_missed_too(self, taking):
+        taking.take_in()
+        (taking.store / "000001/manifest.json").unlink()
+        taking.stops("load 1.")
+
+    def test_another_load_under_its_number_is_not_taken_for_it(self, taking, tmp_path):
+        taking.take_in()
+        shutil.copytree(taking.store / "000001", tmp_path / "000001")
+        shutil.rmtree(taking.store)
+        taking.take_in()
+        shutil.rmtree(taking.store / "000001")
+        shutil.copytree(tmp_path / "000001", taking.store / "000001")
+        taking.stops("load 1.")
+
+    def test_so_is_one_that_only_the_warehouse_knows(self, taking):
+        """As after a restore of an older backup: its number is free again, and is not given to another load."""
+        taking.take_in()
+        taking.settled = {**dict.fromkeys(taking.take_in("")["loads"].values(), 1), "of last night": 2}
+        taking.write("jobs/b.csv", JOBS[:2])
+        taking.stops("load 2.")
+
+    def test_one_may_go_on_without_it(self, lost, monkeypatch):
+        monkeypatch.setenv("ACCEPT_MISSING_LOADS", "1")
+        lost.settled = {"of last night": 7}
+        assert lost.take_in()["taken_in"] == 3  # the files still lie there
+        lost.settled = {}
+        monkeypatch.delenv("ACCEPT_MISSING_LOADS")
+        assert lost.jobs() == [(2, "jobs/b.csv"), (8, "jobs/a.csv")]
 
 
 def test_what_is_no_load_does_not_count_and_is_left_alone(taking):
     write_text(taking.store / "000007/kept.txt", "a folder without a manifest")
     write_text(taking.store / "notes/manifest.json", '{"files": []}')
     assert taking.take_in()["newest_load"] == 8
-    assert taking.jobs() == ["000008/jobs/a.csv.parquet"]
+    assert taking.jobs() == [(8, "jobs/a.csv")]
     assert (taking.store / "000007/kept.txt").exists()
+
+
+class TestUnreadable:
+    """A large new file that can't be read for the most part is refused; a little of it is said."""
+
+    def write(self, taking, texts) -> None:
+        write_text(taking.extracts / "jobs/b.csv", "id,status,count\n" + "".join(f"1,ok,{text}\n" for text in texts))
+
+    def test_a_fifth_of_its_rows_stops_the_run_with_column_and_values(self, taking):
+        self.write(taking, ["1"] * 80 + ["one"] * 10 + ["two"] * 10)
+        taking.stops("jobs/b.csv can't be parsed: 20 of 100 rows have a count that can't be read, such as 'one', 'two'")
+
+    def test_less_than_that_is_said(self, taking):
+        self.write(taking, ["1"] * 81 + ["one"] * 19)
+        assert taking.take_in()["to_look_at"] == [
+            "jobs/b.csv: 19 of 100 rows have a count that can't be read, such as 'one'."
+        ]
+
+    def test_a_hundredth_is_not_said(self, taking):
+        self.write(taking, ["1"] * 99 + ["one"])
+        assert taking.take_in()["to_look_at"] == []
+
+    def test_a_small_file_is_taken_in(self, taking):
+        self.write(taking, ["one"] * 99)
+        assert taking.take_in()["taken_in"] == 4
+
+    def test_marks_of_no_value_are_readable(self, taking):
+        taking.limits = {"null_marks": ["NULL"]}
+        self.write(taking, ["null "] * 100)
+        assert taking.take_in()["to_look_at"] == []
+
+    def test_a_column_under_a_slightly_different_name_is_said(self, taking):
+        for name in ("b", "c"):
+            write_text(taking.extracts / f"jobs/{name}.csv", "id,status,counts\n1,ok,3\n")
+        said = "jobs/b.csv and 1 file more: the column counts is not read; the contract has a column count."
+        assert taking.take_in()["to_look_at"] == [said]
+        assert taking.take_in()["to_look_at"] == []
+
+
+class TestSettling:
+    """A file that has just changed may still be written: it is waited for."""
+
+    def test_a_young_file_is_waited_for_and_taken_in_as_it_became(self, taking):
+        file = taking.write("jobs/b.csv", JOBS[:1])
+        taking.settling = 0.6
+        grows = threading.Timer(0.3, lambda: taking.write("jobs/b.csv", JOBS[:3]))
+        grows.start()
+        answer = taking.take_in()
+        assert time.time() - file.stat().st_mtime >= 0.6
+        assert [1, "000001/jobs.parquet", "jobs/b.csv", 3] in answer["files"]["jobs"]
+
+    def test_one_that_never_settles_is_named(self, taking, monkeypatch):
+        monkeypatch.setattr(taking.module, "LONGEST_WAIT", 0.2)
+        taking.settling = 30
+        taking.stops("is still being written", "rename")
+
+    def test_a_time_after_the_clock_counts_as_settled(self, taking):
+        for path in taking.extracts.rglob("*.csv"):
+            os.utime(path, (time.time() + 3600,) * 2)
+        taking.settling = 30
+        assert taking.take_in()["taken_in"] == 3
 
 
 # --------------------------------------------------------------------------------------------------------- seen.json
@@ -356,6 +536,7 @@ class TestSeenFiles:
         taking.take_in()
         stored = taking.manifest("000001")["files"]
         shutil.rmtree(taking.store / "000001")
+        (taking.store / "loads.json").unlink()
         seen = json.loads((taking.store / "seen.json").read_bytes())
         told = {path: [*look, "0" * 64] for path, (*look, _) in seen.items()}
         (taking.store / "seen.json").write_text(json.dumps(told))
@@ -377,12 +558,14 @@ def test_a_file_that_has_just_changed_is_read_again_by_the_next_run(taking, monk
 
 
 def test_what_a_killed_run_left_is_removed(taking):
-    write_text(taking.store / ".incoming/jobs/a.csv.parquet", "half of it")
-    write_text(taking.store / ".incoming/jobs/other.csv.parquet", "of a file that is gone")
+    write_text(taking.store / ".incoming/1.part", "half of it")
+    write_text(taking.store / ".incoming/seats.parquet", "of a file that is gone")
     assert taking.take_in()["taken_in"] == 3
     assert not (taking.store / ".incoming").exists()
-    assert {path.name for path in (taking.store / "000001/jobs").iterdir()} == {"a.csv.parquet"}
-    write_text(taking.store / ".incoming/jobs/a.csv.parquet", "half of it")
+    assert {path.name for path in (taking.store / "000001").iterdir()} == {
+        *("customers.parquet", "jobs.parquet", "steps.parquet", "manifest.json"),
+    }
+    write_text(taking.store / ".incoming/1.part", "half of it")
     taking.take_in()
     assert not (taking.store / ".incoming").exists()
 
@@ -401,11 +584,11 @@ def test_a_run_that_dies_at_any_step_leaves_all_of_a_load_or_nothing(last_step, 
         env=os.environ | {"PYTHONPATH": str(PROJECT / "plugins")},
     )
     assert died.returncode == 9
-    renamed = last_step == "Path.replace"  # of seen.json, after the load
+    renamed = last_step == "Path.replace"  # of loads.json and seen.json, after the load
     assert taking.contents().items() >= before.items()
     assert len(taking.jobs()) == (2 if renamed else 1)
     assert taking.take_in()["taken_in"] == (0 if renamed else 1)
-    assert taking.jobs() == ["000001/jobs/a.csv.parquet", "000002/jobs/b.csv.parquet"]
+    assert taking.jobs() == [(1, "jobs/a.csv"), (2, "jobs/b.csv")]
     assert taking.module.verify_store(str(taking.store)) == ""
 
 
@@ -420,7 +603,7 @@ def test_a_load_is_on_the_disk_before_it_has_its_name(taking, monkeypatch):
     written = {path.relative_to(taking.store / "000001") for path in (taking.store / "000001").rglob("*")}
     at = events.index("renamed")
     assert {*events[:at]} == {incoming, *(incoming / path for path in written)}
-    assert {*events[at + 1 :]} == {taking.store, taking.store.parent}
+    assert {*events[at + 1 :]} == {taking.store, taking.store.parent, taking.store / "loads.json.new"}
 
 
 def broken_csv(path):
@@ -470,7 +653,7 @@ def test_a_file_that_cannot_be_parsed_is_named_and_the_store_stays_as_it_was(spo
     for name in ("a", "c"):
         taking.write(f"jobs/{name}.{ending}", JOBS[:5])
     spoil(taking.extracts / f"jobs/b.{ending}")
-    said = "its header names 'id' twice" if spoil is broken_header else ""
+    said = "the column id stands in it twice" if spoil is broken_header else ""
     taking.stops(f"The file {taking.extracts}/jobs/b.{ending} can't be parsed: {said}")
     (taking.extracts / f"jobs/b.{ending}").unlink()
     assert taking.take_in()["taken_in"] == 3
@@ -555,12 +738,12 @@ def test_a_folder_that_is_missing_a_file_or_empty_is_named(taking, tmp_path):
         assert f"EXTRACTS_DIR={tmp_path / name} {said}" in taking.answer(tmp_path / name)["problem"]
 
 
-def test_formats_may_not_be_mixed_in_a_folder_but_may_change_between_loads(taking):
-    taking.take_in()
-    taking.write("jobs/b.json", JOBS)
-    taking.stops("mixes formats", taking.extracts / "jobs/a.csv", taking.extracts / "jobs/b.json")
-    (taking.extracts / "jobs/a.csv").unlink()
-    assert taking.take_in()["taken_in"] == 1
+def test_formats_may_be_mixed_in_a_folder(taking):
+    for fmt in FORMATS:
+        taking.write(f"jobs/{fmt.replace('.', '-')}.{fmt}", [{**JOBS[0], "id": fmt}])
+    assert taking.take_in()["taken_in"] == 3 + len(FORMATS)
+    found = taking.rows("000001/jobs.parquet", "id, status", "%-%") + taking.rows("000001/jobs.parquet", "id, status")
+    assert {("parquet", "status, 0"), ("json.gz", "status, 0"), ("csv.gz", "status, 0"), ("0", "status, 0")} < {*found}
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
@@ -575,7 +758,7 @@ def test_a_required_column_that_a_new_file_lacks_is_named(fmt, taking):
 def test_a_required_column_may_first_occur_late_in_a_json_file(taking):
     (taking.extracts / "jobs/a.csv").unlink()
     taking.write("jobs/a.json", [*({"id": "1"} for _ in range(500)), JOBS[0]])
-    assert taking.take_in()["files"]["jobs"] == [[1, "000001/jobs/a.json.parquet", 501]]
+    assert taking.take_in()["files"]["jobs"] == [[1, "000001/jobs.parquet", "jobs/a.json", 501]]
 
 
 def test_what_is_no_extract_is_ignored_and_named(taking, tmp_path):
@@ -594,7 +777,19 @@ def test_a_linked_file_is_stored_with_its_rows(taking, tmp_path):
     (taking.extracts / "jobs/a.csv").symlink_to(tmp_path / "a.csv")
     taking.take_in()
     (tmp_path / "a.csv").unlink()
-    assert len(taking.rows("000001/jobs/a.csv.parquet")) == 20
+    assert len(taking.rows("000001/jobs.parquet")) == 20
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("._a.csv", ".part-1.csv", "~$a.csv", "_temporary/0/a.csv", "__MACOSX/a.csv", ".hidden/a.csv"),
+        *("_delta_log/0.json", "metadata/v1.metadata.json", "_SUCCESS.json"),
+    ],
+)
+def test_files_of_tools_are_ignored_and_named(name, taking):
+    write_text(taking.extracts / "jobs" / name, "no extract")
+    assert taking.take_in()["ignored"] == [str(taking.extracts / "jobs" / name)]
 
 
 def clear(folder):
@@ -657,21 +852,27 @@ def test_the_first_stored_file_that_has_changed_or_is_missing_is_named(taking):
     taking.take_in()
     taking.write("jobs/b.csv", JOBS)
     taking.take_in()
-    file = taking.store / "000002/jobs/b.csv.parquet"
+    file = taking.store / "000002/jobs.parquet"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
     assert taking.module.verify_store(str(taking.store)) == (
-        f"The stored file {file} is not as it was stored: its bytes have changed."
+        f"The stored file {file} is not as it was stored: its bytes have changed. Put it back from a backup."
     )
+    taking.whole = True  # a run that reads everything looks first
+    taking.stops(f"The stored file {file} is not as it was stored")
     file.unlink()
-    assert taking.module.verify_store(str(taking.store)) == f"The stored file {file} is missing."
-    file = taking.store / "000001/jobs/a.csv.parquet"
+    taking.stops(f"The stored file {file} is missing.")
+    taking.whole = False
+    assert f"The stored file {file} is missing." in taking.module.verify_store(str(taking.store))
+    file = taking.store / "000001/jobs.parquet"
     file.write_bytes(b"")
     assert str(file) in taking.module.verify_store(str(taking.store))
 
 
-@pytest.mark.parametrize("damaged", [b"", b"[]", b'{"load": 1}', b'{"files": [{"path": "a"}]}'])
+@pytest.mark.parametrize(
+    "damaged", [b"", b"[]", b'{"format": 2}', b'{"format": 2, "id": "x", "stored": {}, "files": [{"path": "a"}]}']
+)
 def test_a_manifest_that_cannot_be_read_is_named(damaged, taking):
     taking.take_in()
     manifest = taking.store / "000001/manifest.json"
@@ -699,7 +900,7 @@ def test_the_functions_registered_in_sql_give_text(taking):
 def test_a_byte_order_mark_is_no_part_of_the_first_column(taking):
     (taking.extracts / "jobs/a.csv").write_bytes(b"\xef\xbb\xbfid,status\n1,ok\n")
     taking.take_in()
-    assert taking.rows("000001/jobs/a.csv.parquet") == [("1", "ok")]
+    assert taking.rows("000001/jobs.parquet", "id, status") == [("1", "ok")]
 
 
 def test_a_long_header_is_read_whole(taking):
@@ -707,4 +908,151 @@ def test_a_long_header_is_read_whole(taking):
     with (taking.extracts / "jobs/a.csv").open("w", newline="") as file:
         csv.writer(file).writerows([columns, columns])
     taking.take_in()
-    assert taking.rows("000001/jobs/a.csv.parquet") == [tuple(columns)]
+    ((one, other, extra),) = taking.rows("000001/jobs.parquet", "id, status, extra")
+    assert (one, other, json.loads(extra)) == ("id", "status", {name: name for name in columns[2:]})
+
+
+# ----------------------------------------------------------------------------------------------- what exports look like
+
+
+def test_columns_without_a_name_unknown_and_repeated_ones_are_kept_aside(taking):
+    write_text(taking.extracts / "jobs/b.csv", ",id,notes,status,notes,\n0,1,a,ok,b,\n")
+    taking.take_in()
+    ((one, status, extra),) = taking.rows("000001/jobs.parquet", "id, status, extra", "jobs/b%")
+    assert (one, status) == ("1", "ok")
+    assert json.loads(extra) == {"column_1": "0", "notes": "a", "notes_5": "b"}
+
+
+@pytest.mark.parametrize("name", ["filename", "load_id", "file_name", "extra", "json", "delivered", "c0"])
+def test_a_column_may_be_called_like_one_of_ours(name, taking):
+    write_text(taking.extracts / "jobs/b.csv", f"id,status,{name}\n1,ok,x\n")
+    write_text(taking.extracts / "jobs/c.json", json.dumps({"id": "1", "status": "ok", name: "x"}))
+    write_parquet(
+        taking.extracts / "jobs/d.parquet",
+        [{"id": "1", "status": "ok", name: "x"}],
+        dict.fromkeys(("id", "status", name), "VARCHAR"),
+    )
+    taking.take_in()
+    taking.take_in()
+    for file in ("b.csv", "c.json", "d.parquet"):
+        assert taking.rows("000001/jobs.parquet", "id, extra", f"jobs/{file}") == [
+            ("1", json.dumps({name: "x"}, separators=(",", ":")))
+        ]
+
+
+@pytest.mark.parametrize("ends", ["\n|\r\n", "\r\n|\n", "\r|\n"])
+def test_mixed_line_ends_are_read(ends, taking):
+    first, then = ends.split("|")
+    write_text(taking.extracts / "jobs/b.csv", f'id,status{first}1,"a{then}b"{then}2,c{first}')
+    taking.take_in()
+    assert taking.rows("000001/jobs.parquet", "id, status", "jobs/b%") == [("1", f"a{then}b"), ("2", "c")]
+
+
+def test_mixed_line_ends_excuse_no_broken_row(taking):
+    write_text(taking.extracts / "jobs/b.csv", "id,status\n1,a\r\n2\r\n")
+    taking.stops("jobs/b.csv can't be parsed: line 3 has 1 columns, its header 2")
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "json", "json.gz", "parquet"])
+def test_an_empty_file_has_no_rows(ending, taking):
+    (taking.extracts / f"jobs/none.{ending}").write_bytes(b"")
+    assert [1, "000001/jobs.parquet", f"jobs/none.{ending}", 0] in taking.take_in()["files"]["jobs"]
+
+
+def test_a_byte_order_mark_is_skipped_in_json_too(taking):
+    (taking.extracts / "jobs/b.json").write_bytes(b'\xef\xbb\xbf{"id": "1", "status": "ok"}\n')
+    taking.take_in()
+    assert taking.rows("000001/jobs.parquet", "id, status", "jobs/b%") == [("1", "ok")]
+
+
+def test_letter_case_of_json_keys_says_nothing(taking):
+    write_text(taking.extracts / "jobs/b.json", '{"ID": "1", "Status": "ok", "COUNT": 3.0}\n')
+    taking.take_in()
+    assert taking.rows("000001/jobs.parquet", "id, status, count", "jobs/b%") == [("1", "ok", 3)]
+
+
+def test_a_list_that_was_cut_short_is_named(taking):
+    write_text(taking.extracts / "jobs/b.json", '[{"id": "1", "status": "ok"},\n{"id": "2", "status": "ok"},\n')
+    taking.stops("jobs/b.json can't be parsed: its list has no end")
+    write_text(taking.extracts / "jobs/b.json", '[{"id": "1", "status": "ok"},\n{"id": "2", "status": "ok"}]\n')
+    assert taking.take_in()["taken_in"] == 4
+
+
+def test_a_text_that_no_utf_8_can_hold_costs_its_value_and_not_the_file(taking):
+    write_text(taking.extracts / "jobs/b.json", '{"id": "a\\ud800b", "status": "ok"}\n{"id": "2", "status": "ok"}\n')
+    write_text(taking.extracts / "job_history/a.json", '{"id": "a\\ud800b"}\n{"id": "2"}\n')
+    taking.take_in()
+    assert taking.rows("000001/jobs.parquet", "id, status, extra", "jobs/b%") == [
+        (None, "ok", json.dumps({"id": '"a\\ud800b"'}, separators=(",", ":"))),
+        ("2", "ok", None),
+    ]
+    (broken,), (whole,) = taking.rows("000001/job_history.parquet", "record")
+    assert (broken, json.loads(whole)) == ('{"id": "a\\ud800b"}', {"id": "2"})
+
+
+def test_a_folder_may_say_what_a_column_would(taking):
+    """As Hive, Spark and pyarrow write partitions; where the file has the column, too, the file says it."""
+    write_text(taking.extracts / "jobs/status=not%20ok/ERROR=x/a.csv", "id\n1\n")
+    write_text(taking.extracts / "jobs/status=no/error=__HIVE_DEFAULT_PARTITION__/day=3/b.csv", "id,status\n2,yes\n")
+    taking.take_in()
+    found = taking.rows("000001/jobs.parquet", of="%=%")
+    assert sorted(found) == [("1", "not ok", "x"), ("2", "yes", None)]
+
+
+# ------------------------------------------------------------------------------------------ a store of a release before
+
+
+class TestOlderStore:
+    """Format 1 had a Parquet file for each delivered one, as it came. That release wrote tests/data/store-1."""
+
+    @pytest.fixture
+    def older(self, taking):
+        shutil.copytree(PROJECT / "tests" / "data" / "store-1", taking.store)
+        return taking
+
+    def test_it_is_converted_and_keeps_what_it_knew(self, older):
+        was = {name: older.manifest(name) for name in ("000001", "000002")}
+        answer = older.take_in("")
+        assert answer["problem"] is None
+        for name, manifest in was.items():
+            now = older.manifest(name)
+            assert (now["format"], now["load"], now["taken_in_at"]) == (2, manifest["load"], manifest["taken_in_at"])
+            assert [
+                {k: f[k] for k in ("extract", "path", "sha256", "bytes", "rows")} for f in manifest["files"]
+            ] == now["files"]
+        assert older.rows("000001/jobs.parquet", "id, status, load_id, file_name") == [
+            ("1", "ok", 1, "jobs/2026/a.csv"),
+            ("2", "ok", 1, "jobs/2026/a.csv"),
+        ]
+        assert older.rows("000002/jobs.parquet", "id, status, extra") == [("3.0", "ok", '{"other":7}')]
+        assert older.module.verify_store(str(older.store)) == ""
+
+    @pytest.mark.parametrize("step", range(1, 9))
+    def test_a_kill_at_any_rename_loses_nothing(self, step, older):
+        dies = (
+            "import os, sys; from pathlib import Path; import deliveries; "
+            "count = iter(range(1, 99)); rename = Path.rename; "
+            f"Path.rename = lambda *a: os._exit(9) if next(count) == {step} else rename(*a); "
+            "deliveries.take_in_deliveries(*sys.argv[1:])"
+        )
+        subprocess.run(
+            [sys.executable, "-c", dies, "", older.store, json.dumps(CONTRACT)],
+            env=os.environ | {"PYTHONPATH": str(PROJECT / "plugins")},
+        )
+        assert [rows for *_, rows in older.take_in("")["files"]["jobs"]] == [2, 1]
+        assert older.module.verify_store(str(older.store)) == ""
+        assert not [*older.store.glob(".*")]
+
+    def test_a_rotten_file_stops_it(self, older):
+        stored = older.store / "000001/jobs/2026/a.csv.parquet"
+        stored.write_bytes(stored.read_bytes()[::-1])
+        older.stops(f"The stored file {stored} is missing or not as it was stored")
+
+    def test_verifying_says_that_the_next_run_takes_it_over(self, older):
+        assert "older release" in older.module.verify_store(str(older.store))
+
+    def test_a_newer_store_is_refused(self, taking):
+        taking.take_in()
+        manifest = taking.store / "000001/manifest.json"
+        manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 3'))
+        taking.stops("written by a newer release (format 3)")

@@ -168,8 +168,9 @@ def test_files_are_told_by_number_bytes_and_rows():
 def take_in(tmp_path):
     for extract in ("jobs", "steps"):
         write_text(tmp_path / "extracts" / extract / "a.csv", "id\n1\n2\n")
-    terms = {"required": True, "columns": ["id"], "all_columns": ["id"]}
-    contract = json.dumps({"jobs": terms, "steps": terms})
+    terms = {"required": True, "columns": [["id", "string", True]]}
+    types = {"string": {"as": "varchar", "read": "{value}"}}
+    contract = json.dumps({"extracts": {"jobs": terms, "steps": terms}, "types": types})
 
     def take_in():
         progress, _, lines = in_log()

@@ -101,7 +101,7 @@ class TestRepair:
     def test_verifying_says_which_stored_file_is_damaged(self, runs, tmp_path):
         copy = tmp_path / "copy"
         shutil.copytree(runs[0].warehouse, copy, symlinks=True)
-        stored = next((copy / "deliveries" / "000001" / "jobs").rglob("*.parquet"))
+        stored = copy / "deliveries" / "000001" / "jobs.parquet"
         stored.write_bytes(stored.read_bytes()[:-1])
         found = verify(copy)
         assert found.returncode == 1
@@ -114,3 +114,42 @@ class TestRepair:
         stopped = build(None, vars={"recompute_month": "August"})
         assert stopped.exit_code != 0
         assert "recompute_month is 'August': it must be a month, YYYY-MM." in stopped.output
+
+
+class TestRestoredDeliveries:
+    """``deliveries/`` is put back from an older backup and ``build/`` is not: a load that was counted is missing."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def nights(cls, build):
+        monday = build(world(customer(), job("j-1")))
+        tuesday = build(world(customer(), job("j-2")), onto=monday)
+        assert tuesday.exit_code == 0, tuesday.output
+        return monday, tuesday
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def restore(cls, nights):
+        def restore(warehouse):
+            shutil.rmtree(warehouse / "deliveries")
+            shutil.copytree(nights[0].warehouse / "deliveries", warehouse / "deliveries")
+
+        return restore
+
+    def test_the_run_stops_and_says_which_load_is_missing(self, build, nights, restore):
+        stopped = build(world(customer(), job("j-3")), onto=nights[1], prepare=restore)
+        assert stopped.exit_code != 0
+        assert "lacks what it once held: load 2." in stopped.output
+        assert sorted(path.name for path in (stopped.warehouse / "deliveries").glob("0*")) == ["000001"]
+
+    def test_going_on_without_it_computes_everything_anew(self, build, nights, restore):
+        rows = world(customer(), job("j-3"), job("j-4"))
+        env = {"ACCEPT_MISSING_LOADS": "1"}
+        built = build(rows, onto=nights[1], prepare=restore, env=env)
+        assert built.exit_code == 0, built.output
+        assert "Everything is recomputed from the stored deliveries: " in built.output
+        assert built.column("select job_id from metering.metered_jobs order by all") == ["j-1", "j-3", "j-4"]
+        again = build(rows, onto=built)
+        assert again.exit_code == 0, again.output
+        assert "recomputed" not in again.output
+        assert again.tables("metering") == built.tables("metering")

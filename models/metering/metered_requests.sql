@@ -59,8 +59,15 @@ requests as (
         api_requests.request_type,
         coalesce(collections.is_mcp_server, false) as is_mcp,
         api_requests.request_type in ('proxy', 'proxy_transformation') as is_proxied,
-        api_requests.gateway_code is null
-        and coalesce(lower(api_requests.internal_error), 'false') in ('false', 'f', '0', 'no') as is_successful,
+        -- a code of 0 or 2xx refused nothing; any text that is no spelling of false is an error
+        (
+            api_requests.gateway_code is null
+            or coalesce({{ to_whole_number('api_requests.gateway_code') }} = 0, false)
+            or coalesce({{ to_whole_number('api_requests.gateway_code') }} between 200 and 299, false)
+        )
+        and coalesce(
+            {{ is_one_of('api_requests.internal_error', false_words() + ['{}', '[]']) }}, true
+        ) as is_successful,
         cast(null as bigint) as message_count,
         api_requests.requested_at
     from api_requests

@@ -50,6 +50,7 @@ runs as (
         totals.rows_repeated,
         totals.rows_quarantined,
         findings.findings,
+        {{ 'true' if ran_data_tests() else 'false' }} as ran_data_tests,
         {{ project_revision() }} as project_revision,
         {{ literal(dbt_version) }} as dbt_version,
         version() as engine_version

@@ -234,9 +234,72 @@ compared as (
     union all
 
     select
-        'to_boolean can not read a word with blanks around it' as claim,
-        cast({{ to_boolean("' true '") }} as string) as found,
+        'to_boolean reads a word with blanks around it' as claim,
+        cast({{ to_boolean("' OFF '") }} as string) as found,
+        'false' as expected
+
+    union all
+
+    select
+        'to_boolean reads a table tool''s 0.0' as claim,
+        cast({{ to_boolean("'0.0'") }} as string) as found,
+        'false' as expected
+
+    union all
+
+    select
+        'to_utc reads an offset behind a blank' as claim,
+        cast({{ to_utc("'2026-03-10 12:00:00 -0700'") }} as string) as found,
+        '2026-03-10 19:00:00' as expected
+
+    union all
+
+    select
+        'to_utc does not guess a time zone' as claim,
+        cast({{ to_utc("'2026-04-01 05:30:00 BST'") }} as string) as found,
         cast(null as string) as expected
+
+    union all
+
+    select
+        'to_utc reads no offset beyond fourteen hours' as claim,
+        cast({{ to_utc("'2026-04-01T05:30:00+99:00'") }} as string) as found,
+        cast(null as string) as expected
+
+    union all
+
+    select
+        'to_utc reads no word' as claim,
+        cast({{ to_utc("'epoch'") }} as string) as found,
+        cast(null as string) as expected
+
+    union all
+
+    select
+        'to_utc reads a comma before the fraction' as claim,
+        cast({{ to_utc("'2026-04-01T05:30:00,5Z'") }} as string) as found,
+        '2026-04-01 05:30:00.5' as expected
+
+    union all
+
+    select
+        'to_whole_number reads nothing beyond a million millions' as claim,
+        cast({{ to_whole_number("'1000000000001'") }} as string) as found,
+        cast(null as string) as expected
+
+    union all
+
+    select
+        'without_null_mark takes a mark for no value' as claim,
+        {{ without_null_mark("' NaN '") }} as found,
+        cast(null as string) as expected
+
+    union all
+
+    select
+        'without_null_mark leaves a text that holds a mark' as claim,
+        {{ without_null_mark("'nanny'") }} as found,
+        'nanny' as expected
 
     union all
 
@@ -248,9 +311,9 @@ compared as (
     union all
 
     select
-        'to_utc reads a date with slashes' as claim,
+        'to_utc reads no date with slashes' as claim,
         cast({{ to_utc("'2026/08/01'") }} as string) as found,
-        '2026-08-01 00:00:00' as expected
+        cast(null as string) as expected
 
     union all
 

@@ -67,7 +67,8 @@ class UnitTest:
 
 @dataclass(frozen=True)
 class Project:
-    """What dbt compiled under some options. Models come parents first; ``rules`` is the file with the rule book."""
+    """What dbt compiled under some options. Models come parents first; ``rules`` is the file with the rule book, and
+    with the views that read the extracts from tables of texts."""
 
     models: dict[str, Model]
     data_tests: tuple[DataTest, ...]
@@ -220,7 +221,7 @@ class Warehouse:
             f"attach ':memory:' as {DATABASE}; use {DATABASE};"
             f"attach '{project.rules}' as compiled (read_only)"
         )
-        for schema in (*LAYERS, *KEPT, "extracts"):
+        for schema in (*LAYERS, *KEPT, "extracts", "delivered"):
             self.connection.execute(f"create schema {schema}")
         for schema, table in self.connection.execute(
             "select schema_name, table_name from duckdb_tables() "
@@ -228,6 +229,12 @@ class Warehouse:
             [list(KEPT)],
         ).fetchall():
             self.connection.execute(f"create table {schema}.{table} as from compiled.{schema}.{table}")
+        self._views = dict(
+            self.connection.execute(
+                "select view_name, regexp_extract(sql, '(?is)^create view .*? as (.*?);?$', 1) from duckdb_views() "
+                "where database_name = 'compiled' and schema_name = 'extracts'"
+            ).fetchall()
+        )
         self.connection.execute("detach compiled")
 
     def build(self, world: World, relations: Iterable[str] | None = None, files: int = 1) -> None:
@@ -254,15 +261,16 @@ class Warehouse:
                     for row in rows:
                         file.write(json.dumps({c: _text(row.get(c)) for c in columns}, ensure_ascii=False) + "\n")
                 types = ", ".join(f"{column}: 'VARCHAR'" for column in columns)
-                texts = ", ".join(f"nullif({column}, '') as {column}" for column in columns)
                 source = (
                     f"read_json('{path}', format = 'newline_delimited', columns = {{{types}}}, "
                     "maximum_object_size = 100000000)"
                 )
+                self.connection.execute(f"create or replace table delivered.{extract} as from {source}")
                 self.connection.execute(
                     f"create or replace table extracts.{extract} as "
-                    f"select {texts}, row_number() over () % {files} + 1 as load_id, "
-                    f"'delivered.{extract}-' || row_number() over () % {files} as file_name from {source}"
+                    f"select * replace (row_number() over () % {files} + 1 as load_id, "
+                    f"'delivered.{extract}-' || row_number() over () % {files} as file_name) "
+                    f"from ({self._views[extract]})"
                 )
 
     def _dated_rules(self) -> list[str]:

@@ -252,8 +252,8 @@ def write_nested_jobs(nested, folder, seed=0, ending="json"):
         write_text(path, text + "\n")
 
 
-def write_job_history(world, folder, seed=0, ending="json"):
+def write_job_history(world, folder, seed=0, ending="json", name="part"):
     """Write what can be nested as streamed job files, the rest as JSON beside it; returns the world as delivered."""
     nested, rest = nest(world, seed)
     write_nested_jobs(nested, folder, seed, ending)
-    return {**write_world(rest, folder, "json", seed=seed), "job_history": nested}
+    return {**write_world(rest, folder, "json", seed=seed, name=name), "job_history": nested}

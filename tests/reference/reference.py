@@ -76,28 +76,29 @@ class Result:
 
 # ----------------------------------------------------------------------------------- contract, section 2: the extracts
 
-# column:type, '?' = may be absent or null. Types: id, text, time, day, int, count, number, bool, status, one of (a|b).
+# column:type, '?' = may be absent or null. Types: id, text, name (free text), time, day, int, count, number, bool,
+# status, error, failure (whether it failed), one of (a|b).
 EXTRACTS = {
     name: dict(c.rsplit(":", 1) for c in columns.split())
     for name, columns in {
-        "customers": "id:id external_id?:text name:text plan_id?:text in_trial?:bool subscription_expired?:bool "
+        "customers": "id:id external_id?:text name:name plan_id?:text in_trial?:bool subscription_expired?:bool "
         "created_at:time extracted_at:time",
-        "recipes": "id:id user_id:id name:text recipe_type?:text trigger_application:text trigger_operation?:text "
-        "running:bool created_at:time stopped_at?:time last_run_at?:time project_id?:text project_name?:text "
+        "recipes": "id:id user_id:id name:name recipe_type?:text trigger_application:text trigger_operation?:text "
+        "running:bool created_at:time stopped_at?:time last_run_at?:time project_id?:text project_name?:name "
         "parent_id?:text lifetime_task_count?:int extracted_at:time",
-        "connections": "id:id user_id:id name?:text provider:text authorization_status?:success|failed|exception "
+        "connections": "id:id user_id:id name?:name provider:text authorization_status?:success|failed|exception "
         "authorized_at?:time created_at:time extracted_at:time",
         "jobs": "id:id account_id:id environment_type?:text recipe_id:id status:status is_repeat?:bool "
         "repeat_count?:int master_job_id?:text calling_job_id?:text calling_recipe_id?:text root_job_id?:text "
         "root_recipe_id?:text is_test?:bool is_poll_error?:bool started_at:time completed_at?:time "
-        "action_count?:int error_type?:text error?:text extracted_at:time",
-        "steps": "account_id:id job_id:id line_index:count recipe_line_number:int adapter_name?:text "
-        "adapter_operation?:text keyword?:text status?:status error?:text page_count?:soft_count "
+        "action_count?:int error_type?:text error?:error extracted_at:time",
+        "steps": "account_id:id job_id:id line_index:count recipe_line_number:int adapter_name:text "
+        "adapter_operation:text keyword?:text status?:status error?:error page_count?:soft_count "
         "message_count?:soft_count called_recipe_id?:text duration_seconds?:number extracted_at:time",
         "api_requests": "id:id account_id:id requested_at:time request_type:managed|proxy|proxy_transformation "
         "api_collection_id?:text recipe_id?:text job_id?:text http_status?:int gateway_code?:text "
-        "internal_error?:bool extracted_at:time",
-        "api_collections": "id:id account_id:id name?:text is_mcp_server:bool extracted_at:time",
+        "internal_error?:failure extracted_at:time",
+        "api_collections": "id:id account_id:id name?:name is_mcp_server:bool extracted_at:time",
         "event_stream_requests": "id:id account_id:id requested_at:time "
         "endpoint:publish|batch_publish|consume|batch_consume message_count:count status:status "
         "extracted_at:time",
@@ -108,7 +109,7 @@ EXTRACTS = {
         "subscriptions": "account_id:id recipe_metric:business_actions|tasks included_credits?:number "
         "task_limit?:number billing_cycle_day?:int effective_from:day effective_to?:day",
         "credit_ratios": "metric:id call_type?:text credits_per_unit:number effective_from:day effective_to?:day",
-        "recommended_recipes": "recipe_id:id name:text recommended_from?:day",
+        "recommended_recipes": "recipe_id:id name:name recommended_from?:day",
         "vendor_usage": "account_id:id usage_month:day tasks?:int jobs_succeeded?:int jobs_failed?:int "
         "extracted_at:time",
     }.items()
@@ -132,12 +133,25 @@ class Unreadable(Exception):
     """The row is a bad row; the message is its reason."""
 
 
+# What an export writes where it has no value, beside an empty text: the defaults of the var null_marks.
+NULL_MARKS = {"\\n", "null", "none", "nil", "nan", "nat", "<na>", "n/a", "(null)", '""', "''", ""}
+
+ISO_8601 = re.compile(
+    r"(\d{4}-\d{2}-\d{2})([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)? ?(Z|[+-]((0\d|1[0-3])(:?[0-5]\d)?|14(:?00)?))?)?"
+)
+
+
 def read_time(text):
-    """An instant in UTC; without offset it is UTC."""
+    """An instant in UTC; without offset it is UTC. ISO 8601 and nothing else."""
+    text = str(text).strip()
+    if not ISO_8601.fullmatch(text):
+        raise Unreadable("unreadable time")
     try:
-        moment = datetime.fromisoformat(str(text).strip())
+        moment = datetime.fromisoformat(text.replace(",", ".").replace(" ", "T", 1).replace(" ", ""))
     except ValueError:
         raise Unreadable("unreadable time") from None
+    if not 1900 <= moment.year < 2200:
+        raise Unreadable("unreadable time")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)
@@ -159,7 +173,10 @@ def read_day(text, zone):
 def read_int(value):
     if isinstance(value, bool) or not re.fullmatch(r"\s*[+-]?\d+(\.0*)?\s*", str(value)):
         raise Unreadable("unreadable number")
-    return int(Decimal(str(value).strip()))
+    number = int(Decimal(str(value).strip()))
+    if abs(number) > 10**12:
+        raise Unreadable("unreadable number")
+    return number
 
 
 def read_count(value):
@@ -179,18 +196,26 @@ def read_number(value):
     return number
 
 
+FALSE_WORDS = ("false", "f", "0", "0.0", "no", "n", "off")
+NO_ERROR = ("{}", "[]", "false")  # an error column that says so has no error
+
+
 def read_bool(value):
     word = str(value).strip().lower()
-    if word in ("true", "t", "1", "yes"):
+    if word in ("true", "t", "1", "1.0", "yes", "y", "on"):
         return True
-    if word in ("false", "f", "0", "no"):
+    if word in FALSE_WORDS:
         return False
     raise Unreadable("unreadable boolean")
 
 
 def read_value(value, kind, zone):
-    if kind in ("id", "text"):
+    if kind in ("id", "text", "name"):
         return str(value)
+    if kind == "error":
+        return None if str(value).strip().lower() in NO_ERROR else str(value)
+    if kind == "failure":  # any other text is an error
+        return str(value).strip().lower() not in (*FALSE_WORDS, *NO_ERROR)
     if kind == "time":
         return read_time(value)
     if kind == "day":
@@ -225,10 +250,10 @@ def read_row(extract, raw, zone):
         is_optional = column.endswith("?")
         column = column.rstrip("?")
         value = raw.get(column)
-        if value is None or value == "":
-            if not is_optional and kind != "text":  # a required text such as a name may be empty [A1]
+        if value is None or value == "" or (kind != "name" and str(value).strip().lower() in NULL_MARKS):
+            if not is_optional and kind not in ("text", "name"):  # a required text such as a name may be empty [A1]
                 raise Unreadable("missing id" if kind == "id" else f"missing {column}")
-            row[column] = False if kind == "bool" else None  # [A1]
+            row[column] = False if kind in ("bool", "failure") else None  # [A1]
         else:
             row[column] = read_value(value, kind, zone)
     return row
@@ -697,7 +722,10 @@ def decide_request(request, is_mcp_collection):
     if request["job_id"] is not None:
         return "R-JOB", None, None, 0, 0, None
     task_rule = "T-PROXY" if request["request_type"] in ("proxy", "proxy_transformation") else None
-    let_through = request["gateway_code"] is None  # "set when the gateway refused" [A16]
+    # "set when the gateway refused" [A16]; 0 and 2xx refuse nothing
+    let_through = not request["gateway_code"] or bool(
+        re.fullmatch(r"(0|2\d\d)(\.0*)?", request["gateway_code"].strip())
+    )
     counts = let_through and not request["internal_error"]
     rule = "R-MCP" if is_mcp_collection else "R-PROXY"
     if not counts:

@@ -59,11 +59,11 @@ def compare(
     command = ["--quiet", "build", "--vars", json.dumps(options), "--exclude-resource-type", *without]
     began = time.monotonic()
     on_its_own = [sys.executable, "-m", "dbt.cli.main", *command, "--target-path", warehouse / "target-duckdb"]
-    with subprocess.Popen(on_its_own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as on_duckdb:
-        result = dbtRunner().invoke([*command, "--target", "spark"])
-        output, _ = on_duckdb.communicate()
+    # DuckDB's comes first: it takes the files in, and Spark reads what is stored
+    on_duckdb = subprocess.run(on_its_own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if on_duckdb.returncode:
-        raise RuntimeError(f"the build on DuckDB failed:\n{output}")
+        raise RuntimeError(f"the build on DuckDB failed:\n{on_duckdb.stdout}")
+    result = dbtRunner().invoke([*command, "--target", "spark"])
     if not result.success:
         raise RuntimeError(f"the build on Spark failed: {result.exception or 'see above'}")
     seconds = time.monotonic() - began

@@ -6,25 +6,13 @@ extracted as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
-parsed as (
-
-    select
-        *,
-        {{ to_boolean('is_mcp_server') }} as read_is_mcp_server,
-        {{ to_utc('extracted_at') }} as read_extracted_at
-
-    from extracted
-
-),
-
 judged as (
 
     select
         *,
         {{ quarantine_reason('api_collections') }} as quarantine_reason
 
-    from parsed
+    from extracted
 
 ),
 
@@ -37,10 +25,10 @@ base_api_collections as (
 
         -- what it is
         name as api_collection_name,
-        coalesce(read_is_mcp_server, false) as is_mcp_server,
+        coalesce(is_mcp_server, false) as is_mcp_server,
 
         -- times
-        read_extracted_at as extracted_at,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

@@ -6,15 +6,12 @@ extracted as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
+-- Each word and date as the contract has it; null where it can't be read.
 parsed as (
 
     select
         *,
-        {{ to_utc('requested_at') }} as read_requested_at,
-        lower(request_type) as read_request_type,
-        {{ to_whole_number('http_status') }} as read_http_status,
-        {{ to_utc('extracted_at') }} as read_extracted_at
+        lower(request_type) as read_request_type
 
     from extracted
 
@@ -43,13 +40,13 @@ base_api_requests as (
 
         -- what it is
         read_request_type as request_type,
-        read_http_status as http_status,
+        http_status,
         gateway_code,
         internal_error,
 
         -- times
-        read_requested_at as requested_at,
-        read_extracted_at as extracted_at,
+        requested_at,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

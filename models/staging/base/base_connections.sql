@@ -6,15 +6,12 @@ extracted as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
+-- Each word and date as the contract has it; null where it can't be read.
 parsed as (
 
     select
         *,
-        lower(authorization_status) as read_authorization_status,
-        {{ to_utc('authorized_at') }} as read_authorized_at,
-        {{ to_utc('created_at') }} as read_created_at,
-        {{ to_utc('extracted_at') }} as read_extracted_at
+        lower(authorization_status) as read_authorization_status
 
     from extracted
 
@@ -43,9 +40,9 @@ base_connections as (
         read_authorization_status as authorization_status,
 
         -- times
-        read_authorized_at as authorized_at,
-        read_created_at as created_at,
-        read_extracted_at as extracted_at,
+        authorized_at,
+        created_at,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

@@ -6,14 +6,13 @@ extracted as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
+-- Each word and date as the contract has it; null where it can't be read.
 parsed as (
 
     select
         *,
         lower(metric) as read_metric,
         lower(call_type) as read_call_type,
-        try_cast(credits_per_unit as decimal(18, 9)) as read_credits_per_unit,
         {{ to_date('effective_from') }} as read_effective_from,
         {{ to_date('effective_to') }} as read_effective_to
 
@@ -37,7 +36,7 @@ base_credit_ratios as (
         -- what it is
         read_metric as metric,
         read_call_type as call_type,
-        read_credits_per_unit as credits_per_unit,
+        credits_per_unit,
 
         -- times
         read_effective_from as effective_from,

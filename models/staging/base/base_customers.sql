@@ -6,27 +6,13 @@ extracted as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
-parsed as (
-
-    select
-        *,
-        {{ to_boolean('in_trial') }} as read_in_trial,
-        {{ to_boolean('subscription_expired') }} as read_subscription_expired,
-        {{ to_utc('created_at') }} as read_created_at,
-        {{ to_utc('extracted_at') }} as read_extracted_at
-
-    from extracted
-
-),
-
 judged as (
 
     select
         *,
         {{ quarantine_reason('customers') }} as quarantine_reason
 
-    from parsed
+    from extracted
 
 ),
 
@@ -40,12 +26,12 @@ base_customers as (
 
         -- what it is
         name as customer_name,
-        coalesce(read_in_trial, false) as is_in_trial,
-        coalesce(read_subscription_expired, false) as is_subscription_expired,
+        coalesce(in_trial, false) as is_in_trial,
+        coalesce(subscription_expired, false) as is_subscription_expired,
 
         -- times
-        read_created_at as created_at,
-        read_extracted_at as extracted_at,
+        created_at,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

@@ -15,16 +15,13 @@ status_words as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
+-- Each word and date as the contract has it; null where it can't be read.
 parsed as (
 
     select
         extracted.*,
         status_words.read_status,
-        {{ to_utc('requested_at') }} as read_requested_at,
-        lower(extracted.endpoint) as read_endpoint,
-        {{ to_whole_number('message_count') }} as read_message_count,
-        {{ to_utc('extracted_at') }} as read_extracted_at
+        lower(extracted.endpoint) as read_endpoint
 
     from extracted
     left join status_words on lower(extracted.status) = status_words.status_word
@@ -51,12 +48,12 @@ base_event_stream_requests as (
 
         -- what it is
         read_endpoint as endpoint,
-        read_message_count as message_count,
+        message_count,
         read_status as status,
 
         -- times
-        read_requested_at as requested_at,
-        read_extracted_at as extracted_at,
+        requested_at,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

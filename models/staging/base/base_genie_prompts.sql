@@ -15,14 +15,12 @@ status_words as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
+-- Each word and date as the contract has it; null where it can't be read.
 parsed as (
 
     select
         extracted.*,
-        status_words.read_status,
-        {{ to_utc('sent_at') }} as read_sent_at,
-        {{ to_utc('extracted_at') }} as read_extracted_at
+        status_words.read_status
 
     from extracted
     left join status_words on lower(extracted.status) = status_words.status_word
@@ -54,8 +52,8 @@ base_genie_prompts as (
         read_status as status,
 
         -- times
-        read_sent_at as sent_at,
-        read_extracted_at as extracted_at,
+        sent_at,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

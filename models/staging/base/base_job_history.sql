@@ -1,3 +1,17 @@
+{% set texts = [
+    'id', 'account_id', 'environment_type', 'recipe_id', 'status', 'master_job_id', 'calling_job_id',
+    'calling_recipe_id', 'root_job_id', 'root_recipe_id', 'error_type', 'error', 'extracted_at',
+] %}
+{% set values = {
+    'is_repeat': 'boolean',
+    'repeat_count': 'bigint',
+    'is_test': 'boolean',
+    'is_poll_error': 'boolean',
+    'started_at': 'timestamp',
+    'completed_at': 'timestamp',
+    'action_count': 'bigint',
+} %}
+
 with
 
 streamed as (
@@ -63,36 +77,12 @@ readable as (
 ),
 
 -- The job's fields as text, named as the extract jobs names them.
-extracted as (
+as_texts as (
 
     select
-        nullif({{ json_text('readable_entry', 'id') }}, '') as id,
-        nullif({{ json_text('readable_entry', 'environment_type') }}, '') as environment_type,
-        nullif({{ json_text('readable_entry', 'recipe_id') }}, '') as recipe_id,
-        nullif({{ json_text('readable_entry', 'status') }}, '') as status,
-        nullif({{ json_text('readable_entry', 'is_repeat') }}, '') as is_repeat,
-        nullif({{ json_text('readable_entry', 'repeat_count') }}, '') as repeat_count,
-        nullif({{ json_text('readable_entry', 'master_job_id') }}, '') as master_job_id,
-        nullif({{ json_text('readable_entry', 'calling_job_id') }}, '') as calling_job_id,
-        nullif({{ json_text('readable_entry', 'calling_recipe_id') }}, '') as calling_recipe_id,
-        nullif({{ json_text('readable_entry', 'root_job_id') }}, '') as root_job_id,
-        nullif({{ json_text('readable_entry', 'root_recipe_id') }}, '') as root_recipe_id,
-        nullif({{ json_text('readable_entry', 'is_test') }}, '') as is_test,
-        nullif({{ json_text('readable_entry', 'is_poll_error') }}, '') as is_poll_error,
-        nullif({{ json_text('readable_entry', 'started_at') }}, '') as started_at,
-        nullif({{ json_text('readable_entry', 'completed_at') }}, '') as completed_at,
-        nullif({{ json_text('readable_entry', 'action_count') }}, '') as action_count,
-        nullif({{ json_text('readable_entry', 'error_type') }}, '') as error_type,
-        nullif({{ json_text('readable_entry', 'error') }}, '') as error,
-        coalesce(
-            nullif({{ json_text('readable_entry', 'account_id') }}, ''),
-            -- the path of a streamed file starts with the customer's account id
-            case when file_name like 'job_history/%/%' then split_part(file_name, '/', 2) end
-        ) as account_id,
-        coalesce(
-            nullif({{ json_text('readable_entry', 'extracted_at') }}, ''),
-            nullif({{ json_text('readable_entry', 'completed_at') }}, '')
-        ) as extracted_at,
+        {% for column in texts + values.keys() | list -%}
+            {{ json_text('readable_entry', column) }} as {{ column }},
+        {% endfor -%}
         {{ json_text('readable_entry', 'lines') }} as lines,
         readable_entry,
         entry,
@@ -103,23 +93,70 @@ extracted as (
 
 ),
 
+without_marks as (
+
+    select
+        {% for column in texts + values.keys() | list -%}
+            {{ without_null_mark(column) }} as {{ column }},
+        {% endfor -%}
+        lines,
+        readable_entry,
+        entry,
+        load_id,
+        file_name
+
+    from as_texts
+
+),
+
 -- Each value as the contract's type; null where it can't be read.
 parsed as (
 
     select
-        extracted.*,
-        status_words.read_status,
-        {{ to_boolean('extracted.is_repeat') }} as read_is_repeat,
-        {{ to_whole_number('repeat_count') }} as read_repeat_count,
-        {{ to_boolean('extracted.is_test') }} as read_is_test,
-        {{ to_boolean('extracted.is_poll_error') }} as read_is_poll_error,
-        {{ to_utc('started_at') }} as read_started_at,
-        {{ to_utc('completed_at') }} as read_completed_at,
-        {{ to_whole_number('action_count') }} as read_action_count,
-        {{ to_utc('extracted_at') }} as read_extracted_at
+        {% for column in texts if column not in ['account_id', 'error', 'extracted_at'] -%}
+            texts.{{ column }},
+        {% endfor -%}
+        {% for column, type in values.items() -%}
+            texts.{{ column }} as text_{{ column }},
+            {{ read_text_as(type, 'texts.' ~ column) }} as {{ column }},
+        {% endfor -%}
+        {{ error_text('texts.error') }} as error,
+        coalesce(
+            texts.account_id,
+            -- the path of a streamed file starts with the customer's account id
+            case when texts.file_name like 'job_history/%/%' then split_part(texts.file_name, '/', 2) end
+        ) as account_id,
+        coalesce(texts.extracted_at, texts.completed_at) as text_extracted_at,
+        {{ read_text_as('timestamp', 'coalesce(texts.extracted_at, texts.completed_at)') }} as extracted_at,
+        texts.lines,
+        texts.readable_entry,
+        texts.entry,
+        texts.load_id,
+        texts.file_name,
+        status_words.read_status
 
-    from extracted
-    left join status_words on lower(extracted.status) = status_words.status_word
+    from without_marks as texts
+    left join status_words on lower(texts.status) = status_words.status_word
+
+),
+
+computed as (
+
+    {{ computed_once('parsed') }}
+
+),
+
+-- The first value that can't be read.
+named as (
+
+    select
+        *,
+        case
+            {% for column in values.keys() | list + ['extracted_at'] -%}
+                when {{ column }} is null and text_{{ column }} is not null then '{{ column }}'
+            {% endfor -%}
+        end as unread_column
+    from computed
 
 ),
 
@@ -132,7 +169,7 @@ judged as (
             else {{ quarantine_reason('jobs') }}
         end as quarantine_reason
 
-    from parsed
+    from named
 
 ),
 
@@ -153,18 +190,18 @@ base_job_history as (
         -- what it is
         environment_type,
         read_status as status,
-        coalesce(read_is_repeat, false) as is_repeat,
-        read_repeat_count as repeat_count,
-        coalesce(read_is_test, false) as is_test,
-        coalesce(read_is_poll_error, false) as is_poll_error,
-        read_action_count as action_count,
+        coalesce(is_repeat, false) as is_repeat,
+        repeat_count,
+        coalesce(is_test, false) as is_test,
+        coalesce(is_poll_error, false) as is_poll_error,
+        action_count,
         error_type,
         error,
 
         -- times
-        read_started_at as started_at,
-        read_completed_at as completed_at,
-        read_extracted_at as extracted_at,
+        started_at,
+        completed_at,
+        extracted_at,
 
         -- the executed lines as a JSON array; null where they are missing or a text says that they were too large
         case when {{ is_json_array('lines') }} then lines end as lines,

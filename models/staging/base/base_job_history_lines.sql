@@ -1,3 +1,17 @@
+{% set texts = {
+    'adapter_name': 'adapter_name',
+    'adapter_operation': 'adapter_operation',
+    'keyword': 'keyword',
+    'status': 'status',
+    'error': 'error',
+    'called_recipe_id': var('job_history_called_recipe_path'),
+} %}
+{% set values = {
+    'recipe_line_number': ['recipe_line_number', 'bigint'],
+    'page_count': [var('job_history_page_count_path'), 'bigint'],
+    'duration_seconds': ['line_stat.total', 'decimal(18, 6)'],
+} %}
+
 with
 
 base_job_history as (
@@ -22,23 +36,20 @@ listed as (
 
 ),
 
--- The line's fields, named as the extract steps names them.
-extracted as (
+-- The line's fields as text, named as the extract steps names them.
+as_texts as (
 
     select
         customer_id as account_id,
         job_id,
         element_index as line_index,
-        nullif({{ json_text('element', 'recipe_line_number') }}, '') as recipe_line_number,
-        nullif({{ json_text('element', 'adapter_name') }}, '') as adapter_name,
-        nullif({{ json_text('element', 'adapter_operation') }}, '') as adapter_operation,
-        nullif({{ json_text('element', 'keyword') }}, '') as keyword,
-        nullif({{ json_text('element', 'status') }}, '') as status,
-        nullif({{ json_text('element', 'error') }}, '') as error,
-        nullif({{ json_text('element', var('job_history_page_count_path')) }}, '') as page_count,
+        {% for column, path in texts.items() -%}
+            {{ json_text('element', path) }} as {{ column }},
+        {% endfor -%}
+        {% for column, (path, type) in values.items() -%}
+            {{ json_text('element', path) }} as {{ column }},
+        {% endfor -%}
         {{ json_array_length_at('element', var('job_history_messages_path')) }} as message_count,
-        nullif({{ json_text('element', var('job_history_called_recipe_path')) }}, '') as called_recipe_id,
-        nullif({{ json_text('element', 'line_stat.total') }}, '') as duration_seconds,
         extracted_at,
         element,
         load_id,
@@ -48,21 +59,69 @@ extracted as (
 
 ),
 
+without_marks as (
+
+    select
+        account_id,
+        job_id,
+        line_index,
+        {% for column in texts.keys() | list + values.keys() | list -%}
+            {{ without_null_mark(column) }} as {{ column }},
+        {% endfor -%}
+        message_count,
+        extracted_at,
+        element,
+        load_id,
+        file_name
+
+    from as_texts
+
+),
+
 -- Each value as the contract's type; null where it can't be read.
 parsed as (
 
     select
-        extracted.*,
-        status_words.read_status,
-        {{ to_whole_number('line_index') }} as read_line_index,
-        {{ to_whole_number('recipe_line_number') }} as read_recipe_line_number,
-        {{ to_whole_number('page_count') }} as read_page_count,
-        {{ to_whole_number('message_count') }} as read_message_count,
-        try_cast(extracted.duration_seconds as decimal(18, 6)) as read_duration_seconds,
-        {{ to_utc('extracted_at') }} as read_extracted_at
+        texts.account_id,
+        texts.job_id,
+        cast(texts.line_index as bigint) as line_index,
+        {% for column in texts if column != 'error' -%}
+            texts.{{ column }},
+        {% endfor -%}
+        {{ error_text('texts.error') }} as error,
+        {% for column, (path, type) in values.items() -%}
+            texts.{{ column }} as text_{{ column }},
+            {{ read_text_as(type, 'texts.' ~ column) }} as {{ column }},
+        {% endfor -%}
+        cast(texts.message_count as bigint) as message_count,
+        texts.extracted_at,
+        texts.element,
+        texts.load_id,
+        texts.file_name,
+        status_words.read_status
 
-    from extracted
-    left join status_words on lower(extracted.status) = status_words.status_word
+    from without_marks as texts
+    left join status_words on lower(texts.status) = status_words.status_word
+
+),
+
+computed as (
+
+    {{ computed_once('parsed') }}
+
+),
+
+-- The first value that can't be read and must be.
+named as (
+
+    select
+        *,
+        case
+            {% for column in ['recipe_line_number', 'duration_seconds'] -%}
+                when {{ column }} is null and text_{{ column }} is not null then '{{ column }}'
+            {% endfor -%}
+        end as unread_column
+    from computed
 
 ),
 
@@ -72,7 +131,7 @@ judged as (
         *,
         {{ quarantine_reason('steps') }} as quarantine_reason
 
-    from parsed
+    from named
 
 ),
 
@@ -86,19 +145,19 @@ base_job_history_lines as (
         called_recipe_id,
 
         -- what it is
-        read_line_index as line_index,
-        read_recipe_line_number as recipe_line_number,
+        line_index,
+        recipe_line_number,
         adapter_name,
         adapter_operation,
         keyword,
         read_status as status,
         error,
-        read_page_count as page_count,
-        read_message_count as message_count,
-        read_duration_seconds as duration_seconds,
+        page_count,
+        message_count,
+        duration_seconds,
 
         -- times
-        read_extracted_at as extracted_at,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

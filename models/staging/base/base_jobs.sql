@@ -15,20 +15,12 @@ status_words as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
+-- Each word and date as the contract has it; null where it can't be read.
 parsed as (
 
     select
         extracted.*,
-        status_words.read_status,
-        {{ to_boolean('extracted.is_repeat') }} as read_is_repeat,
-        {{ to_whole_number('repeat_count') }} as read_repeat_count,
-        {{ to_boolean('extracted.is_test') }} as read_is_test,
-        {{ to_boolean('extracted.is_poll_error') }} as read_is_poll_error,
-        {{ to_utc('started_at') }} as read_started_at,
-        {{ to_utc('completed_at') }} as read_completed_at,
-        {{ to_whole_number('action_count') }} as read_action_count,
-        {{ to_utc('extracted_at') }} as read_extracted_at
+        status_words.read_status
 
     from extracted
     left join status_words on lower(extracted.status) = status_words.status_word
@@ -62,18 +54,18 @@ base_jobs as (
         -- what it is
         environment_type,
         read_status as status,
-        coalesce(read_is_repeat, false) as is_repeat,
-        read_repeat_count as repeat_count,
-        coalesce(read_is_test, false) as is_test,
-        coalesce(read_is_poll_error, false) as is_poll_error,
-        read_action_count as action_count,
+        coalesce(is_repeat, false) as is_repeat,
+        repeat_count,
+        coalesce(is_test, false) as is_test,
+        coalesce(is_poll_error, false) as is_poll_error,
+        action_count,
         error_type,
-        error,
+        {{ error_text('error') }} as error,
 
         -- times
-        read_started_at as started_at,
-        read_completed_at as completed_at,
-        read_extracted_at as extracted_at,
+        started_at,
+        completed_at,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

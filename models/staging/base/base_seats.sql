@@ -6,13 +6,12 @@ extracted as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
+-- Each word and date as the contract has it; null where it can't be read.
 parsed as (
 
     select
         *,
         lower(product) as read_product,
-        {{ to_whole_number('seats') }} as read_seats,
         {{ to_date('effective_from') }} as read_effective_from,
         {{ to_date('effective_to') }} as read_effective_to
 
@@ -40,7 +39,7 @@ base_seats as (
 
         -- what it is
         read_product as product,
-        read_seats as seats,
+        seats,
 
         -- times
         read_effective_from as effective_from,

@@ -6,15 +6,12 @@ extracted as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
+-- Each word and date as the contract has it; null where it can't be read.
 parsed as (
 
     select
         *,
         lower(recipe_metric) as read_recipe_metric,
-        try_cast(included_credits as decimal(18, 9)) as read_included_credits,
-        {{ to_whole_number('task_limit') }} as read_task_limit,
-        {{ to_whole_number('billing_cycle_day') }} as read_billing_cycle_day,
         {{ to_date('effective_from') }} as read_effective_from,
         {{ to_date('effective_to') }} as read_effective_to
 
@@ -40,9 +37,9 @@ base_subscriptions as (
 
         -- what it is
         read_recipe_metric as recipe_metric,
-        read_included_credits as included_credits,
-        read_task_limit as task_limit,
-        read_billing_cycle_day as billing_cycle_day,
+        included_credits,
+        task_limit,
+        billing_cycle_day,
 
         -- times
         read_effective_from as effective_from,

@@ -6,16 +6,12 @@ extracted as (
 
 ),
 
--- Each value as the contract's type; null where it can't be read.
+-- Each word and date as the contract has it; null where it can't be read.
 parsed as (
 
     select
         *,
-        {{ to_date('usage_month') }} as read_usage_month,
-        {{ to_whole_number('tasks') }} as read_tasks,
-        {{ to_whole_number('jobs_succeeded') }} as read_jobs_succeeded,
-        {{ to_whole_number('jobs_failed') }} as read_jobs_failed,
-        {{ to_utc('extracted_at') }} as read_extracted_at
+        {{ to_date('usage_month') }} as read_usage_month
 
     from extracted
 
@@ -38,13 +34,13 @@ base_vendor_usage as (
         account_id as customer_id,
 
         -- what it is
-        read_tasks as tasks,
-        read_jobs_succeeded as jobs_succeeded,
-        read_jobs_failed as jobs_failed,
+        tasks,
+        jobs_succeeded,
+        jobs_failed,
 
         -- times
         read_usage_month as usage_month,
-        read_extracted_at as extracted_at,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

@@ -1,0 +1,542 @@
+"""Converts one delivered file to rows of its extract's contract: every file by itself, whatever lies beside it.
+
+The rows have the contract's columns, in its order and types, and behind them:
+
+``extra``
+    JSON text, null where it would be empty: the columns that the contract doesn't know, by their names, and the
+    original text of each value that can't be read as its column's type (that column is null then). Nothing that came
+    is lost.
+``load_id``, ``file_name``
+    The load that the file came with, and its path below EXTRACTS_DIR.
+
+How a value is read as a type is said by the contract (macros/extracts.sql), in SQL with ``{value}`` in it.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import gzip
+import io
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote
+
+import duckdb
+
+LONGEST_ROW = 67_108_864  # bytes of a CSV line or a JSON object; the buffer for CSV, which would be 16 times as large
+LONGEST_HEADER = 1_048_576  # characters of a CSV header
+STREAMED_JOBS_PER_ROW_GROUP = 8192  # a job can be large, and a row group is held in memory
+LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+UNREADABLE = "(unreadable)"  # the key under which a rewritten JSON object keeps texts that no UTF-8 can hold
+FAILURES = {"status", "error"}  # columns that say whether a step failed
+NO_VALUE_IN_PATH = "__HIVE_DEFAULT_PARTITION__"
+
+
+class Problem(Exception):
+    """Something that the run can't go on with; the message is for the person who runs it."""
+
+
+class LacksColumn(Exception):
+    """A required column is not in the file."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the contract. ``kind``: a key of the contract's types."""
+
+    name: str
+    kind: str
+    is_required: bool
+    may_be_unreadable: bool = False
+
+
+@dataclass(frozen=True)
+class Contract:
+    """An extract's columns; ``types``: kind -> {"as": type in Parquet, "read": SQL that reads {value}}."""
+
+    extract: str
+    columns: tuple[Column, ...]
+    types: dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a new file may have of values that can't be read; ``null_marks`` are none.
+
+    Of a file of ``least_rows`` rows or more: from ``fail_share`` on it is refused, above ``warn_share`` it is noted.
+    """
+
+    null_marks: tuple[str, ...] = ()
+    least_rows: int = 100
+    fail_share: float = 0.2
+    warn_share: float = 0.01
+
+
+@dataclass
+class _Source:
+    """A file as a relation.
+
+    ``delivered``: of each column its name as the file has it, its SQL over ``relation``, and SQL that keeps its type.
+    """
+
+    relation: str
+    delivered: list[tuple[str, str, str]] = field(default_factory=list)
+    types: dict[str, str] = field(default_factory=dict)  # by the file's names; none: texts
+    unread: Callable[[str], str] | None = None  # of a contract column: SQL of a text that could not be read
+
+
+def convert(
+    connection: duckdb.DuckDBPyConnection,
+    file: Path,
+    file_format: str,
+    name: str,
+    load: int,
+    contract: Contract,
+    target: Path,
+    scratch: Path,
+) -> tuple[int, list[str]]:
+    """Write the file's rows to the Parquet file ``target``; returns their number, and what a person should look at.
+
+    ``name``: its path below EXTRACTS_DIR, whose folders may say ``column=value``; ``scratch``: a file that may be
+    written. Raises LacksColumn, csv.Error or ValueError where the contract can't be met, duckdb.Error, OSError or
+    EOFError where the file can't be read or the target can't be written.
+    """
+    with _opened(connection, file, file_format, contract.extract, scratch) as source:
+        rows = _rows(source, name, load, contract)
+        notes = _notes(source, contract)
+        row_groups = f", row_group_size {STREAMED_JOBS_PER_ROW_GROUP}" if contract.extract == "job_history" else ""
+        written = connection.execute(
+            f"copy ({rows}) to {literal(target)} (format parquet, compression zstd{row_groups})"
+        ).fetchone()
+    return written[0], notes
+
+
+def _notes(source: _Source, contract: Contract) -> list[str]:
+    """Columns that resemble one that the file lacks; steps of which nothing says whether they failed."""
+    known = {column.name for column in contract.columns}
+    has = {normalized(name) for name, *_ in source.delivered}
+    notes = []
+    for name in sorted(has - known - {""}):
+        for meant in difflib.get_close_matches(name, sorted(known - has), n=1, cutoff=0.8):
+            notes.append(f"the column {name} is not read; the contract has a column {meant}")
+    if contract.extract == "steps" and source.delivered and known & FAILURES and not has & FAILURES:
+        notes.append("neither status nor error says whether a step failed: all count as succeeded")
+    return notes
+
+
+def refuse_unreadable(
+    connection: duckdb.DuckDBPyConnection, part: Path, rows: int, contract: Contract, limits: Limits
+) -> list[str]:
+    """Look at a converted file's values that could not be read; returns what a person should look at.
+
+    Raises ValueError, with the column and three of its values, where too many rows have one.
+    """
+    columns = [
+        c.name for c in contract.columns if contract.types[c.kind]["as"] != "varchar" and not c.may_be_unreadable
+    ]
+    if rows < limits.least_rows or not columns:
+        return []
+    marks = ", ".join(literal(mark.strip().lower()) for mark in ("", *limits.null_marks))
+    counts = []
+    for column in columns:
+        text = f"json_extract_string(extra, {literal(_json_path(column))})"
+        lost = f"extra is not null and {quoted(column)} is null and lower(trim({text})) not in ({marks})"
+        counts.append(f"count(*) filter ({lost}), list(distinct {text}) filter ({lost})")
+    found = connection.execute(f"select {', '.join(counts)} from read_parquet({literal(as_pattern(part))})").fetchone()
+    notes = []
+    for column, lost, examples in zip(columns, found[::2], found[1::2], strict=True):
+        such_as = ", ".join(map(repr, sorted(examples or [])[:3]))
+        said = f"{lost:,} of {rows:,} rows have a {column} that can't be read, such as {such_as}"
+        if lost >= limits.fail_share * rows:
+            raise ValueError(said)
+        if lost > limits.warn_share * rows:
+            notes.append(said)
+    return notes
+
+
+def convert_streamed(
+    connection: duckdb.DuckDBPyConnection, files: list[Path], root: Path, load: int, target: Path
+) -> dict[str, int]:
+    """Write the streamed jobs of many JSON files to ``target`` at once; returns the number of each file's by its name.
+
+    Each is a file of its own on the platform's storage, so that a night has thousands. ``root``: EXTRACTS_DIR. What
+    ``convert`` does of one such file; raises duckdb.Error where any of them needs more than that.
+    """
+    listed = ", ".join(literal(as_pattern(file)) for file in files)
+    connection.execute(
+        "copy (select cast(json as varchar) as record, cast(null as varchar) as extra, "
+        f"cast({load} as bigint) as load_id, substr(filename, {len(str(root)) + 2}) as file_name "
+        f"from read_json_objects([{listed}], format = 'auto', maximum_object_size = {LONGEST_ROW}, filename = true, "
+        f"hive_partitioning = false)) to {literal(target)} "
+        f"(format parquet, compression zstd, row_group_size {STREAMED_JOBS_PER_ROW_GROUP})"
+    )
+    counted = connection.execute(
+        f"select file_name, count(*) from read_parquet({literal(as_pattern(target))}) group by file_name"
+    ).fetchall()
+    for file in files:
+        _require_whole_list(file)
+    return {file.relative_to(root).as_posix(): 0 for file in files} | dict(counted)
+
+
+def _rows(source: _Source, name: str, load: int, contract: Contract) -> str:
+    """The query that gives the file's rows in the form of the contract."""
+    known = {column.name for column in contract.columns}
+    sql_of: dict[str, str] = {}
+    unknown: dict[str, str] = {}
+    for position, (delivered, sql, natural) in enumerate(source.delivered, 1):
+        column = normalized(delivered)
+        if column not in known:
+            kept = column or f"column_{position}"
+            unknown[kept if kept not in unknown and kept not in known else f"{kept}_{position}"] = natural
+        elif column in sql_of:
+            raise ValueError(f"the column {column} stands in it twice")
+        else:
+            nested = source.types.get(delivered, "")
+            if nested.startswith(("STRUCT", "MAP", "UNION")) or nested.endswith("]"):
+                raise ValueError(f"its column {delivered} is no plain value but {nested[:60]}")
+            sql_of[column] = sql
+    if source.delivered or source.types:
+        for column, value in _in_folders(name):
+            if column in known and column not in sql_of:
+                sql_of[column] = "cast(null as varchar)" if value is None else literal(value)
+        missing = [column.name for column in contract.columns if column.is_required and column.name not in sql_of]
+        if missing:
+            raise LacksColumn(", ".join(missing))
+
+    selected, kept = (
+        [],
+        [f"case when {sql} is not null then {_entry(column, sql)} end" for column, sql in unknown.items()],
+    )
+    for column in contract.columns:
+        terms = contract.types[column.kind]
+        if column.name not in sql_of:
+            selected.append(f"cast(null as {terms['as']}) as {quoted(column.name)}")
+            continue
+        value = sql_of[column.name]
+        read = terms["read"].replace("{value}", value)
+        selected.append(f"cast({read} as {terms['as']}) as {quoted(column.name)}")
+        text = contract.types["string"]["read"].replace("{value}", value)
+        as_it_came = f"coalesce({text}, cast({value} as varchar))"
+        if terms["as"].startswith("decimal"):  # rounded is not as it came
+            is_lost = f"({read}) is null or cast({read} as double) <> try_cast({value} as double)"
+        else:
+            is_lost = f"({read}) is null"
+        kept.append(f"case when ({is_lost}) and {as_it_came} <> '' then {_entry(column.name, as_it_came)} end")
+        if source.unread:
+            lost = source.unread(column.name)
+            kept.append(f"case when {lost} is not null then {_entry(column.name, lost)} end")
+    extra = f"nullif('{{' || concat_ws(',', {', '.join(kept)}) || '}}', '{{}}')" if kept else "cast(null as varchar)"
+    return (
+        f"select {', '.join(selected)}, {extra} as extra, cast({load} as bigint) as load_id, "
+        f"{literal(name)} as file_name from {source.relation}"
+    )
+
+
+def _entry(name: str, sql: str) -> str:
+    return f"{literal(json.dumps(name, ensure_ascii=False) + ':')} || cast(to_json({sql}) as varchar)"
+
+
+def _in_folders(name: str) -> Iterator[tuple[str, str | None]]:
+    """(column, value) of each folder named column=value, as Hive and Spark write partitions."""
+    for part in name.split("/")[1:-1]:
+        column, found, value = part.partition("=")
+        if found:
+            yield normalized(column), None if value == NO_VALUE_IN_PATH else unquote(value)
+
+
+def normalized(name: str) -> str:
+    """A column's name as the contract writes it: letter case, blanks around it and a byte order mark say nothing."""
+    return name.strip("\ufeff \t\r\n\u00a0").lower()
+
+
+# -------------------------------------------------------------------------------------------------------- the formats
+
+
+@contextmanager
+def _opened(
+    connection: duckdb.DuckDBPyConnection, file: Path, file_format: str, extract: str, scratch: Path
+) -> Iterator[_Source]:
+    try:
+        if file.stat().st_size == 0:
+            yield _Source("(select 1 where false) as empty")
+        elif file_format == "parquet":
+            yield _open_parquet(connection, file, extract)
+        elif file_format == "csv":
+            yield _open_csv(connection, file, extract, scratch)
+        else:
+            yield _open_json(connection, file, extract, scratch)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _open_parquet(connection: duckdb.DuckDBPyConnection, file: Path, extract: str) -> _Source:
+    relation = f"read_parquet({literal(as_pattern(file))}, hive_partitioning = false)"
+    described = connection.execute(f"describe from {relation}").fetchall()
+    names = _top_names(
+        connection.execute("select name, num_children from parquet_schema(?)", [as_pattern(file)]).fetchall()
+    )
+    return _source_of_rows(f"{relation} as delivered", names, [(row[0], row[1]) for row in described], extract)
+
+
+def _top_names(schema: list[tuple[str, int | None]]) -> list[str]:
+    """The names of a Parquet file's columns, as it writes them: DuckDB tells apart those that differ in letter case."""
+    names, inner = [], []
+    for name, children in schema[1:]:
+        while inner and not inner[-1]:
+            inner.pop()
+        if inner:
+            inner[-1] -= 1
+        else:
+            names.append(name)
+        if children:
+            inner.append(children)
+    return names
+
+
+def _source_of_rows(relation: str, names: list[str], described: list[tuple[str, str]], extract: str) -> _Source:
+    """Of a relation with columns. Streamed jobs that came in columns become the JSON objects that they were."""
+    if extract == "job_history" and "record" not in map(normalized, names):
+        return _Source(relation, [("record", *["cast(to_json(delivered) as varchar)"] * 2)])
+    delivered = [(name, *[quoted(column)] * 2) for name, (column, _) in zip(names, described, strict=True)]
+    return _Source(relation, delivered, dict(zip(names, (kind for _, kind in described), strict=True)))
+
+
+def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, scratch: Path) -> _Source:
+    """Nothing is sniffed: a broken row must be an error, never a guess at the header."""
+    names = csv_header(file)
+    columns = [f"c{position}" for position in range(len(names))]
+    if extract == "job_history":  # their JSON has the file's names
+        columns = [name or f"column_{position}" for position, name in enumerate(names, 1)]
+    typed = "{" + ", ".join(f"{literal(column)}: 'varchar'" for column in columns) + "}"
+
+    def relation(path: Path) -> str:
+        return (
+            f"read_csv({literal(as_pattern(path))}, auto_detect = false, header = true, columns = {typed}, "
+            "delim = ',', quote = '\"', escape = '\"', comment = '', strict_mode = true, "
+            f"max_line_size = {LONGEST_ROW}, buffer_size = {LONGEST_ROW}, hive_partitioning = false)"
+        )
+
+    path = file
+    if has_mixed_line_ends(file):
+        _rewrite_csv(file, scratch, len(names))
+        path = scratch
+    return _source_of_rows(
+        f"{relation(path)} as delivered", names, [(column, "VARCHAR") for column in columns], extract
+    )
+
+
+def csv_header(path: Path) -> list[str]:
+    """The names in the header, which are read here: DuckDB's sniffer may take a broken row for one."""
+    with _open_text(path) as text:
+        lines = io.StringIO(text.read(LONGEST_HEADER + 1), newline="")
+        header = next(csv.reader(lines), [])
+        if lines.tell() > LONGEST_HEADER:
+            raise csv.Error(f"its header is longer than {LONGEST_HEADER:,} characters")
+    return header
+
+
+def has_mixed_line_ends(path: Path) -> bool:
+    """Whether lines end in more than one way; also where the other end stands within quotes."""
+    ends: set[bytes] = set()
+    with open_bytes(path) as raw:
+        last = b""
+        while block := raw.read(1 << 20):
+            whole = last + block
+            last = whole[-1:] if whole.endswith(b"\r") else b""
+            returns, feeds, both = whole.count(b"\r"), whole.count(b"\n"), whole.count(b"\r\n")
+            if both:
+                ends.add(b"\r\n")
+            if feeds > both:
+                ends.add(b"\n")
+            if returns - bool(last) > both:
+                ends.add(b"\r")
+            if len(ends) > 1:
+                return True
+    return False
+
+
+def _rewrite_csv(path: Path, scratch: Path, columns: int) -> None:
+    """Write the file with one kind of line end: DuckDB reads no other."""
+    csv.field_size_limit(LONGEST_ROW)
+    with _open_text(path) as text, scratch.open("w", encoding="utf-8", newline="") as rewritten:
+        writer = csv.writer(rewritten, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+        reader = csv.reader(text, strict=True)
+        for row in reader:
+            if row and len(row) != columns:
+                raise csv.Error(f"line {reader.line_num} has {len(row)} columns, its header {columns}")
+            writer.writerow(row)
+
+
+def _open_json(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, scratch: Path) -> _Source:
+    """Objects one to a line, or a list of them, or pretty-printed."""
+    is_streamed = extract == "job_history"  # any value is a record: whoever reads it finds out whether it is a job
+    look = _read_through if is_streamed else _json_keys
+    path = file
+    try:
+        keys = look(connection, path)
+    except duckdb.Error as error:
+        if "surrogate" not in str(error) or not _rewrite_json(file, scratch, is_streamed):
+            raise
+        path = scratch
+        keys = look(connection, path)
+    if path == file:
+        _require_whole_list(file)
+    if is_streamed:
+        record = f"coalesce(json_extract_string(json, {literal(_json_path(UNREADABLE))}), cast(json as varchar))"
+        return _Source(f"{_json_objects(path)} as delivered", [("record", record, record)])
+    names = [key for key in keys if key != UNREADABLE]
+    paths = ", ".join(literal(_json_path(key)) for key in names)
+    relation = f"(select json, json_extract(json, [{paths}]) as found from {_json_objects(path)}) as delivered"
+    # a JSON null is no value; a whole number stays one, whatever digits behind the point it is written with
+    delivered = []
+    for n, name in enumerate(names, 1):
+        whole = _whole(f"cast(found[{n}] as varchar)")
+        natural = f"case when json_type(found[{n}]) <> 'NULL' then found[{n}] end"
+        text = (
+            f"case json_type(found[{n}]) when 'NULL' then null when 'DOUBLE' then {whole} else found[{n}] ->> '$' end"
+        )
+        delivered.append((name, text, natural))
+
+    def unread(column: str) -> str:
+        return f"json_extract_string(json, {literal(_json_path(UNREADABLE, column))})"
+
+    return _Source(relation, delivered, unread=unread if UNREADABLE in keys else None)
+
+
+def _whole(text: str) -> str:
+    """A number's text without a point that only zeros follow."""
+    return f"case when regexp_full_match({text}, '-?[0-9]+[.]0+') then split_part({text}, '.', 1) else {text} end"
+
+
+def _json_objects(path: Path) -> str:
+    return (
+        f"read_json_objects({literal(as_pattern(path))}, format = 'auto', maximum_object_size = {LONGEST_ROW}, "
+        "hive_partitioning = false)"
+    )
+
+
+def _json_keys(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """The keys that occur in any row, in order. Raises ValueError where a row is no object."""
+    found = connection.execute(
+        "select distinct unnest(case json_type(json) when 'OBJECT' then json_keys(json) else [null] end) "
+        f"from {_json_objects(path)}"
+    ).fetchall()
+    if (None,) in found:
+        raise ValueError("it holds a value that is no JSON object")
+    return sorted(key for (key,) in found)
+
+
+def _read_through(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    connection.execute(f"select max(length(json)) from {_json_objects(path)}")
+    return []
+
+
+def _json_path(*keys: str) -> str:
+    return "$" + "".join("." + json.dumps(key, ensure_ascii=False) for key in keys)
+
+
+def _require_whole_list(path: Path) -> None:
+    """DuckDB takes a list that ends behind a comma for a whole one."""
+    with open_bytes(path) as raw:
+        start = raw.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        if not start.startswith(b"["):
+            return
+        last = start.rstrip()[-1:]
+        while block := raw.read(1 << 20):
+            last = block.rstrip()[-1:] or last
+    if last != b"]":
+        raise ValueError("its list has no end: it was cut short")
+
+
+def _rewrite_json(path: Path, scratch: Path, is_streamed: bool) -> bool:
+    """Write the objects, one to a line, without the texts that no UTF-8 can hold, and tell of those.
+
+    A streamed job that has one becomes its text, which is no JSON: whoever reads it finds it unreadable. False where
+    the file is no list of JSON objects, one to a line or one in all.
+    """
+    try:
+        with scratch.open("w", encoding="utf-8") as rewritten:
+            for text in _json_texts(path):
+                row = json.loads(text)
+                if not isinstance(row, dict):
+                    return False
+                if LONE_SURROGATES.search(json.dumps(row, ensure_ascii=False)):
+                    row = {UNREADABLE: text.strip()} if is_streamed else _without_surrogates(row)
+                rewritten.write(json.dumps(row) + "\n")
+    except ValueError:
+        return False
+    return True
+
+
+def _json_texts(path: Path) -> Iterator[str]:
+    """The texts of the objects: lines, or all of a file that is one pretty-printed object."""
+    with _open_text(path) as text:
+        first = text.readline(LONGEST_ROW)
+        try:
+            json.loads(first)
+        except ValueError:
+            yield first + text.read(LONGEST_ROW)
+            return
+        yield first
+        yield from filter(str.strip, text)
+
+
+def _without_surrogates(row: dict[str, Any]) -> dict[str, Any]:
+    lost = {
+        normalized(key): json.dumps(value)
+        for key, value in row.items()
+        if LONE_SURROGATES.search(json.dumps([key, value], ensure_ascii=False))
+    }
+    kept = {key: value for key, value in row.items() if normalized(key) not in lost}
+    return kept | dict.fromkeys(lost) | {UNREADABLE: lost}
+
+
+# -------------------------------------------------------------------------------------------------------------- helpers
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """The file's bytes, unpacked where it is gzipped."""
+    return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[io.TextIOWrapper]:
+    with open_bytes(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
+        yield text
+
+
+def merge(connection: duckdb.DuckDBPyConnection, parts: list[Path], target: Path, extract: str) -> None:
+    """Write the rows of converted files, one after the other, to the Parquet file ``target``; the parts go."""
+    if len(parts) == 1:
+        shutil.move(parts[0], target)
+        return
+    row_groups = f", row_group_size {STREAMED_JOBS_PER_ROW_GROUP}" if extract == "job_history" else ""
+    listed = ", ".join(literal(as_pattern(part)) for part in parts)
+    connection.execute(
+        f"copy (from read_parquet([{listed}], hive_partitioning = false)) to {literal(target)} "
+        f"(format parquet, compression zstd{row_groups})"
+    )
+    for part in parts:
+        part.unlink()
+
+
+def literal(text: Path | str) -> str:
+    """The text as SQL."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A column's name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def as_pattern(path: Path) -> str:
+    """The path as a pattern that matches only itself."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
