@@ -795,6 +795,11 @@ SKELETON = """() => Array.from(document.querySelectorAll("*"), (element) => elem
         ? name : name + "=" + value).join(" "))"""
 
 
+def in_pixels(skeleton: list[str]) -> list[str]:
+    """With whole numbers: a browser measures the same label a hundredth of a pixel wider or narrower."""
+    return [re.sub(r"\d+[.]\d+", lambda number: str(round(float(number[0]))), element) for element in skeleton]
+
+
 class TestOddWorld:
     @pytest.fixture(scope="class")
     @classmethod
@@ -899,7 +904,7 @@ class TestOddWorld:
         for name in ["index.html", "data.html", *[site.page_of(id) for id in ("UPPER", "con")]]:
             site.go(ours, name)
             plain.go(theirs, name)
-            assert ours.evaluate(SKELETON) == theirs.evaluate(SKELETON)
+            assert in_pixels(ours.evaluate(SKELETON)) == in_pixels(theirs.evaluate(SKELETON))
             assert ours.content() != theirs.content()
 
     @pytest.mark.parametrize("width", [320, 1280])
