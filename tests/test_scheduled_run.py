@@ -57,6 +57,20 @@ def test_a_comment_that_is_gone_or_wrong_is_written_again_by_the_next_run(build)
     assert sum(comment is not None for *_, comment in comments(first)) > 500
 
 
+def test_the_list_of_runs_gets_a_column_that_a_newer_release_has(build):
+    """It is the one table that no run computes anew."""
+
+    def as_it_was(warehouse):
+        with duckdb.connect(warehouse / "build" / "usage.duckdb") as database:
+            database.execute("alter table publication.runs drop column ran_data_tests")
+
+    first = build(WORLD)
+    assert first.exit_code == 0, first.output
+    again = build(WORLD, onto=first, prepare=as_it_was)
+    assert again.exit_code == 0, again.output
+    assert again.column("select ran_data_tests from publication.runs order by started_at") == [None, False]
+
+
 def test_a_column_of_a_seed_without_a_type_is_an_error_that_names_it(tmp_path, forks):
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "target", "logs", "warehouse", "docs"))
