@@ -21,7 +21,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,11 +111,15 @@ def convert(
     with _opened(connection, file, file_format, contract.extract, scratch) as source:
         rows = _rows(source, name, load, contract)
         notes = _notes(source, contract)
-        row_groups = f", row_group_size {STREAMED_JOBS_PER_ROW_GROUP}" if contract.extract == "job_history" else ""
-        written = connection.execute(
-            f"copy ({rows}) to {literal(target)} (format parquet, compression zstd{row_groups})"
-        ).fetchone()
-    return written[0], notes
+        written = _write(connection, rows, target, contract.extract)
+    return written, notes
+
+
+def _write(connection: duckdb.DuckDBPyConnection, rows: str, target: Path, extract: str) -> int:
+    """Write the query's rows, of that extract, to the Parquet file ``target``; returns their number."""
+    row_groups = f", row_group_size {STREAMED_JOBS_PER_ROW_GROUP}" if extract == "job_history" else ""
+    options = f"format parquet, compression zstd{row_groups}"
+    return connection.execute(f"copy ({rows}) to {literal(target)} ({options})").fetchone()[0]
 
 
 def _notes(source: _Source, contract: Contract) -> list[str]:
@@ -169,14 +173,12 @@ def convert_streamed(
     Each is a file of its own on the platform's storage, so that a night has thousands. ``root``: EXTRACTS_DIR. What
     ``convert`` does of one such file; raises duckdb.Error where any of them needs more than that.
     """
-    listed = ", ".join(literal(as_pattern(file)) for file in files)
-    connection.execute(
-        "copy (select cast(json as varchar) as record, cast(null as varchar) as extra, "
+    rows = (
+        "select cast(json as varchar) as record, cast(null as varchar) as extra, "
         f"cast({load} as bigint) as load_id, substr(filename, {len(str(root)) + 2}) as file_name "
-        f"from read_json_objects([{listed}], format = 'auto', maximum_object_size = {LONGEST_ROW}, filename = true, "
-        f"hive_partitioning = false)) to {literal(target)} "
-        f"(format parquet, compression zstd, row_group_size {STREAMED_JOBS_PER_ROW_GROUP})"
+        f"from {_json_objects(*files)}"
     )
+    _write(connection, rows, target, "job_history")
     counted = connection.execute(
         f"select file_name, count(*) from read_parquet({literal(as_pattern(target))}) group by file_name"
     ).fetchall()
@@ -210,10 +212,8 @@ def _rows(source: _Source, name: str, load: int, contract: Contract) -> str:
         if missing:
             raise LacksColumn(", ".join(missing))
 
-    selected, kept = (
-        [],
-        [f"case when {sql} is not null then {_entry(column, sql)} end" for column, sql in unknown.items()],
-    )
+    selected = []
+    kept = [f"case when {sql} is not null then {_entry(column, sql)} end" for column, sql in unknown.items()]
     for column in contract.columns:
         terms = contract.types[column.kind]
         if column.name not in sql_of:
@@ -310,7 +310,7 @@ def _source_of_rows(relation: str, names: list[str], described: list[tuple[str, 
 
 def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, scratch: Path) -> _Source:
     """Nothing is sniffed: a broken row must be an error, never a guess at the header."""
-    names = csv_header(file)
+    names = _csv_header(file)
     columns = [f"c{position}" for position in range(len(names))]
     if extract == "job_history":  # their JSON has the file's names
         columns = [name or f"column_{position}" for position, name in enumerate(names, 1)]
@@ -324,7 +324,7 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, s
         )
 
     path = file
-    if has_mixed_line_ends(file):
+    if _has_mixed_line_ends(file):
         _rewrite_csv(file, scratch, len(names))
         path = scratch
     return _source_of_rows(
@@ -332,7 +332,7 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, s
     )
 
 
-def csv_header(path: Path) -> list[str]:
+def _csv_header(path: Path) -> list[str]:
     """The names in the header, which are read here: DuckDB's sniffer may take a broken row for one."""
     with _open_text(path) as text:
         lines = io.StringIO(text.read(LONGEST_HEADER + 1), newline="")
@@ -342,7 +342,7 @@ def csv_header(path: Path) -> list[str]:
     return header
 
 
-def has_mixed_line_ends(path: Path) -> bool:
+def _has_mixed_line_ends(path: Path) -> bool:
     """Whether lines end in more than one way; also where the other end stands within quotes."""
     ends: set[bytes] = set()
     with open_bytes(path) as raw:
@@ -415,9 +415,10 @@ def _whole(text: str) -> str:
     return f"case when regexp_full_match({text}, '-?[0-9]+[.]0+') then split_part({text}, '.', 1) else {text} end"
 
 
-def _json_objects(path: Path) -> str:
+def _json_objects(*paths: Path) -> str:
+    """The files' values, each a ``json``, with the ``filename``."""
     return (
-        f"read_json_objects({literal(as_pattern(path))}, format = 'auto', maximum_object_size = {LONGEST_ROW}, "
+        f"read_json_objects([{_listed(paths)}], format = 'auto', maximum_object_size = {LONGEST_ROW}, filename = true, "
         "hive_partitioning = false)"
     )
 
@@ -517,14 +518,14 @@ def merge(connection: duckdb.DuckDBPyConnection, parts: list[Path], target: Path
     if len(parts) == 1:
         shutil.move(parts[0], target)
         return
-    row_groups = f", row_group_size {STREAMED_JOBS_PER_ROW_GROUP}" if extract == "job_history" else ""
-    listed = ", ".join(literal(as_pattern(part)) for part in parts)
-    connection.execute(
-        f"copy (from read_parquet([{listed}], hive_partitioning = false)) to {literal(target)} "
-        f"(format parquet, compression zstd{row_groups})"
-    )
+    _write(connection, f"from read_parquet([{_listed(parts)}], hive_partitioning = false)", target, extract)
     for part in parts:
         part.unlink()
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    """The paths as SQL, as patterns that match only them."""
+    return ", ".join(literal(as_pattern(path)) for path in paths)
 
 
 def literal(text: Path | str) -> str:

@@ -147,8 +147,9 @@ def _take_in(folder: str, store: Path, contract: dict[str, Any], progress: Progr
         found, ignored = _list_folder(root, extracts)
         _require_folders(root, extracts, {file.extract for file in found}, _extracts_of(loads))
         known = _identities(loads)
-        found = _wait_until_settled(found, _read_seen(store), contract.get("settling_seconds", 0), progress)
-        hashes = _hash_files(found, _read_seen(store), known, progress)
+        seen = _read_seen(store)
+        found = _wait_until_settled(found, seen, contract.get("settling_seconds", 0), progress)
+        hashes = _hash_files(found, seen, known, progress)
         new = [file for file in found if (file.path, hashes[file.path]) not in known]
         shutil.rmtree(store / ".incoming", ignore_errors=True)
         if new:
@@ -362,7 +363,10 @@ def _require_known_loads(
     there = {manifest["id"] for _, manifest in loads}
     lost = {number for identity, number in (_noted_loads(store) | (settled or {})).items() if identity not in there}
     if lost and os.environ.get("ACCEPT_MISSING_LOADS") != "1":
-        raise Problem(missing_loads(store, sorted(lost)))
+        raise Problem(
+            f"{store} lacks what it once held: load {', '.join(map(str, sorted(lost)))}. Put it back from a backup of "
+            f"{store}; or run once with ACCEPT_MISSING_LOADS=1 in the environment to compute everything without it."
+        )
 
 
 def _require_checksums(store: Path, loads: list[tuple[str, dict[str, Any]]], progress: Progress) -> None:
@@ -395,14 +399,6 @@ def _noted_loads(store: Path) -> dict[str, int]:
         return {}
     except (OSError, ValueError, AttributeError) as error:
         raise Problem(f"The list of loads {store / 'loads.json'} can't be read: {error!r}") from error
-
-
-def missing_loads(store: Path, numbers: list[int]) -> str:
-    """What to say and to do about loads that are no longer there."""
-    return (
-        f"{store} lacks what it once held: load {', '.join(map(str, numbers))}. Put it back from a backup of {store}; "
-        "or run once with ACCEPT_MISSING_LOADS=1 in the environment to compute everything without it."
-    )
 
 
 def _note_loads(store: Path, loads: list[tuple[str, dict[str, Any]]]) -> None:
