@@ -61,6 +61,16 @@
 {%- endmacro %}
 
 
+{#- The first of the columns that is null although text_<column> is not: the text can't be read. -#}
+{% macro first_unread_text(columns) -%}
+    case
+        {% for column in columns -%}
+            when {{ column }} is null and text_{{ column }} is not null then '{{ column }}'
+        {% endfor -%}
+    end
+{%- endmacro %}
+
+
 {#- An error's text, or null where it says that there was none: an empty object or list, or false. -#}
 {% macro error_text(column) -%}
     case when length({{ column }}) > 16 or lower(trim({{ column }})) not in ('{}', '[]', 'false') then {{ column }} end
@@ -215,14 +225,13 @@
 
 
 {#- What taking files in needs to know: each extract's columns by the kind of their values, and how a value is read as each
-    kind, as SQL over {value} (plugins/conversion.py). Dates stay texts: which day a time is, the reporting time zone says,
-    and that is a var. -#}
+    kind, as SQL over {value} (plugins/conversion.py). -#}
 {% macro intake_terms(contracts) -%}
     {%- set terms = {'extracts': {}, 'types': {'string': {'as': 'varchar', 'read': to_text('{value}')}}} -%}
     {%- for name, contract in contracts.items() -%}
         {%- set columns = [] -%}
         {%- for column in contract.columns.values() -%}
-            {%- set kind = 'string' if column.data_type == 'date' else column.data_type -%}
+            {%- set kind = stored_type(column) -%}
             {%- do columns.append([column.name, kind, column.meta.required or false, column.meta.may_be_unreadable or false]) -%}
             {%- if kind not in terms.types -%}
                 {%- do terms.types.update({kind: {'as': kind, 'read': read_as(kind, '{value}')}}) -%}
@@ -231,6 +240,19 @@
         {%- do terms.extracts.update({name: {'required': contract.meta.required or false, 'columns': columns}}) -%}
     {%- endfor -%}
     {{ return(terms) }}
+{%- endmacro %}
+
+
+{#- The type of a column in stored files. Dates stay texts: which day a time is, the reporting time zone says, a var. -#}
+{% macro stored_type(column) -%}
+    {{ return('string' if column.data_type == 'date' else column.data_type) }}
+{%- endmacro %}
+
+
+{#- A text column of an extract without what means "no value" in it: in free text only the empty text does, since a customer may
+    be called Null. -#}
+{% macro without_no_value(column, text) -%}
+    {{ return("nullif(" ~ text ~ ", '')" if column.meta.is_free_text else without_null_mark(text)) }}
 {%- endmacro %}
 
 
@@ -273,18 +295,18 @@
 {%- endmacro %}
 
 
-{#- The statement that lays an extract's view over stored files, which have all its columns by their types. A mark of "no value"
-    is null here, but in free text: a customer may be called Null. Without files the view has no rows: no such usage. -#}
+{#- The statement that lays an extract's view over stored files, which have all its columns by their types. Without files the
+    view has no rows: no such usage. -#}
 {% macro view_over_files(contract, input) -%}
     {%- set select = [] -%}
     {%- for column in contract.columns.values() -%}
-        {%- set type = 'string' if column.data_type == 'date' else column.data_type -%}
+        {%- set type = stored_type(column) -%}
         {%- if not input -%}
             {%- do select.append("cast(null as " ~ type ~ ") as " ~ column.name) -%}
         {%- elif type != 'string' -%}
             {%- do select.append(column.name) -%}
         {%- else -%}
-            {%- do select.append((without_empty_text if column.meta.is_free_text else without_null_mark)(column.name) ~ " as " ~ column.name) -%}
+            {%- do select.append(without_no_value(column, column.name) ~ " as " ~ column.name) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if input -%}
@@ -293,10 +315,6 @@
         {%- do select.append("cast(null as string) as extra, cast(null as string) as unread_column, cast(null as bigint) as load_id, cast(null as string) as file_name where false") -%}
     {%- endif -%}
     {{ return("create or replace view extracts." ~ contract.name ~ " as select " ~ select | join(', ')) }}
-{%- endmacro %}
-
-{% macro without_empty_text(column) -%}
-    {{ return("nullif(" ~ column ~ ", '')") }}
 {%- endmacro %}
 
 
@@ -365,7 +383,7 @@
             {%- if contract.meta.required and not streamed -%}
                 {{ exceptions.raise_compiler_error("The schema " ~ schema ~ " lacks the required table " ~ name ~ " (or raw_" ~ name ~ ").") }}
             {%- endif -%}
-            {%- do run_query(extract_view(contract)) -%}
+            {%- do run_query(view_over_files(contract, none)) -%}
         {%- endif -%}
     {%- endfor -%}
 {%- endmacro %}
@@ -424,24 +442,19 @@
 {% macro rows_of_table(contract, table, types, file_name) -%}
     {%- set texts, select, unread, kept = [], [], [], {} -%}
     {%- for column in contract.columns.values() -%}
-        {%- set is_text = column.data_type in ['string', 'date'] -%}
+        {%- set is_text = stored_type(column) == 'string' -%}
         {%- if column.name not in types -%}
-            {%- do select.append("cast(null as " ~ ('string' if is_text else column.data_type) ~ ") as " ~ column.name) -%}
+            {%- do select.append("cast(null as " ~ stored_type(column) ~ ") as " ~ column.name) -%}
         {%- else -%}
+            {%- set is_typed = not is_text and types[column.name] != 'STRING' -%}
             {%- set text = column.name if types[column.name] == 'STRING' else to_text(column.name) -%}
-            {%- if not is_text and types[column.name] != 'STRING' -%}
-                {%- do texts.append(column.name) -%}
-                {%- do select.append(read_as(column.data_type, column.name) ~ " as " ~ column.name) -%}
-                {%- set is_unread = column.name ~ " is not null and " ~ read_as(column.data_type, column.name) ~ " is null" -%}
-            {%- else -%}
-                {%- do texts.append((without_empty_text if column.meta.is_free_text else without_null_mark)(text) ~ " as " ~ column.name) -%}
-                {%- do select.append((column.name if is_text else read_text_as(column.data_type, column.name)) ~ " as " ~ column.name) -%}
-                {%- set is_unread = column.name ~ " is not null and " ~ read_text_as(column.data_type, column.name) ~ " is null" if not is_text -%}
-            {%- endif -%}
+            {%- set read = column.name if is_text else (read_as if is_typed else read_text_as)(column.data_type, column.name) -%}
+            {%- do texts.append(column.name if is_typed else without_no_value(column, text) ~ " as " ~ column.name) -%}
+            {%- do select.append(read ~ " as " ~ column.name) -%}
             {%- if not is_text -%}
                 {%- do kept.update({column.name: column.name}) -%}
                 {%- if not column.meta.may_be_unreadable -%}
-                    {%- do unread.append("when " ~ is_unread ~ " then " ~ literal(column.name)) -%}
+                    {%- do unread.append("when " ~ column.name ~ " is not null and " ~ read ~ " is null then " ~ literal(column.name)) -%}
                 {%- endif -%}
             {%- endif -%}
         {%- endif -%}
@@ -449,10 +462,4 @@
     {%- set unread_column = "case " ~ unread | join(' ') ~ " end" if unread else "cast(null as string)" -%}
     select {{ select | join(', ') }}, {{ row_as_json(kept) if kept else 'cast(null as string)' }} as extra, {{ unread_column }} as unread_column, cast(1 as bigint) as load_id, {{ file_name }} as file_name
     from (select {{ texts | join(', ') }} from {{ table }}) as texts
-{%- endmacro %}
-
-
-{#- The statement that makes an extract's view without rows. -#}
-{% macro extract_view(contract) -%}
-    {{ return(view_over_files(contract, none)) }}
 {%- endmacro %}

@@ -151,11 +151,7 @@ named as (
 
     select
         *,
-        case
-            {% for column in values.keys() | list + ['extracted_at'] -%}
-                when {{ column }} is null and text_{{ column }} is not null then '{{ column }}'
-            {% endfor -%}
-        end as unread_column
+        {{ first_unread_text(values.keys() | list + ['extracted_at']) }} as unread_column
     from computed
 
 ),

@@ -116,11 +116,7 @@ named as (
 
     select
         *,
-        case
-            {% for column in ['recipe_line_number', 'duration_seconds'] -%}
-                when {{ column }} is null and text_{{ column }} is not null then '{{ column }}'
-            {% endfor -%}
-        end as unread_column
+        {{ first_unread_text(['recipe_line_number', 'duration_seconds']) }} as unread_column
     from computed
 
 ),
