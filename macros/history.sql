@@ -1,23 +1,32 @@
 {#- History from full listings: the one pattern for customers, recipes and connections. -#}
 
-{#- The usable rows of a full listing's extract (a base model), each entity once per listing, with is_latest: whether it
-    is the newest listing that holds the entity. Of several rows of one listing the greater one as text wins; only those
-    are put in order, since most listings repeat nothing, and they may be millions of rows. Like validity_intervals() it
-    reads a relation rather than a CTE, which DuckDB would copy before it reads it more than once. -#}
-{% macro listed_once(delivered, key, attributes) -%}
+{#- The usable rows of a full listing's extract (its base model), each entity once per listing, with extracted_at, when the
+    listing was taken (listing_times), and is_latest: whether it is the newest listing that holds the entity. Of several
+    rows of one listing the latest wins, then the greater one as text; only those are put in order, since most listings
+    repeat nothing, and they may be millions of rows. Like validity_intervals() it reads relations rather than a CTE,
+    which DuckDB would copy before it reads it more than once. -#}
+{% macro listed_once(name, key, attributes) -%}
     {%- set entity = key | join(', ') -%}
-    {%- set columns = (key + attributes + ['extracted_at']) -%}
+    {%- set columns = (key + attributes) | join(', ') -%}
+    {%- set delivered = ref('base_' ~ name) -%}
+    {%- set listing -%}
+        inner join {{ ref('listing_times') }} as times
+            on
+                delivered.extracted_at = times.extracted_at
+                and times.extract_name = '{{ name }}'
+    {%- endset -%}
     with
 
     repeated as (
 
         select
             {{ entity }},
-            extracted_at,
+            times.listed_at,
             true as is_repeated
-        from {{ delivered }}
+        from {{ delivered }} as delivered
+        {{ listing }}
         where quarantine_reason is null
-        group by {{ entity }}, extracted_at
+        group by {{ entity }}, times.listed_at
         having count(*) > 1
 
     ),
@@ -26,8 +35,9 @@
 
         select
             {{ entity }},
-            max(extracted_at) as newest_listing_at
-        from {{ delivered }}
+            max(times.listed_at) as newest_listing_at
+        from {{ delivered }} as delivered
+        {{ listing }}
         where quarantine_reason is null
         group by {{ entity }}
 
@@ -36,37 +46,45 @@
     ranked as (
 
         select
-            {{ columns | join(', ') }},
+            {{ columns }},
+            listed_at,
             row_number() over (
-                partition by {{ entity }}, extracted_at
-                order by {{ row_text(attributes) }} desc
+                partition by {{ entity }}, listed_at
+                order by delivered.extracted_at desc, {{ row_text(attributes) }} desc
             ) as delivery_rank
-        from {{ delivered }}
-        inner join repeated using ({{ entity }}, extracted_at)
+        from {{ delivered }} as delivered
+        {{ listing }}
+        inner join repeated using ({{ entity }}, listed_at)
         where quarantine_reason is null
 
     ),
 
     distinct_rows as (
 
-        select {{ columns | join(', ') }}
-        from {{ delivered }}
-        left join repeated using ({{ entity }}, extracted_at)
+        select
+            {{ columns }},
+            listed_at
+        from {{ delivered }} as delivered
+        {{ listing }}
+        left join repeated using ({{ entity }}, listed_at)
         where
             quarantine_reason is null
             and repeated.is_repeated is null
 
         union all
 
-        select {{ columns | join(', ') }}
+        select
+            {{ columns }},
+            listed_at
         from ranked
         where delivery_rank = 1
 
     )
 
     select
-        {{ columns | join(', ') }},
-        extracted_at = newest_listing_at as is_latest
+        {{ columns }},
+        listed_at as extracted_at,
+        listed_at = newest_listing_at as is_latest
     from distinct_rows
     inner join newest using ({{ entity }})
 {%- endmacro %}

@@ -120,6 +120,7 @@ class TestLateness:
             job("j-pending", status="pending", completed_at=None),
             job("j-shorter", TRIGGER, SALESFORCE, SALESFORCE),
             job("j-emptied"),
+            customer("paged", extracted_at=LATER),
         ],
         [
             job(
@@ -131,6 +132,7 @@ class TestLateness:
             ),
             without_steps(job("j-late")),
             job("j-pending", extracted_at=LATER),
+            customer(extracted_at="2026-04-01T21:59:00Z"),  # another page of the same listing
         ],
         [
             job("j-parent", API_REQUEST, step(*CALL, called_recipe_id="function"), recipe_id="api"),
@@ -226,6 +228,10 @@ class TestLateness:
         )
         march, february = ("2026-03-05", 2), ("2026-02-10", 2)
         assert [night.rows(usage) for night in nights] == [[march], [march], [february]]
+
+    def test_a_listing_may_come_in_pages_on_several_nights(self, nights):
+        status = "select customer_id, status from marts.customer_details order by all"
+        assert [dict(night.rows(status))["acme"] for night in nights] == ["deleted", "active", "active"]
 
     def test_a_pending_job_counts_once_it_is_finished(self, nights):
         rules = "select distinct rule_id from metering.metered_steps where job_id = 'j-pending'"

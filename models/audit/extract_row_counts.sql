@@ -1,9 +1,9 @@
-{#- extracts that every run reads whole: the base model's key -#}
+{#- extracts that every run reads whole: the base model's key; of full listings within a listing -#}
 {% set keys = {
-    'customers': ['customer_id', 'extracted_at'],
-    'recipes': ['customer_id', 'recipe_id', 'extracted_at'],
-    'connections': ['customer_id', 'connection_id', 'extracted_at'],
-    'api_collections': ['customer_id', 'api_collection_id', 'extracted_at'],
+    'customers': ['customer_id', 'listed_at'],
+    'recipes': ['customer_id', 'recipe_id', 'listed_at'],
+    'connections': ['customer_id', 'connection_id', 'listed_at'],
+    'api_collections': ['customer_id', 'api_collection_id', 'listed_at'],
     'seats': ['customer_id', 'seat_order_id'],
     'subscriptions': ['customer_id', 'effective_from'],
     'credit_ratios': ['metric', 'call_type', 'effective_from'],
@@ -84,8 +84,14 @@ repeated as (
             coalesce(sum(key_rows - 1), 0) as rows_repeated
         from (
             select count(*) as key_rows
-            from {{ ref('base_' ~ extract) }}
-            where quarantine_reason is null
+            from {{ ref('base_' ~ extract) }} as delivered
+            {% if 'listed_at' in key -%}
+                inner join {{ ref('listing_times') }} as times
+                    on
+                        delivered.extracted_at = times.extracted_at
+                        and times.extract_name = '{{ extract }}'
+            {% endif -%}
+            where delivered.quarantine_reason is null
             group by {{ key | join(', ') }}
         ) as keyed
 

@@ -3,7 +3,7 @@ with
 listed_once as (
 
     {{ listed_once(
-        ref('base_api_collections'),
+        'api_collections',
         key=['customer_id', 'api_collection_id'],
         attributes=[
             'api_collection_name', 'is_mcp_server',

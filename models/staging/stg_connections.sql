@@ -3,7 +3,7 @@ with
 listed_once as (
 
     {{ listed_once(
-        ref('base_connections'),
+        'connections',
         key=['customer_id', 'connection_id'],
         attributes=[
             'connection_name', 'adapter_name', 'authorization_status', 'authorized_at', 'created_at',

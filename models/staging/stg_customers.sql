@@ -3,7 +3,7 @@ with
 listed_once as (
 
     {{ listed_once(
-        ref('base_customers'),
+        'customers',
         key=['customer_id'],
         attributes=[
             'external_id', 'customer_name', 'plan_id', 'is_in_trial', 'is_subscription_expired',

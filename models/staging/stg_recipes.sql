@@ -3,7 +3,7 @@ with
 listed_once as (
 
     {{ listed_once(
-        ref('base_recipes'),
+        'recipes',
         key=['customer_id', 'recipe_id'],
         attributes=[
             'recipe_name', 'recipe_type', 'trigger_adapter', 'trigger_operation', 'is_running', 'created_at',

@@ -30,6 +30,7 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "usage"  # dbt's name for the database that it built in; compiled SQL names relations by it
 LAYERS = ("staging", "metering", "marts", "audit")
 KEPT = ("rules", "run_state")  # what no model makes: the rule book, and what earlier runs noted (nothing)
+PLACE = ("_load", "_file")  # of a row, beside the columns of the contract: where it was delivered
 
 World = dict[str, list[dict[str, Any]]]
 
@@ -250,12 +251,16 @@ class Warehouse:
         self.connection.execute(f"create or replace {kind} {model.relation} as {model.sql}")
 
     def load(self, world: World, files: int = 1) -> None:
-        """The world's rows as text, as a run reads them from the tables of a schema, or as from so many files."""
+        """The world's rows as text, as a run reads them from the tables of a schema, or as from so many files.
+
+        A row's own ``_load`` and ``_file`` say the number of its load and the name of its file.
+        """
         with tempfile.TemporaryDirectory() as folder:
             for extract, columns in self.project.contracts.items():
                 rows = world.get(extract, [])
                 if extract == "job_history":
-                    rows = [{"record": json.dumps(row)} for row in rows]
+                    rows = [{"record": json.dumps(_but_place(row)), **_place(row)} for row in rows]
+                columns = (*columns, *PLACE)
                 path = Path(folder, f"{extract}.json")
                 with path.open("w", encoding="utf-8") as file:
                     for row in rows:
@@ -265,12 +270,17 @@ class Warehouse:
                     f"read_json('{path}', format = 'newline_delimited', columns = {{{types}}}, "
                     "maximum_object_size = 100000000)"
                 )
-                self.connection.execute(f"create or replace table delivered.{extract} as from {source}")
+                place = ", ".join(PLACE)
+                self.connection.execute(f"create or replace table places as select {place} from {source}")
+                self.connection.execute(
+                    f"create or replace table delivered.{extract} as select * exclude ({place}) from {source}"
+                )
                 self.connection.execute(
                     f"create or replace table extracts.{extract} as "
-                    f"select * replace (row_number() over () % {files} + 1 as load_id, "
-                    f"'delivered.{extract}-' || row_number() over () % {files} as file_name) "
-                    f"from ({self._views[extract]})"
+                    f"select * exclude ({place}) replace ("
+                    f"coalesce(cast(_load as bigint), row_number() over () % {files} + 1) as load_id, "
+                    f"coalesce(_file, 'delivered.{extract}-' || row_number() over () % {files}) as file_name) "
+                    f"from ({self._views[extract]}) as delivered positional join places"
                 )
 
     def _dated_rules(self) -> list[str]:
@@ -315,6 +325,14 @@ class Warehouse:
             for test in self.project.data_tests
             if self.connection.execute(f"select count(*) from ({test.sql}) as failures").fetchone() != (0,)
         ]
+
+
+def _place(row: dict[str, Any]) -> dict[str, Any]:
+    return {column: row.get(column) for column in PLACE}
+
+
+def _but_place(row: dict[str, Any]) -> dict[str, Any]:
+    return {column: value for column, value in row.items() if column not in PLACE}
 
 
 def _text(value: Any) -> str | None:

@@ -48,6 +48,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "unknown_app_is_eligible": False,
         "task_terms": "T1",
         "as_of_date": "2024-05-15",
+        "listing_tolerance_hours": 0.5,
     },
     "Kolkata, T2, as of the past": {
         "reporting_timezone": "Asia/Kolkata",

@@ -42,6 +42,7 @@ class Options:
     unknown_app_is_eligible: bool = True
     task_terms: str = "T3"  # T1: a trigger is 1 task, a call 0. T2 counts as T3 does.
     as_of_date: str | None = None  # 'YYYY-MM-DD'
+    listing_tolerance_hours: float = 6
 
 
 @dataclass
@@ -378,6 +379,35 @@ def latest(rows, key):
         if k not in best or (row["extracted_at"], row_as_text(row)) > (best[k]["extracted_at"], row_as_text(best[k])):
             best[k] = row
     return best
+
+
+# ------------------------------------------------------------------------------------------------------- full listings
+
+LISTING_KEYS = {
+    "customers": lambda row: row["id"],
+    "recipes": lambda row: (row["user_id"], row["id"]),
+    "connections": lambda row: (row["user_id"], row["id"]),
+    "api_collections": lambda row: (row["account_id"], row["id"]),
+}
+
+
+def listings(rows, tolerance):
+    """[(when it was taken, its rows)] from the newest on: what lies within the tolerance of the newest row is one."""
+    found = []
+    for row in sorted(rows, key=lambda row: row["extracted_at"], reverse=True):
+        if not found or row["extracted_at"] < found[-1][0] - tolerance:
+            found.append((row["extracted_at"], []))
+        found[-1][1].append(row)
+    return found
+
+
+def as_listed(rows, key, tolerance):
+    """Each thing once per listing, stamped with the time of the listing. [A30]"""
+    return [
+        {**row, "extracted_at": taken}
+        for taken, listed in listings(rows, tolerance)
+        for row in latest(listed, key).values()
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ jobs and steps
@@ -777,6 +807,9 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
     apps = Apps(apps_csv)
     result = Result()
     rows = read_extracts(world, zone, result)
+    tolerance = timedelta(hours=options.listing_tolerance_hours)
+    for extract, key in LISTING_KEYS.items():
+        rows[extract] = as_listed(rows[extract], key, tolerance)
 
     def local_date(moment):  # G12
         return moment.astimezone(zone).date()
@@ -965,14 +998,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         executed = [job for job in jobs.values() if is_finished(job) and not is_no_execution(job, options)]
         add_tab(
             result,
-            listed={
-                # in one listing the same id once: the greater row as text [A5]
-                "customers": list(latest(rows["customers"], lambda r: (r["extracted_at"], r["id"])).values()),
-                **{
-                    extract: list(latest(rows[extract], lambda r: (r["extracted_at"], r["user_id"], r["id"])).values())
-                    for extract in ("recipes", "connections")
-                },
-            },
+            listed={extract: rows[extract] for extract in ("customers", "recipes", "connections")},
             customers=latest(rows["customers"], lambda r: r["id"]),
             recipes=recipes,
             recommended={row["recipe_id"]: row for row in recommended},

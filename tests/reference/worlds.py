@@ -33,6 +33,7 @@ RECONSTRUCTED_EDGES = [
     datetime(2024, month, 1, hour, tzinfo=UTC) for month in (1, 2, 3) for hour in (0, 8)
 ]  # month's ends before the first listing, in UTC and in Los Angeles
 INSTANT = timedelta(microseconds=1)
+TOLERANCE = timedelta(hours=6)  # rows of one listing lie so far apart at most
 
 ELIGIBLE = [
     ("salesforce", "create_object"),
@@ -191,6 +192,13 @@ class Builder:
         but_one = [listing for i, listing in enumerate(LISTINGS) if i != n]
         return self.pick([LISTINGS, LISTINGS, LISTINGS, LISTINGS[n:], LISTINGS[:n], but_one])
 
+    def fetched(self, listing):
+        """When a row of the listing was fetched: a listing takes hours. Too early by an instant is a listing itself."""
+        if self.chance(0.7):
+            return listing
+        before = [timedelta(seconds=self.rng.randint(1, 21_599)), TOLERANCE]
+        return listing - self.pick(before * 20 + [TOLERANCE + INSTANT])
+
     # ------------------------------------------------------------------------------------------ customers, recipes
     def customers(self):
         self.accounts = [f"c{i}" for i in range(1, self.rng.randint(2, 4) + 1)]
@@ -227,7 +235,7 @@ class Builder:
                     "in_trial": self.pick([None, True, False]),
                     "subscription_expired": self.pick([None, True, False]),
                     "created_at": created_text,
-                    "extracted_at": self.time(listing),
+                    "extracted_at": self.time(self.fetched(listing)),
                 }
             )
 
@@ -289,7 +297,7 @@ class Builder:
                     "project_name": project[1],
                     "parent_id": self.pick([None, self.parent()]) if self.chance(0.08) else parent,
                     "lifetime_task_count": self.pick([None, 5]),
-                    "extracted_at": self.time(listing),
+                    "extracted_at": self.time(self.fetched(listing)),
                 }
             )
 
@@ -349,7 +357,7 @@ class Builder:
                         "authorization_status": status,
                         "authorized_at": self.time(authorized) if has_time else None,
                         "created_at": self.time(created),
-                        "extracted_at": self.time(listing),
+                        "extracted_at": self.time(self.fetched(listing)),
                     }
                 )
 
@@ -759,7 +767,7 @@ class Builder:
                         "account_id": account,
                         "name": None,
                         "is_mcp_server": mcp if i == len(listings) - 1 or self.chance(0.7) else not mcp,
-                        "extracted_at": self.time(listing),
+                        "extracted_at": self.time(self.fetched(listing)),
                     }
                 )
 
