@@ -4,19 +4,28 @@
     project's code or the engine, and where no run has succeeded yet.
 
     What a run knows of the ones before stands in the schema run_state:
-    progress           one row: what the figures depend on (fingerprint), and the newest load that a run which succeeded
-                       whole has seen (settled_load)
+    progress           one row: what the figures depend on (fingerprint), the newest load that a run which succeeded
+                       whole has seen (settled_load), and the id of that run
     stored_files       one row per delivered file that is stored
     stored_loads       one row per stored load, with its id, which no other load ever has
     settled_loads      the stored loads that the last run which succeeded whole has seen
     touched_dates      dates of usage that changed since that run
-    recipe_types, mcp_collections    what that run read from the newest listings -#}
+    recipe_types, mcp_collections    what that run read from the newest listings
+    published_runs     the runs that were published
+    format             one row: the version of all this. A database of another one is removed when a run starts -#}
+
+{% macro build_format() -%}
+    {{ return(1) }}
+{%- endmacro %}
+
 
 {% macro begin_run() -%}
     {%- if execute -%}
+        {%- do drop_state_of_another_format() -%}
         {%- do run_statements([
             "create schema if not exists run_state",
-            "create table if not exists run_state.progress as select cast(null as string) as fingerprint, cast(0 as bigint) as settled_load",
+            "create table if not exists run_state.format as select " ~ build_format() ~ " as version",
+            "create table if not exists run_state.progress as select cast(null as string) as fingerprint, cast(0 as bigint) as settled_load, cast(null as string) as run_id",
             "create table if not exists run_state.stored_files (extract_name string, load_id bigint, path string, file_name string, file_hash " ~ hash_type() ~ ")",
             "create table if not exists run_state.stored_loads (load_id bigint, identity string)",
             "create table if not exists run_state.settled_loads (load_id bigint, identity string)",
@@ -46,12 +55,28 @@
 {%- endmacro %}
 
 
+{#- Without its state everything is computed anew. On DuckDB the file of another format is gone already (plugins/publishing.py). -#}
+{% macro drop_state_of_another_format() -%}
+    {{ return(adapter.dispatch('drop_state_of_another_format')()) }}
+{%- endmacro %}
+
+{% macro duckdb__drop_state_of_another_format() -%}
+{%- endmacro %}
+
+{% macro spark__drop_state_of_another_format() -%}
+    {%- set tables = columns_of_tables('run_state') -%}
+    {%- if tables and ('format' not in tables or run_query("select version from run_state.format").columns[0].values()[0] != build_format()) -%}
+        {%- do run_query("drop schema run_state cascade") -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
 {#- Lets this run be a whole one. ``reason``: to be said, where it turned out only when the deliveries were looked at. -#}
 {% macro compute_everything(reason=none) -%}
     {%- if reason and not is_whole_run() -%}
         {%- do log("Everything is recomputed from the stored deliveries: " ~ reason ~ ".", info=True) -%}
     {%- endif -%}
-    {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(0 as bigint) as settled_load") -%}
+    {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(0 as bigint) as settled_load, cast(null as string) as run_id") -%}
     {%- do empty_state('touched_dates') -%}
     {%- do empty_state('stored_files') -%}
     {%- do graph['present_run'].update({'is_whole': true, 'settled_load': 0}) -%}
@@ -73,10 +98,10 @@
 {%- endmacro %}
 
 
-{#- Part of publishing: what this run has seen is settled. -#}
+{#- Part of publishing: what this run has seen is settled, under its id. -#}
 {% macro settle_run() -%}
     {%- set newest_load = run_query("select coalesce(max(load_id), 0) from run_state.stored_files").columns[0].values()[0] -%}
-    {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(" ~ newest_load ~ " as bigint) as settled_load") -%}
+    {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(" ~ newest_load ~ " as bigint) as settled_load, " ~ literal(invocation_id) ~ " as run_id") -%}
     {%- do replace_state('settled_loads', "select load_id, identity from run_state.stored_loads") -%}
     {%- do empty_state('touched_dates') -%}
     {%- do replace_state('recipe_types', "select customer_id, recipe_id, recipe_type, read_from from " ~ working_schema('metering') ~ ".recipe_types_listed") -%}

@@ -69,17 +69,13 @@
     {%- do write_comments() -%}
     {%- do settle_run() -%}
     {%- do run_statements(export_marts() + ["checkpoint"]) -%}
-    {%- set has_foreign_log = is_file(published_path() ~ '.wal') -%}
-    {%- set problem = run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", " ~ literal(invocation_id) ~ ")").columns[0].values()[0] -%}
-    {%- if problem -%}
-        {{ exceptions.raise_compiler_error("Not published: " ~ problem) }}
+    {%- set answer = fromjson(run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", " ~ literal(invocation_id) ~ ")").columns[0].values()[0]) -%}
+    {%- if answer.problem -%}
+        {{ exceptions.raise_compiler_error(answer.problem) }}
     {%- endif -%}
-    {%- if has_foreign_log -%}
-        {%- do exceptions.warn(
-            "A program wrote to the published file and did not close it. Its log is kept as " ~ published_path() ~ ".left-over-wal; what it "
-            ~ "changed there is gone" ~ (", but for the schema " ~ var('extracts_schema') ~ ", which was taken over" if var('extracts_schema', none)) ~ ". Keep nothing of your own in this file."
-        ) -%}
-    {%- endif -%}
+    {%- for text in answer.to_look_at -%}
+        {%- do exceptions.warn(text) -%}
+    {%- endfor -%}
     {%- do summarize() -%}
     {%- do dashboard() -%}
 {%- endmacro %}
@@ -111,10 +107,14 @@
 {%- endmacro %}
 
 
-{#- The statements that write each mart, and the table of runs, as a Parquet file beside the build's database. -#}
+{#- The statements that write each mart, and the table of runs, as a Parquet file beside the build's database; and the list of
+    runs that is kept with the deliveries, this one last. -#}
 {% macro export_marts() -%}
-    {%- set folder = target.path.rsplit('/', 1)[0] ~ '/parquet' -%}
-    {%- set statements = ["select empty_folder(" ~ literal(folder) ~ ")"] -%}
+    {%- set folder = target.path.rsplit('/', 1)[0] -%}
+    {%- set listed = "select * from publication.runs order by run_id = " ~ literal(invocation_id) ~ ", published_at, started_at" -%}
+    {%- set statements = ["copy (" ~ listed ~ ") to " ~ literal(folder ~ '/runs.json') ~ " (format json)"] -%}
+    {%- set folder = folder ~ '/parquet' -%}
+    {%- do statements.append("select empty_folder(" ~ literal(folder) ~ ")") -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema in ['marts', 'publication'] -%}
         {%- do statements.append("copy " ~ node.schema ~ "." ~ node.name ~ " to " ~ literal(folder ~ '/' ~ node.name ~ '.parquet') ~ " (format parquet, compression zstd)") -%}
     {%- endfor -%}
@@ -177,17 +177,45 @@
 {%- endmacro %}
 
 
-{#- Run hook. A run that was killed or failed on its way out told of itself and was never published. What was, the
-    published Parquet files say: unlike the database, nobody can have them locked. -#}
-{% macro forget_unpublished_runs() -%}
-    {{ return(adapter.dispatch('forget_unpublished_runs')()) }}
+{#- Run hook. Brings the list of the runs that were published, to which the model runs adds this one. -#}
+{% macro read_published_runs() -%}
+    {{ return(adapter.dispatch('read_published_runs')()) }}
 {%- endmacro %}
 
-{% macro duckdb__forget_unpublished_runs() -%}
-    {%- if execute and run_query("select count(*) from duckdb_tables() where schema_name = 'publication' and table_name = 'runs'").columns[0].values()[0] -%}
-        {%- set told = warehouse_path('parquet/runs.parquet') -%}
-        {%- do run_query("delete from publication.runs" ~ (" where run_id not in (select run_id from read_parquet(" ~ literal(exact_pattern(told)) ~ "))" if is_file(told))) -%}
+{#- It is kept with the deliveries (plugins/publishing.py); an older release's has not all columns. -#}
+{% macro duckdb__read_published_runs() -%}
+    {%- if execute -%}
+        {%- set told, types = deliveries_path() ~ '/runs.json', [] -%}
+        {%- for name, type in columns_of_runs().items() -%}
+            {%- do types.append(name ~ ": '" ~ type ~ "'") -%}
+        {%- endfor -%}
+        {%- do replace_state(
+            'published_runs',
+            "from read_json(" ~ literal(exact_pattern(told)) ~ ", format = 'newline_delimited', columns = {" ~ types | join(', ') ~ "})" if is_file(told) else no_runs()
+        ) -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- The columns of the list of runs with their types. -#}
+{% macro columns_of_runs() -%}
+    {%- set columns = {} -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema == working_schema('publication') and node.name == 'runs' -%}
+        {%- for column in node.columns.values() -%}
+            {%- do columns.update({column.name: column.data_type}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}
+
+
+{#- A query of an empty list of runs. -#}
+{% macro no_runs() -%}
+    {%- set columns = [] -%}
+    {%- for name, type in columns_of_runs().items() -%}
+        {%- do columns.append("cast(null as " ~ type ~ ") as " ~ name) -%}
+    {%- endfor -%}
+    {{ return("select " ~ columns | join(', ') ~ " where false") }}
 {%- endmacro %}
 
 
@@ -246,14 +274,19 @@
     {{ return(schemas) }}
 {%- endmacro %}
 
-{#- A run that failed was never published: its row has no published_at, and the next one takes it out. -#}
-{% macro spark__forget_unpublished_runs() -%}
+{#- A run that failed was never published: its row has no published_at. Where there is no table, a run was killed while it
+    replaced it, or there was none: what the run before brought still stands. -#}
+{% macro spark__read_published_runs() -%}
     {%- set runs = load_relation(api.Relation.create(schema=working_schema('publication'), identifier='runs')) if execute else none -%}
     {%- if runs -%}
-        {%- set kept = runs.incorporate(path={'identifier': 'runs__kept'}, type='table') -%}
-        {%- do adapter.drop_relation(kept) -%}
-        {%- do run_query("create table " ~ kept ~ " as select * from " ~ runs ~ " where published_at is not null") -%}
-        {%- do run_query("insert overwrite " ~ runs ~ " select * from " ~ kept) -%}
-        {%- do adapter.drop_relation(kept) -%}
+        {%- set there = adapter.get_columns_in_relation(runs) | map(attribute='name') | list -%}
+        {%- set columns = [] -%}
+        {%- for name, type in columns_of_runs().items() -%}
+            {%- do columns.append((name if name in there else "cast(null as " ~ type ~ ")") ~ " as " ~ name) -%}
+        {%- endfor -%}
+        {%- do run_query("drop table if exists run_state.published_runs") -%}
+        {%- do run_query("create table run_state.published_runs as select " ~ columns | join(', ') ~ " from " ~ runs ~ " where published_at is not null") -%}
+    {%- elif execute -%}
+        {%- do run_query("create table if not exists run_state.published_runs as " ~ no_runs()) -%}
     {%- endif -%}
 {%- endmacro %}

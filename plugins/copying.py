@@ -13,7 +13,10 @@ FICLONE = 0x40049409  # of linux/fs.h
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Where the file system can clone a file the copy costs nothing; elsewhere it runs at the disk's speed."""
+    """Copy a file and have it on the disk.
+
+    Where the file system can clone a file the copy costs nothing; elsewhere it runs at the disk's speed.
+    """
     with source.open("rb") as original, target.open("wb") as copy:
         try:
             fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())
@@ -24,12 +27,12 @@ def copy_file(source: Path, target: Path) -> None:
                     errno.ENOSPC, f"{target.parent} has {free / 1e9:.2f} GB free and needs {needed / 1e9:.2f} GB"
                 ) from None
             shutil.copyfileobj(original, copy, 1 << 24)
+        copy.flush()
+        os.fsync(copy.fileno())
 
 
 if __name__ == "__main__":
     try:
         copy_file(Path(sys.argv[1]), Path(sys.argv[2]))
-        with Path(sys.argv[2]).open("rb") as copied:
-            os.fsync(copied.fileno())
     except OSError as error:
         sys.exit(error.strerror or str(error))

@@ -1,8 +1,14 @@
 """One build at a time, and what people open replaced in one step.
 
 ``hold_warehouse(folder)`` takes the build's lock, or raises with who holds it. ``publish_warehouse(built, published,
-run_id) -> text`` replaces the published database and the folder of Parquet files beside it; it returns what went wrong,
-or an empty text.
+run_id)`` replaces the published database and the folder of Parquet files beside it, or raises PublishingFailed.
+``finish_publishing(published)`` completes or removes what a killed run left of that. Beside the published file::
+
+    deliveries/runs.json         the runs that were published, a JSON object a line: publication.runs of the next run
+    deliveries/runs.<id>.json    the same with a run that is being published
+    parquet_runs/<id>/           the Parquet files of a run; parquet is a link to those of the published one
+    usage.duckdb.new             the copy that is about to be usage.duckdb
+    usage.duckdb.wal.<id>        the log of the file that the run replaces
 """
 
 from __future__ import annotations
@@ -16,12 +22,16 @@ import socket
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import duckdb
 from dbt_common.exceptions import DbtRuntimeError
-from swapping import point, sync_path, sync_tree
+from swapping import ASIDE, point, sync_path, sync_tree
+
+BUILD_FORMAT = 1  # of build/usage.duckdb; the same number as in macros/incremental.sql
 
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")
@@ -66,48 +76,201 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def publish_warehouse(built: str, published: str, run_id: str) -> str:
+class PublishingFailed(Exception):
+    """What a run could not do of its publication, and whether readers see it: a sentence."""
+
+
+def publish_warehouse(built: str, published: str, run_id: str) -> list[str]:
     """Replace the file ``published`` by a copy of ``built``, and ``parquet`` beside it by ``build/parquet``.
 
     Readers that hold the old file open keep reading it; whoever connects afterwards sees the new one. ``built`` must
-    have been checkpointed, so that nothing of it is in a write-ahead log. ``parquet`` is a link to a folder that
-    is named after the run; the folder of the run before stays for those who still read it. Everything is on the disk
-    before a name points to it, and permissions stay as they are.
+    have been checkpointed, so that nothing of it is in a write-ahead log, and must name ``run_id`` as its own
+    (run_state.progress). Permissions stay as they are. Returns what a person should know; raises PublishingFailed.
 
-    A write-ahead log beside ``published`` belongs to the old file, and DuckDB would replay it onto the new one: it is
-    renamed before the swap. While another process has ``published`` open for writing nothing is replaced.
+    The rename of the copy to ``published`` commits the run, in one step. Before it the list of runs, the Parquet files
+    and the copy are on the disk, each under the id of the run; after it finish_publishing() gives them their names, in
+    this process or at the start of the next one. What stands under the id of another run is removed there.
     """
     target = Path(published)
     scratch = target.with_name(f"{target.name}.new")
-    exported, runs = Path(built).parent / "parquet", target.parent / "parquet_runs"
-    parquet = target.parent / "parquet"
+    exported, runs, store = Path(built).parent / "parquet", target.parent / "parquet_runs", _store(target)
+    if writer := writer_of(target):
+        raise PublishingFailed(
+            f"Not published: process {writer} has {target} open for writing: close it there, and run again"
+        )
+    problem = ""
     try:
-        if writer := writer_of(target):
-            return f"process {writer} has {target} open for writing: close it there, and run again"
-        copied = subprocess.run([sys.executable, COPYING, built, scratch], capture_output=True, text=True)
-        if copied.returncode:
-            if scratch.is_file():
-                scratch.unlink()
-            said = copied.stderr.strip().splitlines() or [f"the copying process ended with {copied.returncode}"]
-            return f"copying {built} failed: {said[-1]}"
+        store.mkdir(exist_ok=True)
+        pending = store / f"runs.{run_id}.json"
+        shutil.copyfile(exported.with_name("runs.json"), pending)
+        sync_path(pending)
+        sync_path(store)
         runs.mkdir(exist_ok=True)
         shutil.rmtree(runs / run_id, ignore_errors=True)
         exported.rename(runs / run_id)
-        if target.exists():
-            shutil.copymode(target, scratch)
         sync_tree(runs / run_id)
         sync_path(runs)
-        log = target.with_name(f"{target.name}.wal")
-        if log.exists():
-            log.rename(target.with_name(f"{target.name}.left-over-wal"))
+        copied = subprocess.run([sys.executable, COPYING, built, scratch], capture_output=True, text=True)
+        if copied.returncode:
+            said = copied.stderr.strip().splitlines() or [f"the copying process ended with {copied.returncode}"]
+            problem = f"copying {built} failed: {said[-1]}"
+        else:
+            if target.exists():
+                shutil.copymode(target, scratch)
+            log = _log(target)
+            if log.exists():  # it belongs to the old file, and DuckDB would replay it onto the new one
+                log.rename(log.with_name(f"{log.name}.{run_id}"))
             sync_path(target.parent)
-        scratch.replace(target)
-        sync_path(target.parent)
-        point(parquet, runs / run_id)
-        sync_path(target.parent)
+            scratch.replace(target)
     except OSError as error:
-        return f"replacing {published} failed: {error.strerror}"
-    return ""
+        problem = f"replacing {published} failed: {error.strerror}"
+    if problem:
+        with suppress(OSError, DbtRuntimeError):
+            finish_publishing(target)
+        raise PublishingFailed(f"Not published: {problem}")
+    try:
+        sync_path(target.parent)
+        return finish_publishing(target, run_id)
+    except (OSError, DbtRuntimeError) as error:
+        raise PublishingFailed(
+            f"{published} is published, but what belongs beside it is not in its place: {error}. "
+            "The next run completes it."
+        ) from error
+
+
+def finish_publishing(published: Path, run_id: str | None = None) -> list[str]:
+    """Complete the run that ``published`` is of, remove what another one left that was killed; what to say of it.
+
+    ``run_id``: of the run that has just been committed; None: the file itself is asked, where a run left anything.
+    Raises DbtRuntimeError where it can't be asked, or the list of runs can't be read.
+    """
+    store, runs = _store(published), published.parent / "parquet_runs"
+    told = store / "runs.json"
+    said = []
+    if not told.exists() and run_id is None:
+        _take_over_list(published, told)
+    pending = {path.name.split(".")[1]: path for path in store.glob("runs.*.json")}
+    logs = {path.name.rpartition(".")[2]: path for path in published.parent.glob(f"{published.name}.wal.*")}
+    if run_id is None and (pending or logs):
+        run_id = published_run(published)
+    for other, path in pending.items():
+        if other == run_id:
+            if told.exists():
+                shutil.copymode(told, path)
+            path.replace(told)
+        else:
+            path.unlink()
+        sync_path(store)
+    for other, path in logs.items():
+        is_of_old_file = other == run_id or _log(published).exists()
+        path.rename(published.with_name(f"{published.name}.left-over-wal") if is_of_old_file else _log(published))
+        sync_path(published.parent)
+        if other == run_id:
+            said.append(
+                f"A program wrote to {published} and did not close it. Its log is kept as {published}.left-over-wal; "
+                "what it changed there is gone, but for the tables of extracts_schema, which were taken over. Keep "
+                "nothing of your own in this file."
+            )
+    for left in (published.with_name(f"{published.name}.new"), told.with_name("runs.json.new")):
+        if left.is_file():
+            left.unlink()
+    listed = _listed_runs(told)
+    if listed and (aside := _point_parquet(published.parent / "parquet", runs / listed[-1])):
+        said.append(f"{aside.parent.parent / 'parquet'} was no link, as some restores leave it: it is kept as {aside}.")
+    for folder in runs.iterdir() if listed and runs.is_dir() else ():
+        if folder.name not in listed and not folder.name.startswith(ASIDE):
+            shutil.rmtree(folder, ignore_errors=True)
+    return said
+
+
+def require_build_format(database: Path) -> str:
+    """Remove a build database that another release wrote: everything in it is computed from what is stored.
+
+    Returns what to say. Raises DbtRuntimeError where a newer release wrote it, which may have changed the store, too.
+    """
+    if not database.exists():
+        return ""
+    try:
+        with duckdb.connect(str(database), read_only=True) as built:
+            (found,) = built.execute("select version from run_state.format").fetchone()
+    except duckdb.CatalogException:
+        found = 0
+    except duckdb.Error:
+        return ""  # whoever opens it next says why it can't be read
+    if found > BUILD_FORMAT:
+        raise DbtRuntimeError(
+            f"{database} was written by a newer release (format {found}; this one writes {BUILD_FORMAT}): run that "
+            f"one, or remove {database.parent} to have everything computed anew from what is stored."
+        )
+    if found == BUILD_FORMAT:
+        return ""
+    database.unlink()
+    _log(database).unlink(missing_ok=True)
+    return f"{database} was written by another release: it is made anew, from what is stored."
+
+
+def published_run(published: Path) -> str | None:
+    """The id of the run that a published database is of; None where there is none, or it doesn't tell.
+
+    Raises DbtRuntimeError where another process has it open for writing, since nobody can read it then.
+    """
+    return _ask_published(published, "select run_id from run_state.progress")
+
+
+def _point_parquet(parquet: Path, folder: Path) -> Path | None:
+    """Let ``parquet`` be a link to the folder of the published run, if it is there; what stood in place of the link."""
+    is_right = parquet.is_symlink() and parquet.resolve() == folder.resolve()
+    return point(parquet, folder) if folder.is_dir() and not is_right else None
+
+
+def _take_over_list(published: Path, told: Path) -> None:
+    """Write the list of runs that a release before it kept only in the published file."""
+    scratch = told.with_name("runs.json.new")
+    runs = "from publication.runs where published_at is not null order by published_at, started_at"
+    if _ask_published(published, "select count(*) from publication.runs"):
+        told.parent.mkdir(exist_ok=True)
+        _ask_published(published, f"copy ({runs}) to '{str(scratch).replace(chr(39), chr(39) * 2)}' (format json)")
+        sync_path(scratch)
+        scratch.replace(told)
+        sync_path(told.parent)
+
+
+def _ask_published(published: Path, query: str) -> Any:
+    """The first value that the published database answers; None where it can't be read or has no such table."""
+    if not published.exists():
+        return None
+    if writer := writer_of(published):
+        raise DbtRuntimeError(f"Process {writer} has {published} open for writing: close it there, and run again.")
+    try:
+        with duckdb.connect(str(published), read_only=True) as database:
+            return (database.execute(query).fetchone() or [None])[0]
+    except duckdb.Error:
+        return None
+
+
+def _listed_runs(told: Path) -> list[str]:
+    """The ids in the list of runs, in order."""
+    if not told.exists():
+        return []
+    try:
+        listed = [str(json.loads(line)["run_id"]) for line in told.read_bytes().splitlines()]
+        if not listed:
+            raise ValueError("it is empty")
+        return listed
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DbtRuntimeError(
+            f"The list of runs {told} can't be read. Put it back from a backup; or remove it: no figure depends on it, "
+            "and the runs that the published file tells of are taken over."
+        ) from error
+
+
+def _store(published: Path) -> Path:
+    """Where the list of runs is kept: with the deliveries, so that a backup of them has it."""
+    return published.parent / "deliveries"
+
+
+def _log(published: Path) -> Path:
+    return published.with_name(f"{published.name}.wal")
 
 
 def writer_of(database: Path) -> int | None:

@@ -6,21 +6,40 @@ import os
 import shutil
 from pathlib import Path
 
+ASIDE = "before-"  # begins the name of a folder that stood where a link belongs
 
-def point(link: Path, folder: Path) -> None:
+
+def point(link: Path, folder: Path) -> Path | None:
     """Let ``link`` name ``folder``, in one step, with the permissions of what it named before.
 
-    Of the folders beside ``folder`` only the one that the link named before is kept.
+    Of the folders beside ``folder`` only the one that the link named before is kept. A folder or file in place of the
+    link is put beside ``folder`` first: where to, else None.
     """
-    before = link.parent / link.readlink() if link.is_symlink() else None
     keep_permissions(link, folder)
+    before = link.parent / link.readlink() if link.is_symlink() else None
+    aside = None
+    if before is None and link.exists():
+        before = aside = folder.with_name(f"{ASIDE}{folder.name}")
+        _remove(aside)
+        link.rename(aside)
+        sync_path(folder.parent)
     scratch = link.with_name(f"{link.name}.new")
     scratch.unlink(missing_ok=True)
     scratch.symlink_to(folder.relative_to(link.parent), target_is_directory=True)
     scratch.replace(link)
+    sync_path(link.parent)
     for run in folder.parent.iterdir():
         if run not in (folder, before):
-            shutil.rmtree(run, ignore_errors=True)
+            _remove(run)
+    return aside
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def keep_permissions(before: Path, folder: Path) -> None:

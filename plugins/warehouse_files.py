@@ -7,8 +7,9 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 ``watch_build(paths, tests, is_whole) -> empty text``
     From here on the run says where it is (build_progress.py). ``paths``: JSON, the files of its models and seeds;
     ``tests``: their number; ``is_whole``: true or false.
-``publish_warehouse(built, published, run_id)``, ``write_dashboard(published)``, ``empty_folder(folder)``,
-``revision_of(project)``, ``code_digest(project)`` -> text
+``publish_warehouse(built, published, run_id) -> JSON``
+    Of publishing.py: ``{"problem": null or text, "to_look_at": [texts]}``.
+``write_dashboard(published)``, ``empty_folder(folder)``, ``revision_of(project)``, ``code_digest(project)`` -> text
     Of publishing.py.
 
 They return what went wrong instead of raising: the calling macro stops the run with it.
@@ -54,6 +55,14 @@ class Plugin(BasePlugin):
         except OSError as error:
             raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error.strerror}.") from error
         hold_warehouse(folder)
+        try:
+            said = publishing.finish_publishing(folder.parent / "usage.duckdb")
+            if getattr(get_flags(), "WHICH", None) in ("build", "run"):
+                said.append(publishing.require_build_format(Path(self.creds.path)))
+        except OSError as error:
+            raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error}.") from error
+        for text in filter(None, said):
+            fire_event(Note(msg=text))
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         # Half of what DuckDB would take of its own accord: beyond that it spills to disk, and Python needs some, too.
@@ -103,10 +112,13 @@ class Plugin(BasePlugin):
 
     def publish_warehouse(self, built: str, published: str, run_id: str) -> str:
         self._tell(lambda: f"copying {as_bytes(Path(built).stat().st_size)} to {published}")
-        problem = publishing.publish_warehouse(built, published, run_id)
-        if self._watch and not problem:
+        try:
+            to_look_at = publishing.publish_warehouse(built, published, run_id)
+        except publishing.PublishingFailed as error:
+            return json.dumps({"problem": str(error), "to_look_at": []})
+        if self._watch:
             self._watch.published()
-        return problem
+        return json.dumps({"problem": None, "to_look_at": to_look_at})
 
     def write_dashboard(self, published: str) -> str:
         self._tell(lambda: "writing the dashboard")

@@ -39,7 +39,7 @@ def main() -> int:
     asked = parser.parse_args()
     warehouse = Path(os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse").resolve()
     store, published = warehouse / "deliveries", warehouse / "usage.duckdb"
-    if not published.exists() or not store.exists():
+    if not published.exists() or not any(store.glob("*/manifest.json")):
         print(f"{warehouse} holds no published warehouse with stored deliveries: there is nothing to verify.")
         return 2
     progress = Progress(lambda text: print(text, file=sys.stderr, flush=True), terminal())
@@ -48,9 +48,11 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="verify-", dir=warehouse) as scratch:
         again = Path(scratch) / "warehouse"
-        again.mkdir()
-        # the run reads the store through the link; having nothing to take in, it writes nothing there
-        (again / "deliveries").symlink_to(store, target_is_directory=True)
+        (again / "deliveries").mkdir(parents=True)
+        # the run reads the loads through links; the list of runs is not its own
+        for path in store.iterdir():
+            if not path.name.startswith("runs."):
+                (again / "deliveries" / path.name).symlink_to(path)
         progress.line(f"Copying {as_bytes(published.stat().st_size)}, what is published, to {scratch}")
         shutil.copyfile(published, Path(scratch) / "usage.duckdb")
         if not recompute(again, Path(scratch), yaml.safe_load(asked.vars), progress):

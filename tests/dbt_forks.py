@@ -168,6 +168,8 @@ def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
         _enter(request)
         gc.disable()
         _leave_out_debug_events()
+        if moment := os.environ.get("KILLED_BEFORE"):
+            _die_before(*moment.split())
         if manifest is None:
             # the static parser's threads, of a parse before the fork, are not in the fork, and it would wait for them
             os.environ["DBT_STATIC_PARSER"] = "false"
@@ -179,6 +181,18 @@ def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(exit_code)
+
+
+def _die_before(call: str, name: str) -> None:
+    """Have the command killed when it is about to give a file this name: ``KILLED_BEFORE="replace usage.duckdb"``."""
+    really = getattr(os, call)
+
+    def killed(source: Any, target: Any, *arguments: Any, **options: Any) -> None:
+        if Path(target).name == name:
+            os.killpg(0, signal.SIGKILL)
+        really(source, target, *arguments, **options)
+
+    setattr(os, call, killed)
 
 
 def _leave_out_debug_events() -> None:

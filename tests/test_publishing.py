@@ -1,8 +1,10 @@
 """What people open is replaced whole, by a run that succeeded whole; one run at a time; a killed run does no harm."""
 
+import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,8 @@ import jinja2
 import pytest
 from builders import connection, customer, job, recipe, world
 from building import PROJECT
+from dbt_common.exceptions import DbtRuntimeError
+from power_loss import Recorder
 from reference.files import write_world
 from samples import sampled
 
@@ -180,20 +184,6 @@ def test_only_a_plain_build_is_published(given, forbidding):
     assert answers == [forbidding]
 
 
-def test_of_the_runs_before_only_the_last_ones_files_are_kept(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(PROJECT / "plugins")
-    from publishing import publish_warehouse
-
-    (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "usage.duckdb").write_bytes(b"built")
-    for run_id in ("first", "second", "third"):
-        (tmp_path / "build" / "parquet").mkdir()
-        assert publish_warehouse(tmp_path / "build" / "usage.duckdb", tmp_path / "usage.duckdb", run_id) == ""
-        assert (tmp_path / "parquet").resolve() == tmp_path / "parquet_runs" / run_id
-    assert {path.name for path in (tmp_path / "parquet_runs").iterdir()} == {"second", "third"}
-    assert (tmp_path / "usage.duckdb").read_bytes() == b"built"
-
-
 WRITE = """
 import duckdb, os, signal, sys
 database = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read")
@@ -205,27 +195,54 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture
+def publishing(monkeypatch):
+    monkeypatch.syspath_prepend(PROJECT / "plugins")
+    import publishing
+
+    return publishing
+
+
+def compute(warehouse: Path, run_id: str, tasks: int, file: str = "figures") -> None:
+    """A build database with one figure, and what a run writes beside it before it publishes."""
+    told = warehouse / "deliveries" / "runs.json"
+    listed = [json.loads(line)["run_id"] for line in told.read_text().splitlines()] if told.exists() else []
+    build = warehouse / "build"
+    shutil.rmtree(build, ignore_errors=True)
+    (build / "parquet").mkdir(parents=True)
+    with duckdb.connect(build / "usage.duckdb", config={"default_block_size": "16384"}) as built:
+        built.execute("create schema marts; create schema run_state; create schema publication")
+        built.execute("create table marts.figures as select ? as tasks", [tasks])
+        built.execute("create table run_state.progress as select ? as run_id", [run_id])
+        built.execute(
+            "create table publication.runs as select unnest(?) as run_id, now() as published_at, now() as started_at",
+            [[*listed, run_id]],
+        )
+        built.execute(f"copy marts.figures to '{build / 'parquet' / file}.parquet'")
+        built.execute(f"copy publication.runs to '{build / 'runs.json'}' (format json)")
+
+
+def readers_see(warehouse: Path) -> tuple[int, list[str]]:
+    """The figure, and the runs that the published file tells of."""
+    with duckdb.connect(warehouse / "usage.duckdb", read_only=True) as published:
+        (tasks,) = published.execute("select tasks from marts.figures").fetchone()
+        return tasks, [run_id for (run_id,) in published.execute("select run_id from publication.runs").fetchall()]
+
+
 class TestPublishedFile:
     """What stands beside the published file, who has it open, and what a crash leaves. The function alone, no build."""
 
     @pytest.fixture
-    def publish(self, tmp_path, monkeypatch):
-        """Publishes a database with one figure and one Parquet file, and returns what went wrong."""
-        monkeypatch.syspath_prepend(PROJECT / "plugins")
-        import publishing
+    def publish(self, tmp_path, publishing):
+        """Publishes a database with one figure and one Parquet file, and returns what is said."""
 
         def publish(run_id, tasks, file="figures"):
-            folder = tmp_path / "build" / "parquet"
-            folder.mkdir(parents=True)
-            (tmp_path / "build" / "usage.duckdb").unlink(missing_ok=True)
-            with duckdb.connect(tmp_path / "build" / "usage.duckdb") as built:
-                built.execute(f"create schema marts; create table marts.figures as select {tasks} as tasks")
-                built.execute(f"copy marts.figures to '{folder / file}.parquet'")
+            compute(tmp_path, run_id, tasks, file)
             return publishing.publish_warehouse(
                 str(tmp_path / "build" / "usage.duckdb"), str(tmp_path / "usage.duckdb"), run_id
             )
 
-        assert publish("first", 1) == ""
+        assert publish("first", 1) == []
         return publish
 
     @pytest.fixture
@@ -243,33 +260,38 @@ class TestPublishedFile:
         for process in processes:
             process.communicate()
 
-    @staticmethod
-    def schemas(folder):
-        with duckdb.connect(folder / "usage.duckdb", read_only=True) as published:
-            (tasks,) = published.execute("select tasks from marts.figures").fetchone()
-            found = published.execute("select schema_name from duckdb_schemas() where not internal").fetchall()
-        return tasks, {name for (name,) in found if name != "main"}
-
     def test_a_log_that_a_killed_writer_left_is_not_replayed_onto_the_new_file(self, publish, opened, tmp_path):
         opened("write and die").wait()
         assert (tmp_path / "usage.duckdb.wal").exists()
-        assert publish("second", 2) == ""
-        assert self.schemas(tmp_path) == (2, {"marts"})
+        (said,) = publish("second", 2)
+        assert said.startswith(f"A program wrote to {tmp_path / 'usage.duckdb'} and did not close it. Its log is ")
+        assert readers_see(tmp_path) == (2, ["first", "second"])
         assert (tmp_path / "usage.duckdb.left-over-wal").exists()
+        assert publish("third", 3) == []
+        assert readers_see(tmp_path) == (3, ["first", "second", "third"])
 
-    def test_nothing_is_replaced_while_another_process_writes_to_it(self, publish, opened, tmp_path):
+    def test_nothing_is_replaced_while_another_process_writes_to_it(self, publish, publishing, opened, tmp_path):
         writer = opened("write")
         before = (tmp_path / "usage.duckdb").read_bytes()
-        assert publish("second", 2) == (
-            f"process {writer.pid} has {tmp_path / 'usage.duckdb'} open for writing: close it there, and run again"
+        with pytest.raises(publishing.PublishingFailed) as failed:
+            publish("second", 2)
+        assert str(failed.value) == (
+            f"Not published: process {writer.pid} has {tmp_path / 'usage.duckdb'} open for writing: close it there, "
+            "and run again"
         )
         assert (tmp_path / "usage.duckdb").read_bytes() == before
         assert not (tmp_path / "usage.duckdb.new").exists()
 
     def test_readers_are_no_hindrance(self, publish, opened, tmp_path):
         opened("read")
-        assert publish("second", 2) == ""
-        assert self.schemas(tmp_path) == (2, {"marts"})
+        assert publish("second", 2) == []
+        assert readers_see(tmp_path) == (2, ["first", "second"])
+
+    def test_of_the_runs_before_only_the_last_ones_files_are_kept(self, publish, tmp_path):
+        for run_id, tasks in (("second", 2), ("third", 3)):
+            assert publish(run_id, tasks) == []
+            assert (tmp_path / "parquet").resolve() == tmp_path / "parquet_runs" / run_id
+        assert {path.name for path in (tmp_path / "parquet_runs").iterdir()} == {"second", "third"}
 
     def test_permissions_stay_as_they_were_set(self, publish, tmp_path):
         for path, mode in (("usage.duckdb", 0o600), ("parquet", 0o710), ("parquet/figures.parquet", 0o640)):
@@ -278,27 +300,30 @@ class TestPublishedFile:
         def modes(*paths):
             return [oct((tmp_path / path).stat().st_mode & 0o777) for path in paths]
 
-        assert publish("second", 2) == ""
+        assert publish("second", 2) == []
         assert modes("usage.duckdb", "parquet", "parquet/figures.parquet") == ["0o600", "0o710", "0o640"]
-        assert publish("third", 3, file="more") == ""
+        assert publish("third", 3, file="more") == []
         assert modes("parquet", "parquet/more.parquet") == ["0o710", "0o640"]
 
     def test_what_a_run_left_that_was_killed_while_it_copied_is_removed(self, publish, tmp_path):
         (tmp_path / "usage.duckdb.new").write_bytes(b"half a copy")
-        assert publish("second", 2) == ""
+        assert publish("second", 2) == []
         assert sorted(path.name for path in tmp_path.glob("usage.*")) == ["usage.duckdb"]
 
-    def test_a_copying_process_that_is_killed_is_said_and_leaves_nothing(self, publish, tmp_path, monkeypatch):
-        import publishing
-
+    def test_a_copying_process_that_is_killed_is_said_and_leaves_nothing(
+        self, publish, publishing, tmp_path, monkeypatch
+    ):
         killed = tmp_path / "killed.py"
         killed.write_text(
             "import os, sys; open(sys.argv[2], 'w').write('half'); os.kill(os.getpid(), 9)", encoding="utf-8"
         )
         monkeypatch.setattr(publishing, "COPYING", killed)
-        assert publish("second", 2).endswith("failed: the copying process ended with -9")
+        with pytest.raises(publishing.PublishingFailed, match=r"^Not published: .* process ended with -9$"):
+            publish("second", 2)
         assert sorted(path.name for path in tmp_path.glob("usage.*")) == ["usage.duckdb"]
-        assert self.schemas(tmp_path) == (1, {"marts"})
+        assert [path.name for path in (tmp_path / "parquet_runs").iterdir()] == ["first"]
+        assert [path.name for path in (tmp_path / "deliveries").iterdir()] == ["runs.json"]
+        assert readers_see(tmp_path) == (1, ["first"])
 
     def test_a_disk_without_room_is_said_before_anything_is_copied(self, tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(PROJECT / "plugins")
@@ -314,31 +339,190 @@ class TestPublishedFile:
             copying.copy_file(tmp_path / "large", tmp_path / "copy")
         assert (tmp_path / "copy").stat().st_size == 0
 
-    def test_everything_is_on_the_disk_before_a_name_points_to_it(self, publish, tmp_path, monkeypatch):
-        """In the order of the calls: the files of a folder, the folder, and the swap that makes them seen."""
-        done = []
-        sync, replace = os.fsync, Path.replace
+    @pytest.mark.parametrize("what", ["folder", "file", "link to nowhere", "nothing"])
+    def test_parquet_may_be_anything_after_a_restore(self, what, publish, publishing, tmp_path):
+        """It becomes a link again, and the run is published: it was said that it isn't, though it was."""
+        parquet = tmp_path / "parquet"
+        target = parquet.readlink()
+        parquet.unlink()
+        if what == "folder":
+            shutil.copytree(tmp_path / target, parquet)
+        elif what == "file":
+            parquet.write_text("../parquet_runs/first")
+        elif what == "link to nowhere":
+            parquet.symlink_to("/nowhere/parquet_runs/first")
+        said = publish("second", 2)
+        assert bool(said) == (what in ("folder", "file"))
+        assert all(
+            text.startswith(f"{parquet} was no link, as some restores leave it: it is kept as ") for text in said
+        )
+        assert parquet.readlink() == Path("parquet_runs/second")
+        assert readers_see(tmp_path) == (2, ["first", "second"])
+        publish("third", 3)
+        assert {path.name for path in (tmp_path / "parquet_runs").iterdir()} == {"second", "third"}
 
-        def recorded_sync(descriptor):
-            done.append(("sync", Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(tmp_path).as_posix()))
-            sync(descriptor)
+    def test_what_goes_wrong_after_the_replacement_is_not_said_to_be_unpublished(
+        self, publish, publishing, tmp_path, monkeypatch
+    ):
+        def full(*_):
+            raise OSError(28, "No space left on device")
 
-        def recorded_replace(path, target):
-            done.append(("replace", Path(target).relative_to(tmp_path).as_posix()))
-            return replace(path, target)
+        with monkeypatch.context() as patched:
+            patched.setattr(publishing, "point", full)
+            with pytest.raises(publishing.PublishingFailed) as failed:
+                publish("second", 2)
+        assert str(failed.value) == (
+            f"{tmp_path / 'usage.duckdb'} is published, but what belongs beside it is not in its place: [Errno 28] No "
+            "space left on device. The next run completes it."
+        )
+        assert readers_see(tmp_path) == (2, ["first", "second"])
+        assert publishing.finish_publishing(tmp_path / "usage.duckdb") == []
+        assert (tmp_path / "parquet").readlink() == Path("parquet_runs/second")
 
-        monkeypatch.setattr(os, "fsync", recorded_sync)
-        monkeypatch.setattr(Path, "replace", recorded_replace)
-        assert publish("second", 2) == ""
-        assert done == [
-            ("sync", "parquet_runs/second/figures.parquet"),
-            ("sync", "parquet_runs/second"),
-            ("sync", "parquet_runs"),
-            ("replace", "usage.duckdb"),
-            ("sync", "."),
-            ("replace", "parquet"),
-            ("sync", "."),
-        ]
+
+class TestListOfRuns:
+    """It is kept with the deliveries. Beside it only the id of the published run is read back."""
+
+    @pytest.fixture
+    def publish(self, tmp_path, publishing):
+        def publish(run_id, tasks):
+            publishing.finish_publishing(tmp_path / "usage.duckdb")
+            compute(tmp_path, run_id, tasks)
+            return publishing.publish_warehouse(
+                str(tmp_path / "build" / "usage.duckdb"), str(tmp_path / "usage.duckdb"), run_id
+            )
+
+        assert publish("first", 1) == []
+        return publish
+
+    @pytest.mark.parametrize("damaged", ["parquet/figures.parquet", "parquet/runs.parquet", "usage.duckdb"])
+    def test_nothing_else_that_was_published_is_read(self, damaged, publish, tmp_path):
+        """An empty file after a power cut stopped every later run."""
+        (tmp_path / damaged).write_bytes(b"")
+        assert publish("second", 2) == []
+        assert readers_see(tmp_path) == (2, ["first", "second"])
+
+    def test_a_backup_of_the_deliveries_has_it(self, publish, tmp_path):
+        for path in tmp_path.iterdir():
+            if path.is_symlink() or path.is_file():
+                path.unlink()
+            elif path.name != "deliveries":
+                shutil.rmtree(path)
+        assert publish("second", 2) == []
+        assert readers_see(tmp_path) == (2, ["first", "second"])
+
+    @pytest.mark.parametrize("damaged", [b"", b"{", b"[]\n", b'{"run": 1}\n', b"\xff"])
+    def test_one_that_cannot_be_read_stops_the_run_and_says_what_to_do(self, damaged, publish, tmp_path):
+        told = tmp_path / "deliveries" / "runs.json"
+        told.write_bytes(damaged)
+        with pytest.raises(DbtRuntimeError, match=r"The list of runs .*runs\.json can't be read\. Put it back"):
+            publish("second", 2)
+        told.unlink()  # as it says
+        assert publish("second", 2) == []
+        assert readers_see(tmp_path) == (2, ["first", "second"])
+
+    def test_a_writer_of_the_published_file_is_asked_to_leave_only_where_a_run_was_killed(
+        self, publish, publishing, tmp_path
+    ):
+        command = [sys.executable, "-c", WRITE, tmp_path / "usage.duckdb", "write"]
+        writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert writer.stdout.readline() == "open\n"
+        assert publishing.finish_publishing(tmp_path / "usage.duckdb") == []
+        pending = tmp_path / "deliveries" / "runs.second.json"
+        pending.write_text('{"run_id": "second"}\n')
+        with pytest.raises(DbtRuntimeError, match=f"Process {writer.pid} has .* open for writing: close it there"):
+            publishing.finish_publishing(tmp_path / "usage.duckdb")
+        assert pending.exists()
+        writer.communicate()
+        assert publish("third", 3) == []
+        assert readers_see(tmp_path) == (3, ["first", "third"])
+
+
+class TestPowerLoss:
+    """Killed, or without power, between any two steps: readers see one whole run, and the next run is right."""
+
+    @pytest.fixture
+    def warehouse(self, tmp_path, publishing, monkeypatch):
+        """One run was published; another one is computed. Copying is no process of its own here, and has two halves."""
+        warehouse = tmp_path / "warehouse"
+        warehouse.mkdir()
+        recorders = []
+
+        def copy(command, **_):
+            import copying
+
+            source, target = map(Path, command[2:])
+            if recorders:
+                target.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+                recorders[0].point("the second half of the copy")
+            copying.copy_file(source, target)
+            return SimpleNamespace(returncode=0)
+
+        monkeypatch.setattr(publishing, "subprocess", SimpleNamespace(run=copy))
+
+        def publish(run_id, warehouse=warehouse):
+            return publishing.publish_warehouse(
+                str(warehouse / "build" / "usage.duckdb"), str(warehouse / "usage.duckdb"), run_id
+            )
+
+        def points(run_id):
+            unsynced = ("build/parquet/figures.parquet", "build/runs.json")  # DuckDB writes them and syncs nothing
+            recorders.append(Recorder(warehouse, unsynced))
+            found = recorders[0].points(lambda: publish(run_id), tmp_path / "points")
+            recorders.clear()
+            return found
+
+        compute(warehouse, "first", 1)
+        publish("first")
+        compute(warehouse, "second", 2)
+        return SimpleNamespace(folder=warehouse, publish=publish, points=points)
+
+    @staticmethod
+    def judge(point, publishing, publish):
+        """Everything that a reader, the start of the next run, and that run itself find at a point; the figure then."""
+        before = {1: ["first"], 1000: ["first"], 2: ["first", "second"]}
+        tasks, runs = readers_see(point)
+        assert runs == before[tasks]
+        parquet = point / "parquet" / "figures.parquet"
+        if (point / "parquet").exists():
+            assert duckdb.sql(f"from '{parquet}'").fetchone()[0] in (1, 2)
+
+        publishing.finish_publishing(point / "usage.duckdb")
+        tasks, _ = now = readers_see(point)
+        assert now == (tasks, runs)
+        assert duckdb.sql(f"from '{parquet}'").fetchone() == (len(runs),)
+        told = (point / "deliveries" / "runs.json").read_text().splitlines()
+        assert [json.loads(line)["run_id"] for line in told] == runs
+        left = {path.name for path in point.iterdir() if not path.name.startswith("usage.duckdb.")}
+        assert left == {"build", "deliveries", "parquet", "parquet_runs", "usage.duckdb"}
+        logs = {path.name for path in point.glob("usage.duckdb.*")}
+        assert logs in {1: [set()], 1000: [{"usage.duckdb.wal"}], 2: [set(), {"usage.duckdb.left-over-wal"}]}[tasks]
+        assert [path.name for path in (point / "deliveries").iterdir()] == ["runs.json"]
+        assert {path.name for path in (point / "parquet_runs").iterdir() if "before-" not in path.name} <= {*runs}
+
+        compute(point, "third", 3)
+        publish("third", point)
+        assert readers_see(point) == (3, [*runs, "third"])
+        assert duckdb.sql(f"from '{parquet}'").fetchone() == (3,)
+        assert not (point / "usage.duckdb.wal").exists()
+        return tasks
+
+    def test_at_every_step_of_publishing(self, warehouse, publishing):
+        points = warehouse.points("second")
+        seen = [self.judge(point, publishing, warehouse.publish) for point in points]
+        assert len(points) >= 50
+        assert {*seen} == {1, 2}
+
+    def test_where_parquet_is_a_folder_and_a_killed_writer_left_its_log(self, warehouse, publishing):
+        """The log stays with the file that it belongs to, or is put aside: what it holds is never in the new file."""
+        parquet = warehouse.folder / "parquet"
+        target = parquet.readlink()
+        parquet.unlink()
+        shutil.copytree(warehouse.folder / target, parquet)
+        writing = subprocess.run([sys.executable, "-c", WRITE, warehouse.folder / "usage.duckdb", "write and die"])
+        assert writing.returncode == -9
+        seen = [self.judge(point, publishing, warehouse.publish) for point in warehouse.points("second")]
+        assert {*seen} == {1000, 2}
 
 
 class TestLock:
@@ -419,3 +603,29 @@ class TestKills:
         assert contents(last.published) == whole[1]
         left = sorted(path.name for path in last.warehouse.iterdir())
         assert left == ["build", "deliveries", "parquet", "parquet_runs", "usage.duckdb"]
+
+    def test_a_run_that_is_killed_beside_the_swap_is_told_of_if_readers_saw_it(self, workbench, build, tmp_path):
+        """Just before it the run is as if it had never been, just after it the run was published."""
+        folder = tmp_path / "extracts"
+        write_world(AFTER, folder, split=1, ragged=False)
+        first = build(BEFORE)
+        runs = "select run_id from publication.runs order by started_at"
+
+        def kill_twice(warehouse: Path) -> None:
+            for moment, count in (("replace usage.duckdb", 1), ("replace runs.json", 2)):
+                command = workbench.start(folder, tmp_path / "output.txt", env={"KILLED_BEFORE": moment})
+                assert command.wait() == -signal.SIGKILL
+                with duckdb.connect(warehouse / "usage.duckdb", read_only=True) as published:
+                    seen.append(published.execute(runs).fetchall())
+                assert len(seen[-1]) == count
+
+        seen: list[list[tuple]] = []
+        last = build(folder, onto=first, prepare=kill_twice)
+        assert last.exit_code == 0, last.output
+        assert last.rows(runs)[:2] == seen[1]
+        assert len(last.rows(runs)) == 3
+        assert last.column(f"select run_id from '{last.warehouse}/parquet/runs.parquet' order by started_at") == (
+            last.column(runs)
+        )
+        (jobs,) = last.column("select count(*) from metering.metered_jobs")
+        assert jobs == 51

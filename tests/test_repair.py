@@ -142,6 +142,24 @@ class TestRestoredDeliveries:
         assert "lacks what it once held: load 2." in stopped.output
         assert sorted(path.name for path in (stopped.warehouse / "deliveries").glob("0*")) == ["000001"]
 
+    @pytest.mark.parametrize("restored", ["deliveries alone", "all but deliveries"])
+    def test_a_backup_of_another_day_gives_the_figures_of_all_deliveries(self, restored, build, nights):
+        """All but the deliveries is of Monday; or there is nothing else."""
+        monday, tuesday = nights
+
+        def restore(warehouse):
+            for path in [path for path in warehouse.iterdir() if path.name != "deliveries"]:
+                subprocess.run(["rm", "-r", path], check=True)
+            if restored == "all but deliveries":
+                for path in [path for path in monday.warehouse.iterdir() if path.name != "deliveries"]:
+                    subprocess.run(["cp", "-a", path, warehouse], check=True)
+
+        built = build(None, onto=tuesday, prepare=restore, vars=STORED_ONLY)
+        assert built.exit_code == 0, built.output
+        assert built.tables("marts", "metering", "audit") == tuesday.tables("marts", "metering", "audit")
+        runs = "select run_id from publication.runs order by started_at"
+        assert built.column(runs)[:-1] == tuesday.column(runs)
+
     def test_going_on_without_it_computes_everything_anew(self, build, nights, restore):
         rows = world(customer(), job("j-3"), job("j-4"))
         env = {"ACCEPT_MISSING_LOADS": "1"}

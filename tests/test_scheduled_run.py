@@ -1,5 +1,6 @@
 """What a run does beside counting: it writes artifacts only when asked to, and keeps the database's comments right."""
 
+import json
 import shutil
 
 import duckdb
@@ -58,17 +59,19 @@ def test_a_comment_that_is_gone_or_wrong_is_written_again_by_the_next_run(build)
 
 
 def test_the_list_of_runs_gets_a_column_that_a_newer_release_has(build):
-    """It is the one table that no run computes anew."""
-
     def as_it_was(warehouse):
-        with duckdb.connect(warehouse / "build" / "usage.duckdb") as database:
-            database.execute("alter table publication.runs drop column ran_data_tests")
+        told = warehouse / "deliveries" / "runs.json"
+        (run,) = map(json.loads, told.read_text(encoding="utf-8").splitlines())
+        del run["ran_data_tests"]
+        told.write_text(json.dumps(run) + "\n", encoding="utf-8")
 
     first = build(WORLD)
     assert first.exit_code == 0, first.output
     again = build(WORLD, onto=first, prepare=as_it_was)
     assert again.exit_code == 0, again.output
     assert again.column("select ran_data_tests from publication.runs order by started_at") == [None, False]
+    others = "select * exclude (ran_data_tests) from publication.runs order by started_at limit 1"
+    assert again.rows(others) == first.rows(others)
 
 
 def test_a_column_of_a_seed_without_a_type_is_an_error_that_names_it(tmp_path, forks):

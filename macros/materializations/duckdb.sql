@@ -29,8 +29,7 @@
 
 
 {#- By the strategies of macros/incremental.sql, in the transaction that also computes the new rows. A model's columns
-    change only with its code, which recomputes everything. A table that is never recomputed (full_refresh: false) gets the
-    columns that it lacks; to any other one a table with other columns is an error of the statement. -#}
+    change only with its code, which recomputes everything: a table with other columns is an error of the statement. -#}
 {% materialization incremental, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing_relation = load_cached_relation(this) -%}
@@ -50,11 +49,6 @@
         {%- endif -%}
         {%- set strategy = adapter.get_incremental_strategy_macro(context, config.get('incremental_strategy')) -%}
         {%- call statement('main') -%}
-            {%- if config.get('full_refresh') is false -%}
-                {%- for column in columns %}
-                alter table {{ existing_relation }} add column if not exists {{ column.name }} {{ column.data_type }};
-                {%- endfor %}
-            {%- endif %}
             create or replace temporary table {{ new_rows }} as (
                 {{ compiled_code }}
             );

@@ -1,8 +1,4 @@
-{{ config(
-    materialized='incremental',
-    full_refresh=false,
-    incremental_strategy='append'
-) }}
+{{ config(materialized='table') }}
 
 with
 
@@ -35,9 +31,9 @@ totals as (
 
 ),
 
--- published_at is filled in when every node of the run has succeeded; a run that is not published all the same is taken
--- out by the next one (macros/publish.sql).
-runs as (
+-- published_at is filled in when every node of the run has succeeded; of a run that is not published all the same the
+-- next one does not know (macros/publish.sql).
+this_run as (
 
     select
         {{ literal(invocation_id) }} as run_id,
@@ -57,6 +53,46 @@ runs as (
     from totals
     cross join findings
     cross join as_of
+
+),
+
+runs as (
+
+    select
+        run_id,
+        started_at,
+        published_at,
+        extracts_from,
+        as_of_date,
+        rows_read,
+        rows_used,
+        rows_repeated,
+        rows_quarantined,
+        findings,
+        ran_data_tests,
+        project_revision,
+        dbt_version,
+        engine_version
+    from run_state.published_runs
+
+    union all
+
+    select
+        run_id,
+        started_at,
+        published_at,
+        extracts_from,
+        as_of_date,
+        rows_read,
+        rows_used,
+        rows_repeated,
+        rows_quarantined,
+        findings,
+        ran_data_tests,
+        project_revision,
+        dbt_version,
+        engine_version
+    from this_run
 
 )
 
