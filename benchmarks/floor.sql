@@ -92,7 +92,8 @@ create table decisions as
                 when coalesce(status not in ('succeeded', 'completed'), error is not null) then 'S-FAILED'
                 else coalesce(
                     own.rule_id, other.rule_id, contexts.rule_id, apps.rule_id,
-                    case when steps.adapter_name similar to '.+_connector_[0-9]+_[0-9]+' then 'S-ACTION' end, 'S-UNKNOWN'
+                    case when steps.adapter_name similar to '.+_connector_[0-9]+_[0-9]+' then 'S-ACTION' end,
+                    case when starts_with(steps.adapter_name, 'workato_') then 'S-UNRULED' end, 'S-UNKNOWN'
                 )
             end as rule_id
         from extract_of('steps') as steps

@@ -493,6 +493,8 @@ SERVICE_START = trigger("workato_service", "receive_request")
 SERVICE_REPLY = action("workato_service", "send_reply")
 SKILL_START = trigger("workato_genie", "start_workflow")
 SKILL_RESULT = action("workato_genie", "workflow_return_result")
+NEW_SKILL_START = trigger("workato_skill", "start_workflow")
+NEW_SKILL_RESULT = action("workato_skill", "workflow_return_result")
 MESSAGE_RECEIVED = trigger("workato_pub_sub", "subscribe_to_topic")
 BATCH_RECEIVED = trigger("workato_pub_sub", "batch_subscribe_to_topic")
 PUBLISH = action("workato_pub_sub", "publish_to_topic")
@@ -873,6 +875,8 @@ EXAMPLE_NAMES = (
     "Tasks, three actions",
     "Tasks, failed job",
     "Loop",
+    "Cached proxy response",
+    "Skill on the new connector",
 )
 
 
@@ -1029,6 +1033,21 @@ def published_examples() -> None:
     example("Tasks, failed job", *steps)
     body = loop([UPDATE_RECORD, ADD_INVOICE, POST_MESSAGE], times=50, first_line=2)
     example("Loop", ON_SCHEDULE, control("foreach"), *body)
+
+    name = "Cached proxy response"
+    proxy = example_recipe(name, PROXY_REQUEST, "api_proxy")
+    request(
+        "proxy-request-cached",
+        EXAMPLES,
+        f"{example_day(name)}T12:00",
+        request_type="proxy",
+        api_collection_id=EXAMPLES_API,
+        recipe_id=proxy,
+    )
+
+    name = "Skill on the new connector"
+    prompt("prompt-skill-on-the-new-connector-1", EXAMPLES, f"{example_day(name)}T11:59")
+    example(name, NEW_SKILL_START, SEARCH_RECORDS, UPDATE_RECORD, NEW_SKILL_RESULT)
 
 
 # ----------------------------------------------------------------------------

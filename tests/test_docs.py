@@ -34,7 +34,7 @@ FIGURES = {
     "active_recipe_trends": (
         "usage_month = '2026-09-01'",
         "active_recipes, recipes_started, recipes_stopped",
-        (81, 4, 3),
+        (83, 4, 3),
     ),
     "monthly_tasks": ("usage_month = '2026-09-01'", "tasks, active_customers", (193, 10)),
     "top_apps": ("rank = 1", "app, app_name, connections, cast(share as varchar)", ("slack", "Slack", 7, "0.162791")),

@@ -35,6 +35,8 @@ EXAMPLES = {
     "Tasks, three actions": ({"business_actions": 3}, 3),
     "Tasks, failed job": ({"business_actions": 5}, 4),
     "Loop": ({"business_actions": 150}, 150),
+    "Cached proxy response": ({"api_calls/proxy": 1}, 1),
+    "Skill on the new connector": ({"genie_actions": 1}, 3),
 }
 DAYS = {name: date(2026, 8, day) for day, name in enumerate(EXAMPLES, start=1)}
 
@@ -78,4 +80,4 @@ def test_nothing_but_the_examples_is_used_in_their_month(sample):
         "events_processed, mcp_calls, genie_actions, go_seats, workflow_app_seats, jobs_succeeded, jobs_failed "
         "from marts.monthly_customer_usage where customer_id = '1008' and usage_month = date '2026-08-01'"
     )
-    assert month == (214, 179, 6, 4, 2, 9, 295, 4, 3, 0, 0, 21, 3)
+    assert month == (218, 179, 7, 4, 3, 9, 295, 4, 4, 0, 0, 22, 3)

@@ -29,9 +29,11 @@ NOT_ELIGIBLE = words("""
     workato_mapper workato_pub_sub workato_recipe_function workato_service workato_template workato_variable workflow
 """)
 UNRULED = words("""
-    byollm cxml data_pipelines graphs_and_charts mcp pdf_tools rest_oauth skype_bot slack_bot soap teams_bot utility
+    byollm cxml data_pipelines enterprise_context graphs_and_charts mcp pdf_tools rest_oauth skype_bot slack_bot soap
+    teams_bot utility
     workato_api_proxy workato_decision_engine workato_edi workato_genie workato_genie_ms_teams workato_genie_slack
-    workato_json_transformations workato_list workato_webhooks workato_workflow_task workplace_bot yaml_parser
+    workato_json_transformations workato_list workato_skill workato_webhooks workato_workflow_task workplace_bot
+    yaml_parser
 """)
 RULE_OF_RULING = {"true": "S-ACTION", "false": "S-INELIGIBLE", "": "S-UNRULED"}
 
@@ -158,6 +160,7 @@ def test_the_triggers_say_the_recipe_types_of_the_page():
         ("workato_recipe_function", "execute", "recipe_function"),
         ("workato_service", "receive_request", "recipe_function"),
         ("workato_genie", "start_workflow", "skill"),
+        ("workato_skill", "start_workflow", "skill"),
     }
 
 

@@ -259,13 +259,13 @@ DELIVERIES = [
 # extract: rows in, used, repeated, quarantined; jobs and steps hold the stream's too
 ROW_COUNTS = {
     "customers": (58, 55, 1, 2),
-    "recipes": (542, 541, 0, 1),
+    "recipes": (552, 551, 0, 1),
     "connections": (246, 245, 0, 1),
-    "jobs": (421 + 7, 417, 7, 4),
-    "steps": (1541 + 12, 1533, 12, 8),
-    "api_requests": (103, 100, 1, 2),
+    "jobs": (422 + 7, 418, 7, 4),
+    "steps": (1545 + 12, 1537, 12, 8),
+    "api_requests": (104, 101, 1, 2),
     "event_stream_requests": (80, 79, 0, 1),
-    "genie_prompts": (25, 23, 1, 1),
+    "genie_prompts": (26, 24, 1, 1),
     "seats": (10, 8, 1, 1),
     "api_collections": (25, 25, 0, 0),
     "subscriptions": (10, 10, 0, 0),
@@ -473,7 +473,7 @@ def test_names_come_through_unchanged(sample):
 
 def test_usage_without_a_ratio_is_a_gap_and_not_zero_credits(sample):
     query = "select customer_id, occurrences from audit.findings where finding = 'unpriced metric' order by all"
-    assert sample.rows(query) == [("1008", 3), ("1010", 4)]
+    assert sample.rows(query) == [("1008", 4), ("1010", 4)]
     query = "select is_fully_priced from marts.monthly_customer_usage where customer_id = ? and usage_month = ?"
     assert sample.column(query, "1008", date(2026, 8, 1)) == [False]
     assert sample.column(query, "1010", date(2026, 9, 1)) == [False]

@@ -46,7 +46,8 @@ folded as (
         seen.adapter_name,
         case
             when seen.adapter_name in (select app_eligibility.adapter_name from app_eligibility) then seen.adapter_name
-            when seen.adapter_name like '%_secondary' then substr(seen.adapter_name, 1, length(seen.adapter_name) - 10)
+            when right(seen.adapter_name, 10) = '_secondary'
+                then substr(seen.adapter_name, 1, length(seen.adapter_name) - 10)
             else seen.adapter_name
         end as listed_name
 
@@ -92,6 +93,7 @@ named as (
         case
             when is_listed then rule_id
             when is_custom_connector then 'S-ACTION'
+            when substr(listed_name, 1, 8) = 'workato_' then 'S-UNRULED'
             else 'S-UNKNOWN'
         end as rule_id,
         is_custom_connector and not is_listed as is_custom_connector

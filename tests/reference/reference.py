@@ -466,6 +466,7 @@ TRIGGERS = {
     ("workato_recipe_function", "execute"): "recipe_function",
     ("workato_service", "receive_request"): "recipe_function",
     ("workato_genie", "start_workflow"): "skill",
+    ("workato_skill", "start_workflow"): "skill",
 }
 TRIGGER_ADAPTERS = {adapter: kind for (adapter, _), kind in TRIGGERS.items()}
 
@@ -664,6 +665,8 @@ class Apps:
             return adapter, "eligible"
         if adapter.endswith("_secondary"):  # a second connection of the same app folds onto it [A14]
             return self.of(adapter.removesuffix("_secondary"))
+        if adapter.startswith("workato_"):  # S-UNKNOWN: a native app without a ruling
+            return adapter, "unruled"
         return adapter, "unknown"
 
     def name_of(self, app):

@@ -72,8 +72,11 @@ UNRULED = [
     ("workato_list", "create_list"),
     ("workato_genie", "assign_task_to_genie"),
     ("mcp", "call_tool"),
+    ("enterprise_context", "search_documents"),
+    ("workato_skill", "workflow_return_result"),
+    ("workato_new_thing", "go"),  # unlisted, by the platform
 ]
-UNKNOWN = [("brand_new_app", "create"), ("foo_connector_12", "run"), ("workato_new_thing", "go")]
+UNKNOWN = [("brand_new_app", "create"), ("foo_connector_12", "run"), ("workatonew", "go")]
 CUSTOM = [
     ("acme_crm_connector_12345_1612345678", "upsert"),
     ("acme_crm_connector_99_1699999999", "upsert"),  # another connector of the same name
@@ -85,6 +88,10 @@ ODD_ADAPTERS = [
     ("brand_new_app_secondary", "create"),
     ("acme_crm_connector_12345_1612345678_secondary", "upsert"),
     ("workato_idp_secondary", "process_document"),
+    ("workato_new_thing_secondary", "go"),
+    ("workato_crm_connector_7_1700000000", "go"),
+    ("Workato_new_thing", "go"),
+    ("brand-secondary", "go"),
     ("Salesforce", "create_object"),
 ]
 EVENTS = [
@@ -103,6 +110,7 @@ WORKFLOW_TRIGGERS = [
     ("acme_crm_connector_12345_1612345678", "new_row"),
     ("workato_workflow_task", "new_requests_realtime"),
     ("workato_genie", "new_message"),
+    ("workato_skill", "other_trigger"),
     ("workato_api_platform", "other_trigger"),
     ("slack_secondary", "new_event"),
 ]
@@ -110,7 +118,7 @@ TRIGGERS = {
     "api_recipe": [("workato_api_platform", "receive_request")],
     "api_proxy": [("workato_api_proxy", "receive_request")],
     "recipe_function": [("workato_recipe_function", "execute"), ("workato_service", "receive_request")],
-    "skill": [("workato_genie", "start_workflow")],
+    "skill": [("workato_genie", "start_workflow"), ("workato_skill", "start_workflow")],
 }
 CALLS = {
     "sync": [("workato_recipe_function", "call_recipe"), ("workato_service", "call_service")],
