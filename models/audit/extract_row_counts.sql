@@ -6,7 +6,7 @@
     'api_collections': ['customer_id', 'api_collection_id', 'listed_at'],
     'seats': ['customer_id', 'seat_order_id'],
     'subscriptions': ['customer_id', 'effective_from'],
-    'credit_ratios': ['metric', 'call_type', 'effective_from'],
+    'credit_ratios': ['customer_id', 'terms', 'metric', 'call_type', 'effective_from'],
     'recommended_recipes': ['recipe_id'],
     'vendor_usage': ['customer_id', 'usage_month'],
 } %}

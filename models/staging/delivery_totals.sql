@@ -3,7 +3,7 @@
     'customers', 'recipes', 'connections', 'api_collections', 'seats', 'subscriptions', 'credit_ratios',
     'recommended_recipes', 'vendor_usage',
 ] %}
-{% set undated = ['seats', 'subscriptions', 'credit_ratios', 'recommended_recipes'] %}
+{% set undated = ['recommended_recipes'] %}
 
 with
 

@@ -1,7 +1,7 @@
 {#- rows of one listing lie so far apart at most, and those of the one before farther -#}
 {% set tolerance = (var('listing_tolerance_hours') | float * 3600) | round | int %}
 {% set listed = [
-    'customers', 'recipes', 'connections', 'api_collections',
+    'customers', 'recipes', 'connections', 'api_collections', 'seats', 'subscriptions', 'credit_ratios',
 ] %}
 
 with recursive

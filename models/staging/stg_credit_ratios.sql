@@ -1,38 +1,26 @@
 with
 
-base_credit_ratios as (
+dated_terms as (
 
-    select * from {{ ref('base_credit_ratios') }}
-
-),
-
--- Of several rows with the same key the greater one as text wins.
-ranked as (
-
-    select
-        *,
-        row_number() over (
-            partition by metric, call_type, effective_from
-            order by
-                {{ row_text(['credits_per_unit', 'effective_to']) }} desc
-        ) as delivery_rank
-
-    from base_credit_ratios
-    where quarantine_reason is null
+    {{ dated_terms('credit_ratios') }}
 
 ),
 
 stg_credit_ratios as (
 
     select
+        customer_id,
+        terms,
         metric,
         call_type,
         credits_per_unit,
+        ended_by,
         effective_from,
-        effective_to
+        effective_to,
+        unlisted_on,
+        extracted_at
 
-    from ranked
-    where delivery_rank = 1
+    from dated_terms
 
 )
 

@@ -1,24 +1,8 @@
 with
 
-base_seats as (
+dated_terms as (
 
-    select * from {{ ref('base_seats') }}
-
-),
-
--- Of several rows with the same key the greater one as text wins.
-ranked as (
-
-    select
-        *,
-        row_number() over (
-            partition by customer_id, seat_order_id
-            order by
-                {{ row_text(['product', 'app_id', 'seats', 'effective_from', 'effective_to']) }} desc
-        ) as delivery_rank
-
-    from base_seats
-    where quarantine_reason is null
+    {{ dated_terms('seats') }}
 
 ),
 
@@ -30,11 +14,13 @@ stg_seats as (
         app_id,
         product,
         seats,
+        ended_by,
         effective_from,
-        effective_to
+        effective_to,
+        unlisted_on,
+        extracted_at
 
-    from ranked
-    where delivery_rank = 1
+    from dated_terms
 
 )
 

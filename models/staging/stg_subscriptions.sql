@@ -1,27 +1,8 @@
 with
 
-base_subscriptions as (
+dated_terms as (
 
-    select * from {{ ref('base_subscriptions') }}
-
-),
-
--- Of several rows with the same key the greater one as text wins.
-ranked as (
-
-    select
-        *,
-        row_number() over (
-            partition by customer_id, effective_from
-            order by
-                {{ row_text([
-                    'recipe_metric', 'included_credits', 'task_limit', 'billing_cycle_day',
-                    'effective_to',
-                ]) }} desc
-        ) as delivery_rank
-
-    from base_subscriptions
-    where quarantine_reason is null
+    {{ dated_terms('subscriptions') }}
 
 ),
 
@@ -30,14 +11,20 @@ stg_subscriptions as (
     select
         customer_id,
         recipe_metric,
+        terms,
         included_credits,
         task_limit,
+        allowance_per,
+        unit_price,
+        currency,
         billing_cycle_day,
+        ended_by,
         effective_from,
-        effective_to
+        effective_to,
+        unlisted_on,
+        extracted_at
 
-    from ranked
-    where delivery_rank = 1
+    from dated_terms
 
 )
 

@@ -66,6 +66,7 @@ CHANGES = {
     "vendor_usage": {"tasks": [1, 99]},
 }
 LISTED = ("customers", "recipes", "connections", "api_collections")
+TERMS = ("seats", "subscriptions", "credit_ratios")  # listed where they have a time; else the last delivery decides
 
 
 @dataclass(frozen=True)
@@ -181,12 +182,13 @@ class Spread:
         later = rng.randint(night, self.last)
         row, time = dict(row), instant(row)
         changes = CHANGES.get(extract)
-        if changes is None or rng.random() < 0.35:
+        is_undated = extract in TERMS and not time
+        if changes is None or is_undated or rng.random() < 0.35:
             self.add(later, extract, row)
             return
         for column in rng.sample(list(changes), rng.randint(1, min(2, len(changes)))):
             row[column] = rng.choice(changes[column])
-        if extract in LISTED:
+        if extract in (*LISTED, *TERMS):
             row["extracted_at"] = rng.choice(LISTINGS).isoformat()
         elif extract != "steps" and time and rng.random() < 0.8:
             row["extracted_at"] = min(time + timedelta(minutes=rng.randint(1, 4000)), END).isoformat()

@@ -106,10 +106,12 @@ EXTRACTS = {
         "genie_prompts": "id:id account_id:id genie_id?:text conversation_id?:text sender_type?:text sent_at:time "
         "status?:status extracted_at:time",
         "seats": "id:id account_id:id product:workato_go|workflow_apps app_id?:text seats:count effective_from:day "
-        "effective_to?:day",
-        "subscriptions": "account_id:id recipe_metric:business_actions|tasks included_credits?:number "
-        "task_limit?:number billing_cycle_day?:int effective_from:day effective_to?:day",
-        "credit_ratios": "metric:id call_type?:text credits_per_unit:number effective_from:day effective_to?:day",
+        "effective_to?:day extracted_at?:time",
+        "subscriptions": "account_id:id recipe_metric:business_actions|tasks terms?:text included_credits?:number "
+        "task_limit?:number allowance_per?:text unit_price?:number currency?:text billing_cycle_day?:int "
+        "effective_from:day effective_to?:day extracted_at?:time",
+        "credit_ratios": "account_id?:text terms?:text metric:id call_type?:text credits_per_unit:number "
+        "effective_from:day effective_to?:day extracted_at?:time",
         "recommended_recipes": "recipe_id:id name:name recommended_from?:day",
         "vendor_usage": "account_id:id usage_month:day tasks?:int jobs_succeeded?:int jobs_failed?:int "
         "extracted_at:time",
@@ -335,13 +337,15 @@ def read_extracts(world, zone, result):
     def take(extract, source, raw):
         try:
             row = read_row(extract, raw, zone)
-            if "extracted_at" in row:
+            if row.get("extracted_at"):
                 result.newest_extract = max(row["extracted_at"], result.newest_extract or row["extracted_at"])
             if extract == "steps" and (row["account_id"], row["job_id"]) not in known_jobs:
                 raise Unreadable("step without job")
         except Unreadable as reason:
             result.quarantined.append({"extract": source, "reason": str(reason), "row": raw})
             return False
+        if extract in TERM_KEYS:
+            row["place"] = (int(raw.get("_load") or 0), raw.get("_file") or "")
         rows[extract].append(row)
         return True
 
@@ -408,6 +412,67 @@ def as_listed(rows, key, tolerance):
         for taken, listed in listings(rows, tolerance)
         for row in latest(listed, key).values()
     ]
+
+
+# --------------------------------------------------------------------------------------------- orders, terms and ratios
+
+# Contract, section 2: what tells them apart, what of them holds at a time, and what they say beside their dates.
+TERM_KEYS = {
+    "seats": ("account_id", "id"),
+    "subscriptions": ("account_id", "effective_from"),
+    "credit_ratios": ("account_id", "terms", "metric", "call_type", "effective_from"),
+}
+TERM_GROUPS = {
+    "seats": ("account_id", "product", "app_id"),
+    "subscriptions": ("account_id",),
+    "credit_ratios": ("account_id", "terms", "metric", "call_type"),
+}
+
+
+def terms_in_force(extract, rows, tolerance, local_date):
+    """Each order, term or ratio once, ended or taken back by the listings that lack it; what never was is left out."""
+
+    def pick(row, columns):
+        return tuple(row[column] for column in columns)
+
+    def says(row):
+        return {
+            c: v for c, v in row.items() if c not in ("id", "effective_from", "effective_to", "extracted_at", "place")
+        }
+
+    def overlap(one, other):
+        starts = one["effective_from"] < (other["effective_to"] or date.max)
+        return starts and other["effective_from"] < (one["effective_to"] or date.max)
+
+    def is_correction(row, instead):
+        """Whether the other row stands in this one's place, with a corrected effective_from. [A53]"""
+        if pick(row, TERM_GROUPS[extract]) != pick(instead, TERM_GROUPS[extract]) or not overlap(row, instead):
+            return False
+        if row["effective_from"] == instead["effective_from"]:
+            return False
+        comes_first = extract != "seats" and instead["effective_from"] < row["effective_from"]
+        return says(row) == says(instead) or comes_first
+
+    def key(row):
+        return pick(row, TERM_KEYS[extract])
+
+    undated = {}
+    for row in sorted((r for r in rows if r["extracted_at"] is None), key=lambda r: (r["place"], row_as_text(r))):
+        undated[key(row)] = row  # the one delivered last
+    dated = [{**row, "place": None} for row in rows if row["extracted_at"] is not None]
+    taken = [(when, latest(listed, key)) for when, listed in reversed(listings(dated, tolerance))]
+    newest = {k: n for n, (_, listed) in enumerate(taken) for k in listed}  # the last listing that holds it
+    found = [row for k, row in undated.items() if k not in newest]  # in no listing: none ends it [A52]
+    for k, n in newest.items():
+        row = taken[n][1][k]
+        if n + 1 < len(taken):
+            when, listed = taken[n + 1]
+            brought = [other for other_key, other in listed.items() if other_key not in taken[n][1]]
+            if any(is_correction(row, other) for other in brought):
+                continue
+            row = {**row, "effective_to": min(row["effective_to"] or date.max, local_date(when))}
+        found.append(row)
+    return found
 
 
 # ------------------------------------------------------------------------------------------------------ jobs and steps
@@ -817,6 +882,9 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
     def local_date(moment):  # G12
         return moment.astimezone(zone).date()
 
+    for extract in TERM_KEYS:
+        rows[extract] = terms_in_force(extract, rows[extract], tolerance, local_date)
+
     # "As of" is the newest extract, never the clock, unless given. [A17]
     if options.as_of_date:
         result.as_of = date.fromisoformat(str(options.as_of_date))
@@ -957,7 +1025,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
     # R-GO, R-APPSEAT: in force on the day, overlapping orders add up, until effective_to or the as-of date
     seats = Counter()  # (customer, product, date)
     if result.as_of is not None:
-        for order in one_per(lambda r: (r["account_id"], r["id"]), rows["seats"]):
+        for order in rows["seats"]:
             day = order["effective_from"]
             while day <= result.as_of and (order["effective_to"] is None or day < order["effective_to"]):
                 seats[order["account_id"], order["product"], day] += order["seats"]
@@ -1025,10 +1093,10 @@ def in_force(rows, day):
 def monthly(result, rows, jobs, local_date, admins, options):
     customers = latest(rows["customers"], lambda r: r["id"])
     subscriptions = defaultdict(list)
-    for row in one_per(lambda r: (r["account_id"], r["effective_from"]), rows["subscriptions"]):
+    for row in rows["subscriptions"]:
         subscriptions[row["account_id"]].append(row)
     ratios = defaultdict(list)
-    for row in one_per(lambda r: (r["metric"], r["call_type"], r["effective_from"]), rows["credit_ratios"]):
+    for row in rows["credit_ratios"]:
         ratios[row["metric"], row["call_type"]].append(row)
 
     def ratio_of(metric, call_type, day):

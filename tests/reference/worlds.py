@@ -914,7 +914,8 @@ class Builder:
         ]
         for _ in range(self.rng.randint(0, 3)):
             start, end = sorted(self.rng.sample(days, 2))
-            self.world["seats"].append(
+            self.list_term(
+                "seats",
                 {
                     "id": self.number("seat"),
                     "account_id": account,
@@ -923,21 +924,17 @@ class Builder:
                     "seats": self.rng.randint(1, 9),
                     "effective_from": start,
                     "effective_to": self.pick([None, end, end]),
-                }
+                },
+                [
+                    {"seats": 10},
+                    {"app_id": "app"},
+                    {"effective_to": None},
+                    {"effective_to": "2024-05-25"},
+                    {"product": "workflow_apps", "effective_from": "2024-03-03"},
+                    {"id": self.number("seat"), "effective_from": "2024-02-02"},  # the same under another id
+                    {"id": self.number("seat"), "effective_from": "2024-03-05", "seats": 3},
+                ],
             )
-            if self.chance(0.15):  # the same order with another content
-                order = self.world["seats"][-1]
-                self.world["seats"].append(
-                    order
-                    | self.pick(
-                        [
-                            {"seats": 10},
-                            {"app_id": "app"},
-                            {"effective_to": None},
-                            {"product": "workflow_apps", "effective_from": "2024-03-03"},
-                        ]
-                    )
-                )
         if self.chance(0.6):
             metric = self.pick(["business_actions", "tasks"])
             split = self.pick(["2024-03-10", "2024-04-01", None])
@@ -947,23 +944,31 @@ class Builder:
                 "task_limit": self.pick([None, 500]),
                 "billing_cycle_day": self.pick([None, 1]),
             }
-            self.world["subscriptions"].append(
-                dict(common, recipe_metric=metric, effective_from="2019-01-01", effective_to=split)
-            )
-            if self.chance(0.15):  # two terms from one day
-                self.world["subscriptions"].append(
-                    self.world["subscriptions"][-1]
-                    | self.pick([{"recipe_metric": "tasks"}, {"included_credits": None}, {"effective_to": None}])
-                )
+            terms = [dict(common, recipe_metric=metric, effective_from="2019-01-01", effective_to=split)]
             if split and self.chance(0.7):
-                self.world["subscriptions"].append(
-                    dict(
-                        common,
-                        recipe_metric=self.pick(["business_actions", "tasks"]),
-                        effective_from=split,
-                        effective_to=None,
-                    )
-                )
+                metric = self.pick(["business_actions", "tasks"])
+                terms.append(dict(common, recipe_metric=metric, effective_from=split, effective_to=None))
+            for term in terms:
+                corrections = [
+                    {"recipe_metric": "tasks"},
+                    {"included_credits": None},
+                    {"effective_to": None},
+                    {"effective_from": self.pick(["2018-01-01", "2024-03-20", "2024-04-17"])},
+                    {"effective_from": self.pick(["2018-01-01", "2024-03-20"]), "recipe_metric": "tasks"},
+                ]
+                self.list_term("subscriptions", term, corrections)
+
+    def list_term(self, extract, term, corrections):
+        """An order or term without a time, or in listings, which may correct it, lose it or find it again."""
+        if self.chance(0.25):
+            self.world[extract].append(term)
+            return
+        for listing in self.listed_at():
+            if self.chance(0.2):
+                term = {**term, **self.pick(corrections)}
+            self.world[extract].append({**term, "extracted_at": self.time(self.fetched(listing))})
+            if self.chance(0.03):  # two rows in one listing
+                self.world[extract].append({**self.world[extract][-1], **self.pick(corrections)})
 
     def globals(self):
         """The same for all seeds: ratios that change, begin late, end, or are missing."""
@@ -979,12 +984,19 @@ class Builder:
             ("go_seats", None, "12.5", "2024-04-15", None),
             ("workflow_app_seats", None, "2", "2024-03-01", None),
             ("tasks", None, "0.2", "2019-01-01", "2024-05-15"),
-            ("genie_actions", None, "4", "2019-01-01", None),
             ("api_calls", None, "0.3", "2024-04-15", None),
-            ("genie_actions", None, "3", "2019-01-01", "2024-01-01"),  # beside the 4, from the same day
             (None, None, "9", "2019-01-01", None),  # of no metric
         ]
-        for metric, call_type, credits, start, end in rows:
+        # of one listing or of two: corrected, taken back, ended, begun otherwise
+        rows += [
+            ("genie_actions", None, "3", "2019-01-01", "2024-01-01", LISTINGS[1]),
+            ("genie_actions", None, "4", "2019-01-01", None, LISTINGS[2]),
+            ("tasks", None, "0.7", "2024-05-20", None, LISTINGS[1]),
+            ("tasks", None, "0.7", "2024-05-25", None, LISTINGS[2]),
+            ("mcp_calls", None, "0.5", "2024-04-02", None, LISTINGS[1]),
+            ("business_actions", None, "2", "2024-05-20", None, LISTINGS[2]),
+        ]
+        for metric, call_type, credits, start, end, *listed in rows:
             self.world["credit_ratios"].append(
                 {
                     "metric": metric,
@@ -992,6 +1004,7 @@ class Builder:
                     "credits_per_unit": credits,
                     "effective_from": start,
                     "effective_to": end,
+                    "extracted_at": listed[0].isoformat() if listed else None,
                 }
             )
         self.world["vendor_usage"].append(

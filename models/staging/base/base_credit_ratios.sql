@@ -33,7 +33,11 @@ judged as (
 base_credit_ratios as (
 
     select
+        -- ids
+        account_id as customer_id,
+
         -- what it is
+        terms,
         read_metric as metric,
         read_call_type as call_type,
         credits_per_unit,
@@ -41,6 +45,7 @@ base_credit_ratios as (
         -- times
         read_effective_from as effective_from,
         read_effective_to as effective_to,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

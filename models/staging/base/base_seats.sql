@@ -44,6 +44,7 @@ base_seats as (
         -- times
         read_effective_from as effective_from,
         read_effective_to as effective_to,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,

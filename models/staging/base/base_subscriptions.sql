@@ -37,13 +37,18 @@ base_subscriptions as (
 
         -- what it is
         read_recipe_metric as recipe_metric,
+        terms,
         included_credits,
         task_limit,
+        allowance_per,
+        unit_price,
+        currency,
         billing_cycle_day,
 
         -- times
         read_effective_from as effective_from,
         read_effective_to as effective_to,
+        extracted_at,
 
         -- where it comes from, and whether it can be used
         load_id,
