@@ -281,12 +281,20 @@
 {%- endmacro %}
 
 
-{#- Lays the views over those stored files of the extracts for which the condition on run_state.stored_files holds. -#}
+{#- Lays the views over those stored files of the extracts for which the condition on run_state.stored_files holds. Stops the
+    run where one of them is not as it was stored. -#}
 {% macro view_stored_files(contracts, condition) -%}
-    {%- set patterns, statements = {}, [] -%}
+    {%- set patterns, statements, paths = {}, [], [] -%}
     {%- for row in run_query("select distinct extract_name, path from run_state.stored_files where " ~ condition ~ " order by all").rows -%}
         {%- do patterns.setdefault(row[0], []).append(literal(exact_pattern(deliveries_path() ~ '/' ~ row[1]))) -%}
+        {%- do paths.append(row[1]) -%}
     {%- endfor -%}
+    {%- if flags.WHICH in ['build', 'run'] -%}
+        {%- set problem = run_query("select verify_stored_files(" ~ literal(deliveries_path()) ~ ", " ~ literal(tojson(paths)) ~ ")").columns[0].values()[0] -%}
+        {%- if problem -%}
+            {{ exceptions.raise_compiler_error(problem) }}
+        {%- endif -%}
+    {%- endif -%}
     {%- for contract in contracts -%}
         {%- set files = patterns.get(contract.name) -%}
         {%- do statements.append(view_over_files(contract, "read_parquet([" ~ files | join(', ') ~ "], hive_partitioning = false)" if files else none)) -%}

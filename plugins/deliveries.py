@@ -1,7 +1,8 @@
 """Every file that was delivered is stored for good, once, converted to the contract's columns, in a numbered load.
 
 ``take_in_deliveries(folder, store, contract) -> JSON`` takes in what is new in ``folder`` (``EXTRACTS_DIR``) and tells
-what is stored; ``verify_store(store) -> text`` tells whether it is still as it was stored. The store::
+what is stored. ``verify_store(store) -> text`` tells whether all of it is still as it was stored, ``verify_files(store,
+paths) -> text`` whether some files are. The store::
 
     000001/manifest.json    what the load holds: {"format", "load", "id": random, never used twice, "taken_in_at",
                             "files": [{"extract", "path", "sha256", "bytes", "rows"}], each as it was delivered,
@@ -125,6 +126,17 @@ def verify_store(store: str, progress: Progress = NO_PROGRESS) -> str:
         loads = _read_loads(Path(store))
         _require_known_loads(Path(store), loads)
         _require_checksums(Path(store), loads, progress)
+    except Problem as problem:
+        return str(problem)
+    finally:
+        progress.clear()
+    return ""
+
+
+def verify_files(store: str, paths: set[str], progress: Progress = NO_PROGRESS) -> str:
+    """The same of the files at these paths below the store."""
+    try:
+        _require_checksums(Path(store), _read_loads(Path(store)), progress, paths)
     except Problem as problem:
         return str(problem)
     finally:
@@ -369,15 +381,18 @@ def _require_known_loads(
         )
 
 
-def _require_checksums(store: Path, loads: list[tuple[str, dict[str, Any]]], progress: Progress) -> None:
-    """Stop at the first stored file that is missing or is not as it was stored."""
+def _require_checksums(
+    store: Path, loads: list[tuple[str, dict[str, Any]]], progress: Progress, paths: set[str] | None = None
+) -> None:
+    """Stop at the first stored file that is missing or is not as it was stored: of all, or of those at ``paths``."""
     expected = {
         Path(store, name, stored["file"]): stored["sha256"]
         for name, manifest in loads
         for stored in manifest["stored"].values()
+        if paths is None or f"{name}/{stored['file']}" in paths
     }
     size = sum(map(_size, expected))
-    if expected:
+    if expected and paths is None:
         progress.line(f"Checking {_files(len(expected), 'stored ')}, {as_bytes(size)}, against their checksums")
     done = FileProgress(progress, "Checking", len(expected), size)
     cure = "Put it back from a backup."

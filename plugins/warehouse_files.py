@@ -4,6 +4,8 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 
 ``take_in_deliveries(folder, store, contract) -> JSON``
     Of deliveries.py.
+``verify_stored_files(store, paths) -> text``
+    Of deliveries.py: which of the stored files that a run is about to read is not as it was stored. ``paths``: JSON.
 ``watch_build(paths, tests, is_whole) -> empty text``
     From here on the run says where it is (build_progress.py). ``paths``: JSON, the files of its models and seeds;
     ``tests``: their number; ``is_whole``: true or false.
@@ -46,6 +48,7 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         self._watch: Watch | None = None
         self._steps = 0
+        self._verified: set[str] = set()  # stored files that this run has looked at
         self._connection: Callable[[], duckdb.DuckDBPyConnection | None] = lambda: None
         folder = Path(self.creds.path).parent
         try:
@@ -73,6 +76,7 @@ class Plugin(BasePlugin):
         self._connection = weakref.ref(conn)
         for function in (
             self.take_in_deliveries,
+            self.verify_stored_files,
             self.watch_build,
             self.empty_folder,
             self.publish_warehouse,
@@ -86,7 +90,17 @@ class Plugin(BasePlugin):
     def take_in_deliveries(self, folder: str, store: str, contract: str) -> str:
         answer = deliveries.take_in_deliveries(folder, store, contract, progress=_progress())
         self._steps = _stored_steps(answer)
+        if json.loads(contract).get("is_whole"):
+            stored = json.loads(answer).get("files", {}).values()
+            self._verified.update(path for files in stored for _, path, *_ in files)
         return answer
+
+    def verify_stored_files(self, store: str, paths: str) -> str:
+        unverified = set(json.loads(paths)) - self._verified
+        problem = deliveries.verify_files(store, unverified, _progress()) if unverified else ""
+        if not problem:
+            self._verified |= unverified
+        return problem
 
     def watch_build(self, paths: str, tests: str, is_whole: str) -> str:
         with suppress(Exception):  # a display never stops the work

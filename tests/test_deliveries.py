@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from building import PROJECT
+from power_loss import Recorder
 from reference.files import FORMATS, as_csv, literal, write_parquet, write_text
 
 TEXT, NUMBER, TIME = "string", "bigint", "timestamp"
@@ -997,6 +998,40 @@ def test_a_folder_may_say_what_a_column_would(taking):
     taking.take_in()
     found = taking.rows("000001/jobs.parquet", of="%=%")
     assert sorted(found) == [("1", "not ok", "x"), ("2", "yes", None)]
+
+
+def test_the_files_that_a_run_reads_again_are_verified_and_no_others(taking):
+    taking.take_in()
+    taking.write("jobs/b.csv", JOBS)
+    taking.take_in()
+    rotten = taking.store / "000001/jobs.parquet"
+    rotten.write_bytes(rotten.read_bytes()[::-1])
+    verify = taking.module.verify_files
+    assert verify(str(taking.store), {"000001/steps.parquet", "000002/jobs.parquet"}) == ""
+    assert f"The stored file {rotten} is not as it was stored" in verify(str(taking.store), {"000001/jobs.parquet"})
+    rotten.unlink()
+    assert f"The stored file {rotten} is missing" in verify(str(taking.store), {"000001/jobs.parquet"})
+
+
+def test_killed_or_without_power_at_any_step_a_load_is_there_whole_or_comes_again(taking, tmp_path, monkeypatch):
+    """After each point the next run has every row once, and each stored file as it was stored."""
+    warehouse = tmp_path / "warehouse"
+    warehouse.mkdir()
+    taking.store = warehouse / "deliveries"
+    monkeypatch.setattr(taking.module, "WORKERS", 1)
+    taking.take_in()
+    taking.write("jobs/b.csv", JOBS[:3])
+    points = Recorder(warehouse).points(taking.take_in, tmp_path / "points")
+    loads = []
+    for point in points:
+        taking.store = point / "deliveries"
+        loads.append(len([*taking.store.glob("0*")]))
+        answer = taking.take_in()
+        assert [(load, rows) for load, _, _, rows in answer["files"]["jobs"]] == [(1, 20), (2, 3)]
+        assert taking.module.verify_store(str(taking.store)) == ""
+        assert not [*taking.store.glob(".*")]
+    assert (loads[0], loads[-1]) == (1, 2)
+    assert len(points) >= 50
 
 
 # ------------------------------------------------------------------------------------------ a store of a release before

@@ -8,7 +8,20 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from builders import CALL, FUNCTION, PAGES, SALESFORCE, TRIGGER, connection, customer, job, recipe, step, world
+from builders import (
+    CALL,
+    FUNCTION,
+    PAGES,
+    SALESFORCE,
+    TRIGGER,
+    connection,
+    customer,
+    job,
+    recipe,
+    step,
+    without_steps,
+    world,
+)
 from building import PROJECT
 
 AUGUST, SEPTEMBER = "2026-08-10T12:00:00Z", "2026-09-10T12:00:00Z"
@@ -114,6 +127,38 @@ class TestRepair:
         stopped = build(None, vars={"recompute_month": "August"})
         assert stopped.exit_code != 0
         assert "recompute_month is 'August': it must be a month, YYYY-MM." in stopped.output
+
+
+class TestRottenBytes:
+    """A bit of a stored file turns, which the file's own format doesn't notice."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def good(cls, build):
+        return build(world(customer(), job("j-1"), job("j-2", completed_at="2026-02-10T12:00:00Z")))
+
+    @pytest.mark.parametrize(
+        ("extract", "arrives", "args"),
+        [
+            ("customers", job("j-3"), ()),  # listings are read whole each time
+            ("steps", job("j-1", extracted_at="2026-03-31T12:00:00Z"), ()),  # a job that came before
+            ("jobs", without_steps(job("j-2", extracted_at="2026-03-31T12:00:00Z")), ()),
+            ("steps", job("j-3"), ("--full-refresh",)),
+        ],
+        ids=["listing", "steps of a job that comes again", "its job", "full refresh"],
+    )
+    def test_a_run_that_reads_it_again_stops_and_names_it(self, extract, arrives, args, build, good):
+        def turn_a_bit(warehouse):
+            stored = warehouse / "deliveries" / "000001" / f"{extract}.parquet"
+            data = bytearray(stored.read_bytes())
+            data[len(data) // 2] ^= 1
+            stored.write_bytes(data)
+
+        stopped = build(world(arrives), onto=good, prepare=turn_a_bit, arguments=args)
+        assert stopped.exit_code != 0
+        assert f"000001/{extract}.parquet is not as it was stored: its bytes have changed." in stopped.output
+        assert "Put it back from a backup." in stopped.output
+        assert stopped.published.read_bytes() == good.published.read_bytes()
 
 
 class TestRestoredDeliveries:
