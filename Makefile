@@ -6,6 +6,13 @@ export DO_NOT_TRACK = 1
 # Tests and lint look at the sample, whatever the caller's environment names.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
+# What a caller sets reaches a command through its environment, as it was typed: neither make nor the shell expands what is
+# in an id, a file name or an option.
+BENCH ?= --steps 1000000 10000000 --runs 3
+GIVEN := JOB CUSTOMER MONTH OUTPUT VARS WAREHOUSE_DIR EXTRACTS_DIR AS_OF_DATE PYTEST PROOF MUTANTS SPARK BENCH
+$(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
+OPTIONS := $(BIN)/python scripts/with_options.py
+
 .PHONY: build check dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy parse lint docs explain verify bench sample clean requirements
 .DEFAULT_GOAL := build
 
@@ -37,7 +44,7 @@ test: $(VENV)/dev.stamp browser
 prove: $(VENV)/dev.stamp browser
 	rm -rf target/test-warehouse
 	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet
-	$(SAMPLE) TEST_WAREHOUSE_DIR=target/test-warehouse $(BIN)/pytest --numprocesses=auto $(PYTEST)
+	$(SAMPLE) TEST_WAREHOUSE_DIR=target/test-warehouse $(OPTIONS) PYTEST $(BIN)/pytest --numprocesses=auto
 
 # The browser of the dashboard's tests: the system's own. Installed where there is none and this may install one.
 browser:
@@ -64,7 +71,7 @@ test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
 
 # The same models on Spark: the sample, random worlds over several nights, and a difference that must be found.
 test-spark: .venv-spark/spark.stamp java
-	$(SAMPLE) SPARK_CONF_DIR=$(CURDIR)/tests/spark/conf .venv-spark/bin/python -m tests.spark $(SPARK)
+	$(SAMPLE) SPARK_CONF_DIR="$(CURDIR)/tests/spark/conf" $(OPTIONS) SPARK .venv-spark/bin/python -m tests.spark
 
 .venv-spark/spark.stamp: requirements-spark.txt requirements-dev.txt
 	$(MAKE) .venv-spark/dev.stamp VENV=.venv-spark
@@ -82,11 +89,11 @@ java:
 # Thousands of random worlds against the independent count (a quarter of an hour at most); another seed each time.
 # PROOF="--worlds 400" draws fewer.
 proof: $(VENV)/dev.stamp
-	$(BIN)/python tests/proof.py $(PROOF)
+	$(OPTIONS) PROOF $(BIN)/python tests/proof.py
 
 # Which damages do the tests notice? MUTANTS="--of metering" tries a part, MUTANTS="--sample 150" some.
 mutants: $(VENV)/dev.stamp
-	$(BIN)/python tests/mutate.py $(MUTANTS)
+	$(OPTIONS) MUTANTS $(BIN)/python tests/mutate.py
 
 # docs/accuracy.md, from what the two above found.
 accuracy: $(VENV)/dev.stamp
@@ -106,19 +113,12 @@ lint: $(VENV)/dev.stamp parse
 
 # Every model and column described, with lineage, on one page that opens from disk. Describes what WAREHOUSE_DIR holds:
 # takes nothing in, publishes nothing, and builds only where there is no build yet.
-BUILT = $(or $(WAREHOUSE_DIR),warehouse)/build/usage.duckdb
 docs: $(VENV)/run.stamp
-	@test -e "$(BUILT)" || { echo "There is no $(BUILT) yet: building it first."; \
-		$(BIN)/dbt build --exclude-resource-type unit_test; }
-	@echo "Describing $(BUILT): nothing is taken in, computed or published."
+	@built="$${WAREHOUSE_DIR:-warehouse}/build/usage.duckdb"; test -e "$$built" || { \
+		echo "There is no $$built yet: building it first."; $(BIN)/dbt build --exclude-resource-type unit_test; }
+	@echo "Describing $${WAREHOUSE_DIR:-warehouse}/build/usage.duckdb: nothing is taken in, computed or published."
 	DBT_WRITE_JSON=true $(BIN)/dbt docs generate --static
 	@echo "Open target/static_index.html"
-
-# Ids and file names reach a command through its environment: neither make nor the shell expands what is in them.
-explain statement: override export JOB := $(value JOB)
-explain statement: override export CUSTOMER := $(value CUSTOMER)
-explain statement: override export MONTH := $(value MONTH)
-explain statement: override export OUTPUT := $(value OUTPUT)
 
 # make explain JOB=j-…   or   make explain CUSTOMER=… MONTH=2026-08   (CUSTOMER beside JOB where the id is ambiguous)
 explain: $(VENV)/run.stamp
@@ -134,12 +134,11 @@ statement: $(VENV)/run.stamp
 
 # Does recomputing the stored deliveries give the published rows? Of WAREHOUSE_DIR; VARS as the nightly run is given them.
 verify: $(VENV)/run.stamp
-	@$(BIN)/python scripts/verify.py $(if $(VARS),--vars '$(VARS)')
+	@$(BIN)/python scripts/verify.py --vars="$$VARS"
 
 # Measures this project beside the shortest script, Polars and pandas; writes benchmarks/RESULTS.md. Takes a while.
-BENCH ?= --steps 1000000 10000000 --runs 3
 bench: .venv-bench/bench.stamp
-	.venv-bench/bin/python benchmarks/run.py $(BENCH)
+	$(OPTIONS) BENCH .venv-bench/bin/python benchmarks/run.py
 
 .venv-bench/bench.stamp: requirements-bench.txt
 	$(MAKE) .venv-bench/run.stamp VENV=.venv-bench

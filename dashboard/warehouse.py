@@ -34,13 +34,18 @@ class NoWarehouse(Exception):
     """There is no published warehouse where one was looked for; the message says where and what to do."""
 
 
-# A text that a spreadsheet would run as a formula gets an apostrophe in front, the spreadsheets' own mark of a text.
+# A text that a spreadsheet would run as a formula gets an apostrophe in front, the spreadsheets' own mark of a text. It
+# begins with = + - @, in full width too, or with a line feed or another control character.
 _CSV_TEXT = """
 create temp macro csv_text(value) as
     case
         when value is null then ''
         else chr(34)
-            || case when ascii(value) in (61, 43, 45, 64, 9, 13) then chr(39) else '' end
+            || case
+                when ascii(value) in (61, 43, 45, 64, 65309, 65291, 65293, 65312) or ascii(value) between 1 and 31
+                    then chr(39)
+                else ''
+            end
             || replace(value, chr(34), chr(34) || chr(34))
             || chr(34)
     end

@@ -37,6 +37,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vars", default="{}", help="the vars of the nightly run, as YAML")
     asked = parser.parse_args()
+    options = read_vars(asked.vars)
+    if options is None:
+        print(f"The vars {asked.vars!r} are no YAML mapping, such as '{{reporting_timezone: Europe/Berlin}}'.")
+        return 2
     warehouse = Path(os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse").resolve()
     store, published = warehouse / "deliveries", warehouse / "usage.duckdb"
     if not published.exists() or not any(store.glob("*/manifest.json")):
@@ -55,9 +59,18 @@ def main() -> int:
                 (again / "deliveries" / path.name).symlink_to(path)
         progress.line(f"Copying {as_bytes(published.stat().st_size)}, what is published, to {scratch}")
         shutil.copyfile(published, Path(scratch) / "usage.duckdb")
-        if not recompute(again, Path(scratch), yaml.safe_load(asked.vars), progress):
+        if not recompute(again, Path(scratch), options, progress):
             return 2
         return report(differences(Path(scratch) / "usage.duckdb", again / "usage.duckdb", progress))
+
+
+def read_vars(text: str) -> dict | None:
+    """The vars by name, none of an empty text; None where the text is no YAML mapping."""
+    try:
+        options = yaml.safe_load(text) or {}
+    except yaml.YAMLError:
+        return None
+    return options if isinstance(options, dict) else None
 
 
 def recompute(warehouse: Path, scratch: Path, options: dict, progress: Progress) -> bool:

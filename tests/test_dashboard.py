@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -922,6 +923,20 @@ class TestOddWorld:
         cells = [cell for row in rows_of(site.root / "csv" / "customer_details.csv") for cell in row.values()]
         assert "'=1+1" in cells
         assert [cell for cell in cells if cell[:1] in ("=", "@", "+")] == []
+
+    @pytest.mark.parametrize("first", [*"=+-@\uff1d\uff0b\uff0d\uff20", "\t=", "\r=", "\n=", "\v="])
+    def test_in_a_csv_file_it_begins_with_an_apostrophe(self, first, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(PROJECT)
+        from dashboard.warehouse import Warehouse
+
+        text = f"{first}1"
+        duckdb.connect(tmp_path / "usage.duckdb").close()
+        warehouse = Warehouse(tmp_path)
+        values = (text, f"a{text}", "", "'=1", "1")
+        rows = ", ".join(f"({place}, '{value.replace(chr(39), chr(39) * 2)}')" for place, value in enumerate(values))
+        written = warehouse.csv(f"select name, place from (values {rows}) as names (place, name) order by place")
+        found = [row["name"] for row in csv.DictReader(io.StringIO(written, newline=""))]
+        assert found == [f"'{text}", f"a{text}", "", "'=1", "1"]
 
     def test_a_statement_of_an_odd_customer(self, site, tmp_path):
         target = tmp_path / "statement.html"

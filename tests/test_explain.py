@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -237,6 +238,43 @@ def test_ids_reach_make_and_the_warehouse_as_they_were_typed(sample, tmp_path):
             asked = make("explain", "CUSTOMER=1008", month, warehouse=sample.warehouse)
             assert asked.stderr.startswith(f"{month} is no month"), (value, asked.stderr)
         assert not file.exists(), value
+
+
+def test_vars_and_folders_reach_make_verify_as_they_were_typed(tmp_path):
+    file = tmp_path / "touched"
+    for number, text in enumerate(HOSTILE):
+        value = text.format(file=file)
+        given = ((f"VARS={value}",), {}) if number % 2 else ((), {"VARS": value})
+        asked = make("verify", *given[0], warehouse=tmp_path, **given[1])
+        sentence = f"The vars {value!r} are no YAML mapping, such as '{{reporting_timezone: Europe/Berlin}}'."
+        assert asked.stdout == f"{sentence}\n", (value, asked.stderr)
+        asked = make("verify", f"WAREHOUSE_DIR=/nowhere/{value}", warehouse=tmp_path)
+        assert asked.stdout.startswith(f"/nowhere/{value} holds no published warehouse"), (value, asked.stderr)
+        assert not file.exists(), value
+
+
+def test_options_reach_a_command_split_and_nothing_in_them_is_run(tmp_path):
+    """Of the targets for developers, as make hands them over."""
+    file = tmp_path / "touched"
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(
+        f"#!{sys.executable}\nimport os, sys\n"
+        "if sys.argv[1] == 'scripts/with_options.py':\n    os.execv(sys.executable, sys.argv)\nprint(sys.argv[2:])\n"
+    )
+    python.chmod(0o755)
+    given = [f"VENV={tmp_path}", *(f"--assume-old={tmp_path}/{stamp}.stamp" for stamp in ("dev", "run")), "--silent"]
+    for target, name in (("proof", "PROOF"), ("mutants", "MUTANTS")):
+        for text in ("--of 'a b' --sample 3", *HOSTILE):
+            value = text.format(file=file)
+            typed = make(target, *given, f"{name}={value}", warehouse=tmp_path)
+            inherited = make(target, *given, warehouse=tmp_path, **{name: value})
+            if value.count("'") % 2:
+                refused = f"{name}={value} can't be split into options: No closing quotation"
+                assert all(asked.stderr.startswith(refused) for asked in (typed, inherited))
+            else:
+                assert typed.stdout == inherited.stdout == f"{shlex.split(value)}\n", (value, typed.stderr)
+            assert not file.exists(), value
 
 
 # ------------------------------------------------------------------------------------------------- what it needs

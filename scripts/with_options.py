@@ -1,0 +1,17 @@
+"""Run a command with the options that an environment variable holds.
+
+    PROOF="--worlds 400" python scripts/with_options.py PROOF python tests/proof.py
+
+They are split as a shell splits them; nothing in them is run.
+"""
+
+import os
+import shlex
+import sys
+
+if __name__ == "__main__":
+    name, *command = sys.argv[1:]
+    try:
+        os.execvp(command[0], [*command, *shlex.split(os.environ.get(name, ""))])
+    except ValueError as error:
+        sys.exit(f"{name}={os.environ[name]} can't be split into options: {error}")
