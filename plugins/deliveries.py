@@ -25,6 +25,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import time
@@ -131,6 +132,24 @@ def verify_store(store: str, progress: Progress = NO_PROGRESS) -> str:
     finally:
         progress.clear()
     return ""
+
+
+def newer_format(store: str) -> str:
+    """Which load a newer release stored, before anything is done; an empty text where none. Reads little of each."""
+    folder = Path(store)
+    for name in _load_names(folder):
+        with suppress(OSError), (folder / name / "manifest.json").open("rb") as manifest:
+            found = re.match(rb'\s*\{\s*"format":\s*(\d+)', manifest.read(64))
+            if found and int(found[1]) > FORMAT:
+                return _newer(folder / name / "manifest.json", int(found[1]))
+    return ""
+
+
+def _newer(manifest: Path, written: int) -> str:
+    return (
+        f"The manifest {manifest} was written by a newer release (format {written}; this one writes {FORMAT}): run "
+        "that one. Nothing was changed."
+    )
 
 
 def verify_files(store: str, paths: set[str], progress: Progress = NO_PROGRESS) -> str:
@@ -346,9 +365,7 @@ def _read_loads(store: Path) -> list[tuple[str, dict[str, Any]]]:
         try:
             manifest = json.loads(path.read_bytes())
             if manifest.get("format", 1) > FORMAT:
-                raise Problem(
-                    f"The manifest {path} was written by a newer release (format {manifest['format']}): run that one."
-                )
+                raise Problem(_newer(path, manifest["format"]))
             if manifest.get("format", 1) < FORMAT and "files" in manifest:
                 raise Problem(
                     f"The load {path.parent} was stored by an older release: the next dbt build takes it over."

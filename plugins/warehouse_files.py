@@ -59,6 +59,8 @@ class Plugin(BasePlugin):
             raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error.strerror}.") from error
         hold_warehouse(folder)
         try:
+            if newer := deliveries.newer_format(str(folder.parent / "deliveries")):
+                raise DbtRuntimeError(newer)
             said = publishing.finish_publishing(folder.parent / "usage.duckdb")
             if getattr(get_flags(), "WHICH", None) in ("build", "run"):
                 said.append(publishing.require_build_format(Path(self.creds.path)))
