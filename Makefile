@@ -156,6 +156,7 @@ COMPILE = $(INSTALL) $(VENV) --compile --quiet --upgrade --universal --python-ve
 	--generate-hashes --no-strip-extras --custom-compile-command="make requirements"
 requirements:
 	$(COMPILE) --group=install --output-file=requirements-uv.txt
+	$(COMPILE) --group=duckdb-2 --output-file=requirements-duckdb-2.txt
 	$(COMPILE) --extra=dev --output-file=requirements-dev.txt pyproject.toml
 	$(COMPILE) --constraint=requirements-dev.txt --output-file=requirements.txt pyproject.toml
 	$(COMPILE) --extra=bench --constraint=requirements-dev.txt --output-file=requirements-bench.txt pyproject.toml

@@ -15,6 +15,8 @@ from dashboard.site import say_written, write_site
 from dashboard.statement import Unknown, write_statement
 from dashboard.warehouse import NoWarehouse
 
+PROJECT = Path(__file__).resolve().parent.parent
+
 
 def main() -> None:
     """Parse the command line and write what was asked for; a sentence and exit code 1 where that can't be."""
@@ -29,7 +31,7 @@ def main() -> None:
     statement.add_argument("--month", required=True, help="calendar month, YYYY-MM")
     statement.add_argument("--output", help="the file to write, else WAREHOUSE_DIR/statements/…")
     asked = parser.parse_args()
-    folder = Path(getattr(asked, "folder", None) or os.environ.get("WAREHOUSE_DIR") or "warehouse")
+    folder = Path(getattr(asked, "folder", None) or os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse")
     try:
         if asked.command == "site":
             print(say_written(*write_site(folder)))

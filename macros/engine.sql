@@ -530,7 +530,7 @@
 
 {#- A digest of the code that decides on figures: models, macros and the rule book. -#}
 {% macro duckdb__code_digest() -%}
-    {{ return(run_query("select code_digest(" ~ literal(flags.PROJECT_DIR) ~ ")").columns[0].values()[0]) }}
+    {{ return(run_query("select code_digest(" ~ literal(project_path()) ~ ")").columns[0].values()[0]) }}
 {%- endmacro %}
 
 {#- Of what dbt knows of them: no function of Spark reads the project's files. -#}
@@ -549,7 +549,7 @@
 
 {#- The project's git revision as an SQL expression; null where there is none. -#}
 {% macro duckdb__project_revision() -%}
-    {{ return("nullif(revision_of(" ~ literal(flags.PROJECT_DIR) ~ "), '')") }}
+    {{ return("nullif(revision_of(" ~ literal(project_path()) ~ "), '')") }}
 {%- endmacro %}
 
 {#- Whoever deploys the project says it: no function of Spark asks git. -#}

@@ -16,3 +16,9 @@
 {% macro spark__working_schema(name) -%}
     {{ return('build_' ~ name) }}
 {%- endmacro %}
+
+
+{#- The project's folder, or what is in it, wherever dbt was started. (Here dbt's flags lack PROJECT_DIR.) -#}
+{% macro project_path(name=none) -%}
+    {{ return((invocation_args_dict.project_dir | string) ~ ('/' ~ name if name else '')) }}
+{%- endmacro %}

@@ -1,7 +1,8 @@
 {#- Publishing: the build works on its own database; what people open is replaced in one step, or not at all. -#}
 
+{#- A relative WAREHOUSE_DIR is below the folder in which dbt is started; without one the warehouse is in the project's. -#}
 {% macro warehouse_path(name) -%}
-    {{ return(env_var('WAREHOUSE_DIR', 'warehouse') ~ '/' ~ name) }}
+    {{ return((env_var('WAREHOUSE_DIR', '') or project_path('warehouse')) ~ '/' ~ name) }}
 {%- endmacro %}
 
 

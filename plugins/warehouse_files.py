@@ -20,6 +20,7 @@ They return what went wrong instead of raising: the calling macro stops the run 
 from __future__ import annotations
 
 import json
+import os
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,6 +51,9 @@ class Plugin(BasePlugin):
         self._steps = 0
         self._verified: set[str] = set()  # stored files that this run has looked at
         self._connection: Callable[[], duckdb.DuckDBPyConnection | None] = lambda: None
+        if not os.environ.get("WAREHOUSE_DIR"):  # the project's own, wherever dbt was started
+            project = getattr(get_flags(), "PROJECT_DIR", None) or Path(__file__).parent.parent
+            self.creds.path = str(Path(project).absolute() / self.creds.path)
         folder = Path(self.creds.path).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -158,9 +158,8 @@ def open_warehouse() -> duckdb.DuckDBPyConnection:
 
 
 def warehouse_path() -> Path:
-    """usage.duckdb in WAREHOUSE_DIR; a relative one is below the project's folder, as for dbt build."""
-    named = Path(os.environ.get("WAREHOUSE_DIR") or "warehouse") / "usage.duckdb"
-    return named if Path.cwd() == PROJECT else PROJECT / named
+    """usage.duckdb in WAREHOUSE_DIR, or in the project's own warehouse, as for dbt build."""
+    return Path(os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse").absolute() / "usage.duckdb"
 
 
 def amount(metric: str | None, quantity: int) -> str:

@@ -80,7 +80,10 @@ def recompute(warehouse: Path, scratch: Path, options: dict, progress: Progress)
         "WAREHOUSE_DIR": str(warehouse),
         "DBT_TARGET_PATH": str(scratch / "target"),
         "DBT_LOG_PATH": str(scratch / "logs"),
+        "DBT_PROJECT_DIR": str(PROJECT),
     }
+    if profiles := os.environ.get("DBT_PROFILES_DIR"):  # the run works in the project's folder
+        environment["DBT_PROFILES_DIR"] = str(Path(profiles).absolute())
     command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build", "--exclude-resource-type", "unit_test"]
     variables = yaml.safe_dump(options | {"only_stored_deliveries": True})
     progress.line("Recomputing everything from the stored deliveries, beside the warehouse")
