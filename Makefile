@@ -9,11 +9,11 @@ SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 # What a caller sets reaches a command through its environment, as it was typed: neither make nor the shell expands what is
 # in an id, a file name or an option.
 BENCH ?= --steps 1000000 10000000 --runs 3
-GIVEN := JOB CUSTOMER MONTH OUTPUT VARS WAREHOUSE_DIR EXTRACTS_DIR AS_OF_DATE PYTEST PROOF MUTANTS SPARK BENCH
+GIVEN := JOB LOAD CUSTOMER MONTH OUTPUT VARS WAREHOUSE_DIR EXTRACTS_DIR AS_OF_DATE PYTEST PROOF MUTANTS SPARK BENCH
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 OPTIONS := $(BIN)/python scripts/with_options.py
 
-.PHONY: build check dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy parse lint docs explain verify bench sample clean requirements
+.PHONY: build check dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy parse lint docs explain verify forget-load bench sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environment: what a run needs, and what a developer needs beside it. Installed by uv, or else by pip.
@@ -135,6 +135,10 @@ statement: $(VENV)/run.stamp
 # Does recomputing the stored deliveries give the published rows? Of WAREHOUSE_DIR; VARS as the nightly run is given them.
 verify: $(VENV)/run.stamp
 	@$(BIN)/python scripts/verify.py --vars="$$VARS"
+
+# Removes a load from the stored deliveries, for good: make forget-load LOAD=3. The next run computes everything without it.
+forget-load: $(VENV)/run.stamp
+	@$(BIN)/python -B scripts/forget_load.py --load="$$LOAD"
 
 # Measures this project beside the shortest script, Polars and pandas; writes benchmarks/RESULTS.md. Takes a while.
 bench: .venv-bench/bench.stamp

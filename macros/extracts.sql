@@ -141,7 +141,12 @@
     {%- endfor -%}
     {%- set found = take_in_files(folder, contracts, settled) -%}
     {%- do compare_loads(found.loads, settled) -%}
-    {%- set statements = ["truncate table run_state.stored_files", "truncate table run_state.stored_loads"] -%}
+    {%- do compare_superseded(found.superseded) -%}
+    {%- do say_quarantined(found.quarantined) -%}
+    {%- set statements = [] -%}
+    {%- for table in ['stored_files', 'stored_loads', 'superseded_files', 'quarantined_files'] -%}
+        {%- do statements.append("truncate table run_state." ~ table) -%}
+    {%- endfor -%}
     {%- for number, identity in found.loads.items() -%}
         {%- do statements.append("insert into run_state.stored_loads values (" ~ number ~ ", " ~ literal(identity) ~ ")") -%}
     {%- endfor -%}
@@ -155,7 +160,17 @@
             ~ " from (select cast(load_id as bigint) as load_id, path, file_name from (values " ~ rows | join(', ') ~ ") as files (load_id, path, file_name)) as named"
         ) -%}
     {%- endfor -%}
+    {%- for name, files in found.superseded.items() -%}
+        {%- for load, path, rows in files -%}
+            {%- do statements.append("insert into run_state.superseded_files values (" ~ [literal(name), load, literal(path), rows] | join(', ') ~ ")") -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for name, load, path, reason, is_replaced in found.quarantined -%}
+        {%- do statements.append("insert into run_state.quarantined_files values (" ~ [literal(name), load, literal(path), literal(reason), is_replaced] | join(', ') ~ ")") -%}
+    {%- endfor -%}
     {%- do run_statements(statements) -%}
+    {#- asked for again when the views come to hold older files, too -#}
+    {%- do graph.setdefault('present_run', {}).update({'superseded': found.superseded.keys() | list, 'lacks': found.lacks}) -%}
     {%- set by_load = contracts.values() | selectattr('meta.is_read_by_load') | map(attribute='name') | join("', '") -%}
     {%- do view_stored_files(contracts.values() | list, is_new() ~ " or extract_name not in ('" ~ by_load ~ "')") -%}
 {%- endmacro %}
@@ -167,6 +182,7 @@
     {%- set terms = intake_terms(contracts) -%}
     {%- do terms.update({
         'settled': settled, 'is_whole': is_whole_run(), 'settling_seconds': var('settling_seconds') | float,
+        'quarantine_files': boolean_option('quarantine_files'),
         'limits': {
             'null_marks': var('null_marks'), 'least_rows': var('unreadable_least_rows') | int,
             'fail_share': var('unreadable_fail_share') | float, 'warn_share': var('unreadable_warn_share') | float,
@@ -205,12 +221,39 @@
 {%- endmacro %}
 
 
+{#- Where a file that the warehouse was computed from is continued by a new one, its rows no longer count. -#}
+{% macro compare_superseded(superseded) -%}
+    {%- if not is_whole_run() -%}
+        {%- set known = run_query("select load_id || ' ' || file_name from run_state.superseded_files").columns[0].values() -%}
+        {%- set continued = [] -%}
+        {%- for load, path, rows in superseded.values() | sum(start=[]) if load <= graph['present_run']['settled_load'] and load ~ ' ' ~ path not in known -%}
+            {%- do continued.append(path) -%}
+        {%- endfor -%}
+        {%- if continued -%}
+            {%- do compute_everything(continued | first ~ (" and " ~ (continued | length - 1) ~ " more" if continued | length > 1 else "") ~ " was stored once as far as it was written, and has grown") -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A warning about files that were set aside, but those of which other bytes came since. -#}
+{% macro say_quarantined(quarantined) -%}
+    {%- set waiting = quarantined | rejectattr(4) | list -%}
+    {%- if waiting -%}
+        {%- do exceptions.warn(
+            waiting | length ~ (" file is" if waiting | length == 1 else " files are") ~ " set aside, and no row of them counts (audit.quarantined_files). The first, of load "
+            ~ waiting[0][1] ~ ": " ~ waiting[0][2] ~ ". " ~ waiting[0][3] ~ " A run that computes everything tries them again; make forget-load removes a load for good."
+        ) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
 {#- dbt run-operation take_in: stores what is new under EXTRACTS_DIR and computes nothing. Before a run on Spark. -#}
 {% macro take_in() -%}
     {%- if not env_var('EXTRACTS_DIR', '') -%}
         {{ exceptions.raise_compiler_error("EXTRACTS_DIR names no folder to take files in from.") }}
     {%- endif -%}
-    {%- do take_in_files(env_var('EXTRACTS_DIR'), contracts_of_extracts()) -%}
+    {%- do say_quarantined(take_in_files(env_var('EXTRACTS_DIR'), contracts_of_extracts()).quarantined) -%}
 {%- endmacro %}
 
 
@@ -284,9 +327,11 @@
 {#- Lays the views over those stored files of the extracts for which the condition on run_state.stored_files holds. Stops the
     run where one of them is not as it was stored. -#}
 {% macro view_stored_files(contracts, condition) -%}
-    {%- set patterns, statements, paths = {}, [], [] -%}
+    {%- set run = graph['present_run'] -%}
+    {%- set files, statements, paths = {}, [], [] -%}
     {%- for row in run_query("select distinct extract_name, path from run_state.stored_files where " ~ condition ~ " order by all").rows -%}
-        {%- do patterns.setdefault(row[0], []).append(literal(exact_pattern(deliveries_path() ~ '/' ~ row[1]))) -%}
+        {%- set lacking = run.lacks.get(row[1], []) | join(' ') -%}
+        {%- do files.setdefault(row[0], {}).setdefault(lacking, []).append(literal(exact_pattern(deliveries_path() ~ '/' ~ row[1]))) -%}
         {%- do paths.append(row[1]) -%}
     {%- endfor -%}
     {%- if flags.WHICH in ['build', 'run'] -%}
@@ -296,33 +341,72 @@
         {%- endif -%}
     {%- endif -%}
     {%- for contract in contracts -%}
-        {%- set files = patterns.get(contract.name) -%}
-        {%- do statements.append(view_over_files(contract, "read_parquet([" ~ files | join(', ') ~ "], hive_partitioning = false)" if files else none)) -%}
+        {%- set inputs = {} -%}
+        {%- for lacking, patterns in files.get(contract.name, {}).items() -%}
+            {%- set input = "read_parquet([" ~ patterns | join(', ') ~ "], hive_partitioning = false) as stored" -%}
+            {%- if contract.name in run.superseded -%}
+                {%- set input = input ~ without_superseded() -%}
+            {%- endif -%}
+            {%- do inputs.update({lacking: input}) -%}
+        {%- endfor -%}
+        {%- do statements.append(view_over_files(contract, inputs)) -%}
     {%- endfor -%}
     {%- do run_statements(statements) -%}
 {%- endmacro %}
 
 
-{#- The statement that lays an extract's view over stored files, which have all its columns by their types. Without files the
-    view has no rows: no such usage. -#}
-{% macro view_over_files(contract, input) -%}
-    {%- set select = [] -%}
+{#- The condition that leaves out the rows of stored files that others continue. -#}
+{% macro without_superseded() -%}
+    {{ return(" where not exists (select 1 from run_state.superseded_files as superseded where superseded.load_id = stored.load_id and superseded.file_name = stored.file_name)") }}
+{%- endmacro %}
+
+
+{#- The statement that lays an extract's view over stored files, which have its columns by their types. ``inputs``: what follows
+    "from", by the columns that these files lack, separated by blanks: they were stored before the contract had them. Without files
+    the view has no rows: no such usage. -#}
+{% macro view_over_files(contract, inputs) -%}
+    {%- set selects = [] -%}
+    {%- for lacking, input in inputs.items() -%}
+        {%- do selects.append(rows_of_files(contract, lacking.split(' '), input)) -%}
+    {%- endfor -%}
+    {%- if not selects -%}
+        {%- set nothing = [] -%}
+        {%- for column in contract.columns.values() -%}
+            {%- do nothing.append("cast(null as " ~ stored_type(column) ~ ") as " ~ column.name) -%}
+        {%- endfor -%}
+        {%- do selects.append(
+            "select " ~ nothing | join(', ')
+            ~ ", cast(null as string) as extra, cast(null as string) as unread_column, cast(null as bigint) as load_id, cast(null as string) as file_name where false"
+        ) -%}
+    {%- endif -%}
+    {{ return("create or replace view extracts." ~ contract.name ~ " as " ~ selects | join(' union all ')) }}
+{%- endmacro %}
+
+{#- The rows of stored files that lack some columns: these are looked for among what was kept aside. -#}
+{% macro rows_of_files(contract, lacking, input) -%}
+    {%- set select, kept_aside, unread = [], [], [] -%}
     {%- for column in contract.columns.values() -%}
         {%- set type = stored_type(column) -%}
-        {%- if not input -%}
-            {%- do select.append("cast(null as " ~ type ~ ") as " ~ column.name) -%}
-        {%- elif type != 'string' -%}
-            {%- do select.append(column.name) -%}
+        {%- set is_checked = not column.meta.may_be_unreadable -%}
+        {%- if column.name in lacking -%}
+            {%- set text = without_no_value(column, json_text('extra', column.name)) -%}
+            {%- set value = text if type == 'string' else read_text_as(type, text) -%}
+            {%- do select.append(value ~ " as " ~ column.name) -%}
+            {%- if is_checked -%}
+                {%- do kept_aside.append("when " ~ text ~ " is not null and " ~ value ~ " is null then " ~ literal(column.name)) -%}
+            {%- endif -%}
         {%- else -%}
-            {%- do select.append(without_no_value(column, column.name) ~ " as " ~ column.name) -%}
+            {%- do select.append((without_no_value(column, column.name) if type == 'string' else column.name) ~ " as " ~ column.name) -%}
+            {%- if is_checked -%}
+                {%- do unread.append(column.name) -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- if input -%}
-        {%- do select.append("extra, " ~ first_unread_column(contract.columns.values() | rejectattr('meta.may_be_unreadable') | map(attribute='name') | list) ~ " as unread_column, load_id, file_name from " ~ input) -%}
-    {%- else -%}
-        {%- do select.append("cast(null as string) as extra, cast(null as string) as unread_column, cast(null as bigint) as load_id, cast(null as string) as file_name where false") -%}
+    {%- set unread_column = first_unread_column(unread) -%}
+    {%- if kept_aside -%}
+        {%- set unread_column = "coalesce(" ~ unread_column ~ ", case " ~ kept_aside | join(' ') ~ " end)" -%}
     {%- endif -%}
-    {{ return("create or replace view extracts." ~ contract.name ~ " as select " ~ select | join(', ')) }}
+    {{ return("select " ~ select | join(', ') ~ ", extra, " ~ unread_column ~ " as unread_column, load_id, file_name from " ~ input) }}
 {%- endmacro %}
 
 
@@ -391,7 +475,7 @@
             {%- if contract.meta.required and not streamed -%}
                 {{ exceptions.raise_compiler_error("The schema " ~ schema ~ " lacks the required table " ~ name ~ " (or raw_" ~ name ~ ").") }}
             {%- endif -%}
-            {%- do run_query(view_over_files(contract, none)) -%}
+            {%- do run_query(view_over_files(contract, {})) -%}
         {%- endif -%}
     {%- endfor -%}
 {%- endmacro %}

@@ -9,6 +9,8 @@
     stored_files       one row per delivered file that is stored
     stored_loads       one row per stored load, with its id, which no other load ever has
     settled_loads      the stored loads that the last run which succeeded whole has seen
+    superseded_files   one row per stored file that a later one continues: its rows are repeated there
+    quarantined_files  one row per file that was set aside whole, with the reason
     touched_dates      dates of usage that changed since that run
     recipe_types, mcp_collections    what that run read from the newest listings
     published_runs     the runs that were published
@@ -29,6 +31,8 @@
             "create table if not exists run_state.stored_files (extract_name string, load_id bigint, path string, file_name string, file_hash " ~ hash_type() ~ ")",
             "create table if not exists run_state.stored_loads (load_id bigint, identity string)",
             "create table if not exists run_state.settled_loads (load_id bigint, identity string)",
+            "create table if not exists run_state.superseded_files (extract_name string, load_id bigint, file_name string, file_rows bigint)",
+            "create table if not exists run_state.quarantined_files (extract_name string, load_id bigint, file_name string, reason string, is_replaced boolean)",
             "create table if not exists run_state.touched_dates (usage_date date)",
             "create table if not exists run_state.recipe_types (customer_id string, recipe_id string, recipe_type string, read_from string)",
             "create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)",
@@ -78,7 +82,9 @@
     {%- endif -%}
     {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(0 as bigint) as settled_load, cast(null as string) as run_id") -%}
     {%- do empty_state('touched_dates') -%}
-    {%- do empty_state('stored_files') -%}
+    {%- for table in ['stored_files', 'superseded_files', 'quarantined_files'] -%}
+        {%- do empty_state(table) -%}
+    {%- endfor -%}
     {%- do graph['present_run'].update({'is_whole': true, 'settled_load': 0}) -%}
 {%- endmacro %}
 

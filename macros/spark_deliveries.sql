@@ -1,17 +1,74 @@
 {#- Extracts from files on Spark. Taking files in and converting them is DuckDB's work (dbt run-operation take_in, on the
-    default target): Spark reads what is stored below WAREHOUSE_DIR/deliveries, which driver and executors must see. -#}
+    default target): Spark reads what is stored below WAREHOUSE_DIR/deliveries, which driver and executors must see. What
+    stands in the manifests says plugins/store.py; stored files that lack columns of the contract are not read here. -#}
 {% macro spark__view_deliveries(contracts) -%}
     {%- set store = deliveries_path() -%}
-    {%- do run_query("create or replace temporary view manifests using json options (path " ~ literal(store ~ '/*/manifest.json') ~ ", multiLine 'true')") -%}
-    {%- do run_query(
-        "insert overwrite run_state.stored_files select file.extract, load, concat(lpad(load, greatest(6, length(load)), '0'), '/', file.extract, '.parquet'), file.path, "
-        ~ row_hash(['load', 'file.path']) ~ " from (select load, explode(files) as file from manifests) as listed"
-    ) -%}
-    {%- set stored = run_query("select distinct extract_name from run_state.stored_files").columns[0].values() -%}
-    {%- for name, contract in contracts.items() -%}
-        {%- set input = "(select * from parquet.`" ~ store ~ "/*/" ~ name ~ ".parquet` where " ~ is_new() ~ ") as stored" -%}
-        {%- do run_query(view_over_files(contract, input if name in stored else none)) -%}
+    {%- do view_manifests(store) -%}
+    {%- set superseded = {} -%}
+    {%- for name, load, path, rows in run_query(
+        "select file.extract, load, file.path, file.rows from (select load, explode(files) as file from stored_loads) as listed "
+        ~ "inner join (select explode(supersedes) as earlier from stored_loads) as continued on file.path = earlier.path and file.sha256 = earlier.sha256"
+    ).rows -%}
+        {%- do superseded.setdefault(name, []).append([load, path, rows]) -%}
     {%- endfor -%}
+    {%- do compare_superseded(superseded) -%}
+    {%- do empty_state('superseded_files') -%}
+    {%- for name, files in superseded.items() -%}
+        {%- set rows = [] -%}
+        {%- for load, path, count in files -%}
+            {%- do rows.append("(" ~ [literal(name), load, literal(path), count] | join(', ') ~ ")") -%}
+        {%- endfor -%}
+        {%- do run_query("insert into run_state.superseded_files values " ~ rows | join(', ')) -%}
+    {%- endfor -%}
+    {%- do run_query(
+        "insert overwrite run_state.stored_files select file.extract, load, concat(folder, '/', file.extract, '.parquet'), file.path, "
+        ~ row_hash(['load', 'file.path']) ~ " from (select folder, load, explode(files) as file from stored_loads) as listed"
+    ) -%}
+    {%- do run_query(
+        "insert overwrite run_state.quarantined_files select file.extract, load, file.path, file.reason, coalesce(newest > load, false) "
+        ~ "from (select load, explode(quarantined) as file from stored_loads) as aside "
+        ~ "left join (select path, max(load_id) as newest from (select file_name as path, load_id from run_state.stored_files) as named group by path) as later on file.path = later.path "
+        ~ "left anti join (select explode(files) as taken from stored_loads) as used on file.path = taken.path and file.sha256 = taken.sha256"
+    ) -%}
+    {%- set folders = {} -%}
+    {%- for name, folder in run_query("select distinct extract_name, split_part(path, '/', 1) from run_state.stored_files order by 1, 2").rows -%}
+        {%- do folders.setdefault(name, []).append(folder) -%}
+    {%- endfor -%}
+    {%- for name, contract in contracts.items() -%}
+        {%- set found = folders.get(name, []) -%}
+        {%- set input = "(select * from parquet.`" ~ store ~ "/{" ~ found | join(',') ~ "}/" ~ name ~ ".parquet` where " ~ is_new() ~ ") as stored" -%}
+        {%- do run_query(view_over_files(contract, {'': input ~ (without_superseded() if name in superseded else '')} if found else {})) -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{#- Lays a view stored_loads over the manifests: the loads that count, with the folder that holds the rows of each. Merged folders
+    hold several; what they replace may still be there. -#}
+{% macro view_manifests(store) -%}
+    {%- set file = "struct<extract: string, path: string, sha256: string, rows: bigint, reason: string>" -%}
+    {%- set lists = ['files', 'supersedes', 'quarantined'] -%}
+    {%- set of_load, columns, fields = ["load: bigint", "id: string"], ["load bigint", "id string"], ["'load', load", "'id', id"] -%}
+    {%- for name in lists -%}
+        {%- do of_load.append(name ~ ": array<" ~ file ~ ">") -%}
+        {%- do columns.append(name ~ " array<" ~ file ~ ">") -%}
+        {%- do fields.append("'" ~ name ~ "', " ~ name) -%}
+    {%- endfor -%}
+    {%- do columns.append("loads array<struct<" ~ of_load | join(', ') ~ ">>") -%}
+    {%- do columns.append("replaces array<string>") -%}
+    {%- do run_query(
+        "create or replace temporary view manifests (" ~ columns | join(', ') ~ ") using json options (path " ~ literal(store ~ '/*/manifest.json') ~ ", multiLine 'true')"
+    ) -%}
+    {%- do run_query(
+        "create or replace temporary view pieces as select regexp_extract(input_file_name(), '([^/]+)/manifest.json$', 1) as folder, loads is not null as is_merged, replaces, "
+        ~ "coalesce(loads, array(named_struct(" ~ fields | join(', ') ~ "))) as held from manifests"
+    ) -%}
+    {%- do run_query(
+        "create or replace temporary view listed_loads as select folder, is_merged, held_load.* from ("
+        ~ "select folder, is_merged, explode(held) as held_load from pieces where folder not in (select explode(replaces) from pieces where replaces is not null)) as kept"
+    ) -%}
+    {%- do run_query(
+        "create or replace temporary view stored_loads as select * from listed_loads where is_merged or id not in (select id from listed_loads where is_merged)"
+    ) -%}
 {%- endmacro %}
 
 

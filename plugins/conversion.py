@@ -111,11 +111,11 @@ def convert(
     with _opened(connection, file, file_format, contract.extract, scratch) as source:
         rows = _rows(source, name, load, contract)
         notes = _notes(source, contract)
-        written = _write(connection, rows, target, contract.extract)
+        written = write_rows(connection, rows, target, contract.extract)
     return written, notes
 
 
-def _write(connection: duckdb.DuckDBPyConnection, rows: str, target: Path, extract: str) -> int:
+def write_rows(connection: duckdb.DuckDBPyConnection, rows: str, target: Path, extract: str) -> int:
     """Write the query's rows, of that extract, to the Parquet file ``target``; returns their number."""
     row_groups = f", row_group_size {STREAMED_JOBS_PER_ROW_GROUP}" if extract == "job_history" else ""
     options = f"format parquet, compression zstd{row_groups}"
@@ -178,7 +178,7 @@ def convert_streamed(
         f"cast({load} as bigint) as load_id, substr(filename, {len(str(root)) + 2}) as file_name "
         f"from {_json_objects(*files)}"
     )
-    _write(connection, rows, target, "job_history")
+    write_rows(connection, rows, target, "job_history")
     counted = connection.execute(
         f"select file_name, count(*) from read_parquet({literal(as_pattern(target))}) group by file_name"
     ).fetchall()
@@ -518,9 +518,14 @@ def merge(connection: duckdb.DuckDBPyConnection, parts: list[Path], target: Path
     if len(parts) == 1:
         shutil.move(parts[0], target)
         return
-    _write(connection, f"from read_parquet([{_listed(parts)}], hive_partitioning = false)", target, extract)
+    write_rows(connection, f"from {read_files(parts)}", target, extract)
     for part in parts:
         part.unlink()
+
+
+def read_files(paths: Iterable[Path]) -> str:
+    """Stored files as a relation."""
+    return f"read_parquet([{_listed(paths)}], hive_partitioning = false)"
 
 
 def _listed(paths: Iterable[Path]) -> str:

@@ -39,6 +39,7 @@ from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 from progress import PATIENCE, Progress, as_bytes, terminal
 from publishing import code_digest, hold_warehouse, revision_of
+from store import newer_format
 
 BUILD_IS_SHORT = 10.0  # seconds in which a build says nothing of its progress
 
@@ -63,7 +64,7 @@ class Plugin(BasePlugin):
             raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error.strerror}.") from error
         hold_warehouse(folder)
         try:
-            if newer := deliveries.newer_format(str(folder.parent / "deliveries")):
+            if newer := newer_format(str(folder.parent / "deliveries")):
                 raise DbtRuntimeError(newer)
             said = publishing.finish_publishing(folder.parent / "usage.duckdb")
             if getattr(get_flags(), "WHICH", None) in ("build", "run"):

@@ -15,6 +15,7 @@ from building import PROJECT, Build, Workbench, forget_old_builds
 from dbt_forks import Forks
 from reference.compiled import Project
 from reference.proving import compile_all
+from taking import Taking
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +55,14 @@ def sample(build: Callable[..., Build]) -> Build:
 def projects() -> dict[str, Project]:
     """The project compiled under each set of options of the proof."""
     return compile_all()
+
+
+@pytest.fixture
+def taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taking:
+    monkeypatch.syspath_prepend(PROJECT / "plugins")
+    import deliveries
+
+    return Taking(tmp_path, deliveries)
 
 
 # ----------------------------------------------------------------------------------------------------------- quick runs

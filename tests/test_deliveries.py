@@ -17,100 +17,8 @@ import duckdb
 import pytest
 from building import PROJECT
 from power_loss import Recorder
-from reference.files import FORMATS, as_csv, literal, write_parquet, write_text
-
-TEXT, NUMBER, TIME = "string", "bigint", "timestamp"
-CONTRACT = {
-    "extracts": {
-        "customers": {"required": True, "columns": [["id", TEXT, True], ["name", TEXT, False]]},
-        "jobs": {
-            "required": True,
-            "columns": [["id", TEXT, True], ["status", TEXT, True], ["error", TEXT, False], ["count", NUMBER, False]],
-        },
-        "steps": {"required": True, "columns": [["id", TEXT, True]]},
-        "job_history": {"required": False, "columns": [["record", TEXT, False]]},
-        "seats": {"required": False, "columns": [["id", TEXT, True], ["product", TEXT, False], ["at", TIME, False]]},
-    },
-    "types": {
-        "string": {"as": "varchar", "read": "cast({value} as varchar)"},
-        "bigint": {"as": "bigint", "read": "try_cast({value} as bigint)"},
-        "timestamp": {"as": "timestamp", "read": "try_cast({value} as timestamp)"},
-    },
-}
-JOBS = [{"id": str(n), "status": f"status, {n}", "error": None if n % 3 else f'"{n}"\nmore'} for n in range(20)]
-COLUMNS = ("id", "status", "error")
-
-
-class Taking:
-    """An EXTRACTS_DIR with what is required, and the store that takes it in."""
-
-    def __init__(self, folder: Path, module) -> None:
-        self.module = module
-        self.extracts = folder / "extracts"
-        self.store = folder / "deliveries"
-        self.settled: dict[str, int] = {}
-        self.whole = False
-        self.settling = 0.0
-        self.limits: dict[str, object] = {}
-        for extract in ("customers", "steps"):
-            write_text(self.extracts / extract / "a.csv", "id\n1\n")
-        self.write("jobs/a.csv", JOBS)
-
-    def write(self, path: str, rows: list[dict]) -> Path:
-        file = self.extracts / path
-        if path.endswith(".parquet"):
-            write_parquet(file, rows, dict.fromkeys(rows[0], "VARCHAR"))
-        elif ".csv" in path:
-            write_text(file, as_csv(rows, rows[0]))
-        else:
-            write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
-        return file
-
-    def answer(self, folder: Path | str | None = None) -> dict:
-        folder = self.extracts if folder is None else folder
-        contract = CONTRACT | {
-            "settled": self.settled,
-            "is_whole": self.whole,
-            "settling_seconds": self.settling,
-            "limits": self.limits,
-        }
-        return json.loads(self.module.take_in_deliveries(str(folder), str(self.store), json.dumps(contract)))
-
-    def take_in(self, folder: Path | str | None = None) -> dict:
-        answer = self.answer(folder)
-        assert answer["problem"] is None, answer["problem"]
-        return answer
-
-    def stops(self, *texts: str) -> None:
-        """Asserts that nothing is taken in, with a message that holds the texts, and that the store is as it was."""
-        before = self.contents()
-        problem = self.answer()["problem"]
-        assert problem
-        for text in texts:
-            assert str(text) in problem
-        assert self.contents() == before
-
-    def contents(self) -> dict[Path, bytes]:
-        return {path: path.read_bytes() for path in self.store.rglob("*") if path.is_file()}
-
-    def jobs(self) -> list[tuple[int, str]]:
-        return [(load, path) for load, _, path, _ in self.take_in("")["files"]["jobs"]]
-
-    def rows(self, stored: str, columns: str = "id, status, error", of: str = "%") -> list[tuple]:
-        """What the stored file has of the delivered files whose names are like ``of``, in its order."""
-        with duckdb.connect() as db:
-            return db.execute(f"select {columns} from '{self.store / stored}' where file_name like ?", [of]).fetchall()
-
-    def manifest(self, load: str) -> dict:
-        return json.loads((self.store / load / "manifest.json").read_text())
-
-
-@pytest.fixture
-def taking(tmp_path, monkeypatch) -> Taking:
-    monkeypatch.syspath_prepend(PROJECT / "plugins")
-    import deliveries
-
-    return Taking(tmp_path, deliveries)
+from reference.files import FORMATS, literal, write_parquet, write_text
+from taking import COLUMNS, CONTRACT, JOBS
 
 
 def as_rows(rows):
@@ -344,7 +252,7 @@ def test_without_a_folder_and_a_store_nothing_is_stored(taking):
     assert answer == {
         **{"problem": None, "root": str(taking.store), "ignored": [], "to_look_at": []},
         **{"newest_load": 0, "taken_in": 0},
-        **{"loads": {}, "files": {}},
+        **{"loads": {}, "files": {}, "superseded": {}, "quarantined": [], "lacks": {}},
     }
     assert not taking.store.exists()
 
@@ -352,6 +260,8 @@ def test_without_a_folder_and_a_store_nothing_is_stored(taking):
 def test_loads_are_listed_by_number(taking):
     taking.take_in()
     (taking.store / "000001").rename(taking.store / "999999")
+    manifest = taking.store / "999999/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"load": 1,', '"load": 999999,'))
     (taking.store / "loads.json").unlink()
     taking.write("jobs/b.csv", JOBS[:1])
     assert taking.take_in()["newest_load"] == 1_000_000
@@ -492,11 +402,11 @@ def settled(taking, monkeypatch):
 
 def hashed(taking, monkeypatch) -> list[str]:
     """The names of the files that the next run reads to tell whether they are new."""
-    read = taking.module._sha256
+    read = taking.module.sha256_of
     names = []
-    monkeypatch.setattr(taking.module, "_sha256", lambda path: names.append(path.name) or read(path))
+    monkeypatch.setattr(taking.module, "sha256_of", lambda path: names.append(path.name) or read(path))
     assert taking.take_in()["taken_in"] == 0
-    monkeypatch.setattr(taking.module, "_sha256", read)
+    monkeypatch.setattr(taking.module, "sha256_of", read)
     return names
 
 
@@ -604,7 +514,8 @@ def test_a_load_is_on_the_disk_before_it_has_its_name(taking, monkeypatch):
     written = {path.relative_to(taking.store / "000001") for path in (taking.store / "000001").rglob("*")}
     at = events.index("renamed")
     assert {*events[:at]} == {incoming, *(incoming / path for path in written)}
-    assert {*events[at + 1 :]} == {taking.store, taking.store.parent, taking.store / "loads.json.new"}
+    notes = {taking.store / f"{name}.json.new" for name in ("loads", "reading")}
+    assert {*events[at + 1 :]} == {taking.store, taking.store.parent, *notes}
 
 
 def broken_csv(path):
@@ -673,7 +584,7 @@ def test_a_parquet_file_that_is_replaced_is_read_anew_though_it_looks_the_same(t
 
 def test_a_file_that_changes_while_it_is_read_is_named(taking, monkeypatch):
     file = taking.extracts / "jobs/a.csv"
-    read = taking.module._sha256
+    read = taking.module.sha256_of
 
     def read_and_append(path):
         try:
@@ -683,7 +594,7 @@ def test_a_file_that_changes_while_it_is_read_is_named(taking, monkeypatch):
                 with path.open("a") as more:
                     more.write("21,late,\n")
 
-    monkeypatch.setattr(taking.module, "_sha256", read_and_append)
+    monkeypatch.setattr(taking.module, "sha256_of", read_and_append)
     taking.stops(f"The file {file} can't be parsed: it changed while it was read")
 
 
@@ -1018,7 +929,7 @@ def test_killed_or_without_power_at_any_step_a_load_is_there_whole_or_comes_agai
     warehouse = tmp_path / "warehouse"
     warehouse.mkdir()
     taking.store = warehouse / "deliveries"
-    monkeypatch.setattr(taking.module, "WORKERS", 1)
+    monkeypatch.setattr("store.WORKERS", 1)
     taking.take_in()
     taking.write("jobs/b.csv", JOBS[:3])
     points = Recorder(warehouse).points(taking.take_in, tmp_path / "points")
@@ -1051,7 +962,7 @@ class TestOlderStore:
         assert answer["problem"] is None
         for name, manifest in was.items():
             now = older.manifest(name)
-            assert (now["format"], now["load"], now["taken_in_at"]) == (2, manifest["load"], manifest["taken_in_at"])
+            assert (now["format"], now["load"], now["taken_in_at"]) == (3, manifest["load"], manifest["taken_in_at"])
             assert [
                 {k: f[k] for k in ("extract", "path", "sha256", "bytes", "rows")} for f in manifest["files"]
             ] == now["files"]
@@ -1066,16 +977,18 @@ class TestOlderStore:
         warehouse = tmp_path / "warehouse"
         warehouse.mkdir()
         older.store = older.store.rename(warehouse / "deliveries")
-        monkeypatch.setattr(older.module, "WORKERS", 1)
+        monkeypatch.setattr("store.WORKERS", 1)
         points = Recorder(warehouse).points(lambda: older.take_in(""), tmp_path / "points")
+        from store import store_format
+
         formats = []
         for point in [*points[:-1:3], points[-1]]:
             older.store = point / "deliveries"
-            formats.append([older.module._format_of(load) for load in sorted(older.store.glob("0*"))])
+            formats.append([store_format(load) for load in sorted(older.store.glob("0*"))])
             assert [rows for *_, rows in older.take_in("")["files"]["jobs"]] == [2, 1]
             assert older.module.verify_store(str(older.store)) == ""
             assert not [*older.store.glob(".*")]
-        assert (formats[0], formats[-1]) == ([1, 1], [2, 2])
+        assert (formats[0], formats[-1]) == ([1, 1], [3, 3])
         assert len(formats) >= 50
 
     def test_a_rotten_file_stops_it(self, older):
@@ -1089,5 +1002,5 @@ class TestOlderStore:
     def test_a_newer_store_is_refused(self, taking):
         taking.take_in()
         manifest = taking.store / "000001/manifest.json"
-        manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 3'))
-        taking.stops("written by a newer release (format 3; this one writes 2): run that one.")
+        manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 4'))
+        taking.stops("written by a newer release (format 4; this one writes 3): run that one.")

@@ -44,13 +44,13 @@ def test_release_numbers_agree():
 
 
 def test_the_formats_are_those_that_the_page_tells_of(plugins):
-    import deliveries
     import publishing
+    import store
 
     page = (PROJECT / "docs" / "upgrading.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+[.]\d+[.]\d+) \| (\d+) \| (\S+) \|", page, re.MULTILINE)
     package = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    assert rows[-1] == (package, str(deliveries.FORMAT), str(publishing.BUILD_FORMAT))
+    assert rows[-1] == (package, str(store.FORMAT), str(publishing.BUILD_FORMAT))
     (macro,) = re.findall(
         r"macro build_format\(\).*?return\((\d+)\)", (PROJECT / "macros" / "incremental.sql").read_text(), re.DOTALL
     )
@@ -142,7 +142,7 @@ class TestNewerWarehouse:
 
         def write_by_a_newer_release(warehouse):
             manifest = warehouse / "deliveries" / "000001" / "manifest.json"
-            manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 3'))
+            manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 4'))
             (warehouse / "deliveries" / "runs.later.json").write_text("{}")
             seen.update(contents(warehouse))
 
@@ -153,7 +153,7 @@ class TestNewerWarehouse:
         seen: dict[Path, bytes] = {}
         refused = build(world(job("j-2")), onto=good, prepare=write_by_a_newer_release, command=command)
         assert refused.exit_code != 0
-        assert "/000001/manifest.json was written by a newer release (format 3; this one writes 2): run that" in (
+        assert "/000001/manifest.json was written by a newer release (format 4; this one writes 3): run that" in (
             refused.output
         )
         assert contents(refused.warehouse) == seen

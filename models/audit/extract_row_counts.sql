@@ -14,6 +14,22 @@
 
 with
 
+-- Files that others continue, row by row: they are not read again, and their rows are repeated there.
+superseded as (
+
+    select
+        extract_name,
+        sum(file_rows) as rows_read
+    from (
+        select
+            file_rows,
+            case when extract_name = 'job_history' then 'jobs' else extract_name end as extract_name
+        from run_state.superseded_files
+    ) as files
+    group by extract_name
+
+),
+
 -- The streamed job files stand beside the flat extracts that they feed.
 delivered as (
 
@@ -25,6 +41,13 @@ delivered as (
         end as extract_name,
         rows_read
     from {{ ref('delivery_totals') }}
+
+    union all
+
+    select
+        extract_name,
+        rows_read
+    from superseded
 
     union all
     {% for extract in keys.keys() | list + requests + ['jobs', 'steps'] %}
@@ -77,7 +100,7 @@ quarantined_by_extract as (
 ),
 
 -- Rows of one key beyond the first.
-repeated as (
+repeated_by_extract as (
     {% for extract, key in keys.items() %}
         select
             '{{ extract }}' as extract_name,
@@ -118,6 +141,23 @@ repeated as (
         count(*) as rows_repeated
     from {{ ref('repeated_steps') }}
     where not is_latest
+
+    union all
+
+    select
+        extract_name,
+        rows_read as rows_repeated
+    from superseded
+
+),
+
+repeated as (
+
+    select
+        extract_name,
+        sum(rows_repeated) as rows_repeated
+    from repeated_by_extract
+    group by extract_name
 
 ),
 

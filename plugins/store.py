@@ -1,0 +1,773 @@
+"""The store of deliveries: what it holds, whether that is as it was stored, and how it becomes less.
+
+    000001/manifest.json    what the load holds: {"format", "load", "id": random, never used twice, "taken_in_at",
+                            "files": [{"extract", "path", "sha256", "bytes", "rows"}], each as it was delivered,
+                            "stored": {extract: {"file", "sha256", "rows"}},
+                            "supersedes": [{"path", "sha256"}], contents of earlier loads that files here continue,
+                            "quarantined": [{"extract", "path", "sha256", "bytes", "reason"}], files set aside}
+    000001/jobs.parquet     the rows of all its files of jobs, converted (conversion.py), file by file in their order
+    merged-000001-000010-…/ the same of several loads: {"format", "loads": [their manifests], "stored", "replaces":
+                            [merged folders]}. What these loads have elsewhere is left over, and goes at the next run.
+    quarantined/            the bytes of the files that were set aside, by their SHA-256
+    forgotten/000002.json   the manifest of a load that was removed on purpose: its files stay known
+    reading.json            which stored files this project can't read, or which lack columns: {"project": a digest of
+                            what that depends on, "unreadable": {path below the store: reason}, "lacks": {path:
+                            [columns]}}
+    loads.json              the loads that were ever taken in and not forgotten: {number: id}
+    seen.json               only saves reading: path -> [size, mtime_ns, ctime_ns, inode, sha256] of the files that lay
+                            in EXTRACTS_DIR at the last run, each of them stored
+    .incoming/              what a run that is under way, or was killed, has begun to write
+
+Nothing that a load holds is ever changed. A folder appears whole, by its rename, which is the commit of what it holds.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from conversion import Column, Contract, LacksColumn, Problem, convert, merge, read_files, write_rows
+from progress import FileProgress, Progress, as_bytes
+from swapping import sync_path
+
+# Ending of a file name -> format. A format may come plain and gzipped.
+FORMATS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".json": "json",
+    ".json.gz": "json",
+}
+
+FORMAT = 3  # of the store
+OLDEST_READ = 2  # what is older is converted first
+# Of each file in a manifest, of each stored one, and of each that was set aside.
+FILE_KEYS = {"extract", "path", "sha256", "bytes", "rows"}
+STORED_KEYS = {"file", "sha256", "rows"}
+QUARANTINED_KEYS = {"extract", "path", "sha256", "bytes", "reason"}
+
+MERGED = "merged-"  # begins the names of folders of merged loads
+MERGE_AT_ONCE = (10, 100)  # pieces: so many of about as many loads become one
+LARGEST_MERGED = 268_435_456  # bytes; what is larger than a tenth of it stays as it is
+
+WORKERS = 4  # files at a time; DuckDB reads a large one on all cores
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk that is written to
+
+
+@dataclass
+class Piece:
+    """A folder of the store with the rows of one load, or of several."""
+
+    folder: str
+    loads: list[dict[str, Any]]  # manifests
+    stored: dict[str, dict[str, Any]]
+    replaces: list[str] = field(default_factory=list)
+
+    @property
+    def first(self) -> int:
+        return min((load["load"] for load in self.loads), default=0)
+
+
+@dataclass
+class Store:
+    """What a store holds: its loads, oldest first, and the pieces that hold their rows."""
+
+    root: Path
+    pieces: list[Piece] = field(default_factory=list)
+    leftovers: list[Path] = field(default_factory=list)  # whose rows a merged folder holds
+    forgotten: list[dict[str, Any]] = field(default_factory=list)  # manifests
+    noted: dict[str, int] = field(default_factory=dict)  # the loads that were taken in, {id: number}, there or not
+
+    @property
+    def loads(self) -> list[dict[str, Any]]:
+        """The manifests of the loads that count."""
+        gone = {load["id"] for load in self.forgotten}
+        held = (load for piece in self.pieces for load in piece.loads if load["id"] not in gone)
+        return sorted(held, key=lambda load: load["load"])
+
+    def is_half_forgotten(self) -> bool:
+        """Whether a merged folder still has rows of a load that was forgotten."""
+        gone = {load["id"] for load in self.forgotten}
+        return any(load["id"] in gone for piece in self.pieces for load in piece.loads)
+
+    def stored_files(self) -> dict[str, tuple[str, str]]:
+        """{path below the store: (extract, SHA-256)} of the files that hold rows."""
+        return {
+            f"{piece.folder}/{stored['file']}": (extract, stored["sha256"])
+            for piece in self.pieces
+            for extract, stored in piece.stored.items()
+        }
+
+    def contents(self) -> dict[str, dict[str, int]]:
+        """The contents that count, or were set aside: {path: {sha256: bytes}}."""
+        return _contents(self.loads)
+
+    def known(self) -> dict[str, dict[str, int]]:
+        """The contents that were ever delivered, also those that were forgotten: {path: {sha256: bytes}}."""
+        return _contents([*self.loads, *self.forgotten])
+
+    def superseded(self) -> set[tuple[str, str]]:
+        """(path, sha256) of the contents that a later one continues."""
+        return {(file["path"], file["sha256"]) for load in self.loads for file in load.get("supersedes", [])}
+
+    def quarantined(self) -> list[tuple[int, dict[str, Any]]]:
+        """(load, file) of the files that were set aside and not taken in since."""
+        used = {(file["path"], file["sha256"]) for load in self.loads for file in load["files"]}
+        return [
+            (load["load"], file)
+            for load in self.loads
+            for file in load.get("quarantined", [])
+            if (file["path"], file["sha256"]) not in used
+        ]
+
+    def extracts(self) -> set[str]:
+        return {file["extract"] for load in self.loads for file in load["files"]}
+
+
+def _contents(loads: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    contents: dict[str, dict[str, int]] = {}
+    for load in loads:
+        for file in [*load["files"], *load.get("quarantined", [])]:
+            contents.setdefault(file["path"], {})[file["sha256"]] = file["bytes"]
+    return contents
+
+
+def open_store(root: Path) -> Store:
+    """Read what the store holds; it may not be there yet. Raises Problem where that can't be told."""
+    store = Store(root, noted=_noted_loads(root))
+    singles, merged = [], []
+    for name in _names(root):
+        path = root / name / "manifest.json"
+        try:
+            manifest = json.loads(path.read_bytes())
+            _require_format(path, manifest)
+            if name.startswith(MERGED):
+                for load in manifest["loads"]:
+                    _require_facts(load)
+                if not all(stored.keys() >= STORED_KEYS for stored in manifest["stored"].values()):
+                    raise ValueError("a file lacks one of its facts")
+                merged.append(Piece(name, manifest["loads"], manifest["stored"], manifest["replaces"]))
+            else:
+                _require_facts(manifest)
+                singles.append(Piece(name, [manifest], manifest["stored"]))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Problem(f"The manifest {path} can't be read: {error!r}") from error
+    for path in sorted(root.glob("forgotten/*.json")):
+        try:
+            manifest = json.loads(path.read_bytes())
+            _require_facts(manifest)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Problem(f"The manifest {path} of a forgotten load can't be read: {error!r}") from error
+        store.forgotten.append(manifest)
+
+    replaced = {name for piece in merged for name in piece.replaces}
+    held = {load["id"] for piece in merged if piece.folder not in replaced for load in piece.loads}
+    forgotten = {load["id"] for load in store.forgotten}
+    for piece in singles + merged:
+        is_left_over = piece.folder in replaced if piece in merged else piece.loads[0]["id"] in held | forgotten
+        if is_left_over:
+            store.leftovers.append(root / piece.folder)
+        else:
+            store.pieces.append(piece)
+    store.pieces.sort(key=lambda piece: piece.first)
+    return store
+
+
+def _require_format(path: Path, manifest: dict[str, Any]) -> None:
+    found = manifest.get("format", 1)
+    if found > FORMAT:
+        raise Problem(_newer(path, found))
+    if found < OLDEST_READ and "files" in manifest:
+        raise Problem(f"The load {path.parent} was stored by an older release: the next dbt build takes it over.")
+
+
+def newer_format(root: str) -> str:
+    """Which load a newer release stored, before anything is done; an empty text where none. Reads little of each."""
+    folder = Path(root)
+    for name in _names(folder):
+        with suppress(OSError), (folder / name / "manifest.json").open("rb") as manifest:
+            found = re.match(rb'\s*\{\s*"format":\s*(\d+)', manifest.read(64))
+            if found and int(found[1]) > FORMAT:
+                return _newer(folder / name / "manifest.json", int(found[1]))
+    return ""
+
+
+def _newer(manifest: Path, written: int) -> str:
+    return (
+        f"The manifest {manifest} was written by a newer release (format {written}; this one writes {FORMAT}): run "
+        "that one. Nothing was changed."
+    )
+
+
+def _require_facts(load: dict[str, Any]) -> None:
+    """Raises ValueError, KeyError, TypeError or AttributeError where a load's manifest says too little."""
+    complete = (
+        all(file.keys() >= FILE_KEYS for file in load["files"])
+        and all(stored.keys() >= STORED_KEYS for stored in load["stored"].values())
+        and all(file.keys() >= QUARANTINED_KEYS for file in load.get("quarantined", []))
+        and all(file.keys() >= {"path", "sha256"} for file in load.get("supersedes", []))
+    )
+    if not complete or {file["extract"] for file in load["files"]} != load["stored"].keys():
+        raise ValueError("a file lacks one of its facts")
+    if not isinstance(load["id"], str) or not isinstance(load["load"], int):
+        raise ValueError("it has no id")
+
+
+def _names(root: Path) -> list[str]:
+    """The folders of loads, by number, and those of merged ones."""
+    try:
+        found = [name for name in os.listdir(root) if name.isascii()]  # noqa: PTH208
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise unstorable(root, error) from error
+    return sorted(filter(str.isdigit, found), key=int) + sorted(name for name in found if name.startswith(MERGED))
+
+
+def next_number(store: Store, *others: int) -> int:
+    """A number for a load that none ever had."""
+    numbers = [int(name) for name in _names(store.root) if name.isdigit()]
+    numbers += [load["load"] for load in [*store.loads, *store.forgotten]]
+    return max([*numbers, *store.noted.values(), *others], default=0) + 1
+
+
+# ------------------------------------------------------------------------------------------- is it all there, and whole
+
+
+def require_known_loads(store: Store, settled: dict[str, int] | None = None) -> None:
+    """Stop where a load that was taken in once is not there, or another one stands in its place."""
+    there = {load["id"] for load in [*store.loads, *store.forgotten]}
+    lost = {number for identity, number in (store.noted | (settled or {})).items() if identity not in there}
+    if lost and not accepts_missing():
+        raise Problem(
+            f"{store.root} lacks what it once held: load {', '.join(map(str, sorted(lost)))}. Put it back from a "
+            f"backup of {store.root}; or run once with ACCEPT_MISSING_LOADS=1 in the environment to compute "
+            "everything without it."
+        )
+
+
+def accepts_missing() -> bool:
+    """Whether the run may go on without what the store has lost."""
+    return os.environ.get("ACCEPT_MISSING_LOADS") == "1"
+
+
+def damaged_files(store: Store, progress: Progress, paths: set[str] | None = None) -> dict[Path, str]:
+    """What is missing of the stored files, or is not as it was stored, and why: {path: sentence}.
+
+    Of all, also those that were set aside, or of those at ``paths`` below the store.
+    """
+    expected = {
+        store.root / path: sha256
+        for path, (_, sha256) in store.stored_files().items()
+        if paths is None or path in paths
+    }
+    if paths is None:
+        expected |= {kept_file(store.root, file): file["sha256"] for _, file in store.quarantined()}
+    size = sum(map(size_of, expected))
+    if expected and paths is None:
+        progress.line(f"Checking {files_text(len(expected), 'stored ')}, {as_bytes(size)}, against their checksums")
+    done = FileProgress(progress, "Checking", len(expected), size)
+    damaged = {}
+    for path, found in zip(expected, in_parallel(sha256_or_error, list(expected)), strict=True):
+        done.add(size_of(path))
+        if isinstance(found, FileNotFoundError):
+            damaged[path] = f"The stored file {path} is missing."
+        elif isinstance(found, OSError):
+            damaged[path] = f"The stored file {path} can't be read: {found.strerror}."
+        elif found != expected[path]:
+            damaged[path] = f"The stored file {path} is not as it was stored: its bytes have changed."
+    return damaged
+
+
+def require_checksums(store: Store, progress: Progress) -> dict[str, str]:
+    """Stop at the first stored file that is missing or is not as it was stored; where the run may go on without what
+    is lost, returns them: {path below the store: reason}."""
+    damaged = damaged_files(store, progress)
+    if damaged and not accepts_missing():
+        raise Problem(
+            f"{next(iter(damaged.values()))} Put it back from a backup. Or run once with ACCEPT_MISSING_LOADS=1 in the "
+            "environment to set it aside and compute everything without it."
+        )
+    return {path.relative_to(store.root).as_posix(): reason for path, reason in damaged.items()}
+
+
+@dataclass
+class Reading:
+    """What of the stored files this project can't read: whole files with the reason, and columns that they lack."""
+
+    project: str = ""  # a digest of what that depends on
+    unreadable: dict[str, str] = field(default_factory=dict)
+    lacks: dict[str, list[str]] = field(default_factory=dict)
+
+
+def look_at_files(store: Store, contract: dict[str, Any], damaged: dict[str, str] | None) -> Reading:
+    """Which stored files this project can't read with the others. ``damaged``: of require_checksums; None: not looked.
+
+    They are looked at where the project is another one than at the last look, and where everything is computed anew;
+    a file that was stored since then has the columns of the project.
+    """
+    columns = {name: _columns(terms, contract["types"]) for name, terms in contract["extracts"].items()}
+    project = hashlib.sha256(json.dumps([columns, duckdb.__version__], sort_keys=True).encode()).hexdigest()
+    stored = store.stored_files()
+    noted = _noted_reading(store.root)
+    if damaged is None:
+        noted = Reading(
+            noted.project,
+            {name: reason for name, reason in noted.unreadable.items() if name in stored},
+            {name: lacking for name, lacking in noted.lacks.items() if name in stored},
+        )
+        if noted.project == project:
+            return noted
+    reading = Reading(project, dict(noted.unreadable if damaged is None else damaged))
+    for name, (extract, _) in stored.items():
+        if name in reading.unreadable or extract not in columns:
+            continue
+        found = columns_of(store.root / name)
+        if isinstance(found, str):
+            reading.unreadable[name] = found
+            continue
+        has = dict(found)
+        others = [f"{c} is {has[c]}, not {kind}" for c, kind in columns[extract].items() if has.get(c, kind) != kind]
+        if others:
+            reading.unreadable[name] = f"it was stored with other types: {', '.join(others)}"
+        elif lacking := [column for column in columns[extract] if column not in has]:
+            reading.lacks[name] = lacking
+    return reading
+
+
+def _noted_reading(root: Path) -> Reading:
+    try:
+        return Reading(**json.loads((root / "reading.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return Reading()
+
+
+def note_reading(store: Store, reading: Reading) -> None:
+    """Note what of the stored files can't be read, so that the next run need not look at all of them."""
+    if store.loads and reading != _noted_reading(store.root):
+        _replace(store.root / "reading.json", json.dumps(asdict(reading), indent=1))
+
+
+def _columns(terms: dict[str, Any], types: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The columns of a stored file as DuckDB calls their types."""
+    names = {name: types[kind]["as"].upper().replace(" ", "") for name, kind, *_ in terms["columns"]}
+    return names | {"extra": "VARCHAR", "load_id": "BIGINT", "file_name": "VARCHAR"}
+
+
+def _noted_loads(root: Path) -> dict[str, int]:
+    try:
+        return {identity: int(name) for name, identity in json.loads((root / "loads.json").read_bytes()).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise Problem(f"The list of loads {root / 'loads.json'} can't be read: {error!r}") from error
+
+
+def note_loads(store: Store) -> None:
+    """Note which loads there are, so that a lost one is missed."""
+    text = json.dumps({f"{load['load']:06}": load["id"] for load in store.loads})
+    path = store.root / "loads.json"
+    if store.loads and not (path.exists() and path.read_text(encoding="utf-8") == text):
+        _replace(path, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Let the file have the text, in one step."""
+    with storing(path.parent):
+        scratch = path.with_name(f"{path.name}.new")
+        scratch.write_text(text, encoding="utf-8")
+        sync([scratch])
+        scratch.replace(path)
+        sync([path.parent])
+
+
+# ----------------------------------------------------------------------------------------------------------- a new load
+
+
+def seal(root: Path, manifest: dict[str, Any], parts: dict[str, list[Path]]) -> dict[str, Any]:
+    """Merge the converted files of the incoming load by extract, write its manifest, and have it all on the disk.
+
+    ``manifest``: what is known of it; returns it whole.
+    """
+    incoming = root / ".incoming"
+    stored = {}
+    with storing(root):
+        for extract, converted in parts.items():
+            target = incoming / f"{extract}.parquet"
+            merge(connection(), converted, target, extract)
+            rows = sum(file["rows"] for file in manifest["files"] if file["extract"] == extract)
+            stored[extract] = {"file": target.name, "sha256": sha256_of(target), "rows": rows}
+        manifest = {"format": FORMAT, "id": uuid.uuid4().hex} | manifest | {"stored": stored}
+        kept = [kept_file(root, file) for file in manifest.get("quarantined", [])]
+        sync([*kept, *{path.parent for path in kept}])
+        _write_manifest(incoming, manifest)
+    return manifest
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    sync([Path(parent, file) for parent, _, names in os.walk(folder) for file in names])
+    sync([Path(parent) for parent, _, _ in os.walk(folder)])
+
+
+# -------------------------------------------------------------------------------------------------- files set aside
+
+
+def keep_content(root: Path, file: Path, path: str, sha256: str) -> None:
+    """Keep the bytes of a delivered file that can't be taken in. Raises Problem where they are no longer the same."""
+    kept = kept_file(root, {"path": path, "sha256": sha256})
+    with storing(root):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        scratch = kept.with_name(f"{kept.name}.new")
+        shutil.copyfile(file, scratch)
+        if sha256_of(scratch) != sha256:
+            scratch.unlink()
+            raise Problem(f"The file {printable(file)} can't be parsed: it changed while it was read")
+        scratch.replace(kept)
+
+
+def kept_file(root: Path, file: dict[str, Any]) -> Path:
+    """Where the bytes of a file that was set aside are kept."""
+    return root / "quarantined" / f"{file['sha256']}{ending_of(file['path'])}"
+
+
+# ------------------------------------------------------------------------------------------------- fewer, larger pieces
+
+
+def tidy(store: Store, progress: Progress) -> Store:
+    """Remove what merging, forgetting and a run that was killed left over; returns what the store holds."""
+    incoming = store.root / ".incoming"
+    shutil.rmtree(incoming, ignore_errors=True)
+    with storing(store.root):
+        for path in store.leftovers:
+            path.rename(incoming)  # at once: half a folder would be taken for something else
+            shutil.rmtree(incoming)
+    if store.is_half_forgotten():
+        gone = {load["id"] for load in store.forgotten}
+        for piece in store.pieces:
+            if any(load["id"] in gone for load in piece.loads):
+                progress.line(f"Removing a forgotten load's rows from {printable(store.root / piece.folder)}")
+                _write_merged(store.root, [piece], gone)
+        return tidy(open_store(store.root), progress)
+    return open_store(store.root) if store.leftovers else store
+
+
+def merge_loads(store: Store, leave: set[str], progress: Progress) -> Store:
+    """Let many small loads become few pieces: a run opens each piece. Returns what the store holds then.
+
+    ``leave``: stored files that stay as they are, by their paths below the store.
+    """
+    while pieces := _mergeable(store, leave):
+        count = sum(len(piece.loads) for piece in pieces)
+        progress.line(f"Merging {count:,} small loads in {printable(store.root)}")
+        _write_merged(store.root, pieces)
+        store = open_store(store.root)
+    return store
+
+
+def _mergeable(store: Store, leave: set[str]) -> list[Piece]:
+    """The oldest small pieces of about as many loads, where there are enough of them."""
+    least, most = MERGE_AT_ONCE
+    levels: dict[int, list[Piece]] = {}
+    for piece in store.pieces:
+        level = 0
+        while len(piece.loads) >= least ** (level + 1):
+            level += 1
+        levels.setdefault(level, []).append(piece)
+    for _, pieces in sorted(levels.items()):
+        chosen: list[Piece] = []
+        size, columns = 0, {}
+        for piece in pieces if len(pieces) >= least else []:
+            files = {extract: f"{piece.folder}/{stored['file']}" for extract, stored in piece.stored.items()}
+            bytes_of = sum(size_of(store.root / path) for path in files.values())
+            if bytes_of > LARGEST_MERGED // least or size + bytes_of > LARGEST_MERGED or leave & {*files.values()}:
+                continue
+            found = {extract: columns_of(store.root / path) for extract, path in files.items()}
+            if all(columns.get(extract, has) == has for extract, has in found.items()):
+                columns |= found
+                chosen.append(piece)
+                size += bytes_of
+            if len(chosen) == most:
+                break
+        if len(chosen) >= least:
+            return chosen
+    return []
+
+
+def columns_of(file: Path) -> list[tuple[str, str]] | str:
+    """(name, type) of each column of a stored file, in order; or why it can't be read."""
+    try:
+        return [row[:2] for row in connection().cursor().execute(f"describe from {read_files([file])}").fetchall()]
+    except duckdb.Error as error:
+        return f"it can't be read: {str(error).splitlines()[0]}"
+
+
+def _write_merged(root: Path, pieces: list[Piece], without: set[str] | frozenset[str] = frozenset()) -> None:
+    """Write the rows of the pieces as one that replaces them, but of the loads whose ids are in ``without``.
+
+    Only what is still as it was stored is merged. The pieces stay until the next run, for those who read them.
+    """
+    loads = [load for piece in pieces for load in piece.loads]
+    kept = sorted((load for load in loads if load["id"] not in without), key=lambda load: load["load"])
+    dropped = [load["load"] for load in loads if load["id"] in without]
+    incoming = root / ".incoming"
+    shutil.rmtree(incoming, ignore_errors=True)
+    stored = {}
+    with storing(root):
+        incoming.mkdir()
+    try:
+        for extract in sorted({extract for load in kept for extract in load["stored"]}):
+            sources = []
+            for piece in pieces:
+                if extract in piece.stored:
+                    source = root / piece.folder / piece.stored[extract]["file"]
+                    if sha256_or_error(source) != piece.stored[extract]["sha256"]:
+                        raise Problem(
+                            f"The stored file {source} is missing or not as it was stored: put it back from a backup."
+                        )
+                    sources.append(source)
+            rows = sum(load["stored"][extract]["rows"] for load in kept if extract in load["stored"])
+            condition = f" where load_id not in ({', '.join(map(str, dropped))})" if dropped else ""
+            target = incoming / f"{extract}.parquet"
+            with storing(root):
+                written = write_rows(connection().cursor(), f"from {read_files(sources)}{condition}", target, extract)
+                if written != rows:
+                    raise Problem(
+                        f"{rows:,} rows of {extract} were to be merged, and {written:,} were: nothing changed."
+                    )
+                stored[extract] = {"file": target.name, "sha256": sha256_of(target), "rows": rows}
+        replaces = [piece.folder for piece in pieces if piece.folder.startswith(MERGED)]
+        replaces += [name for piece in pieces for name in piece.replaces if (root / name).exists()]
+        numbers = [load["load"] for load in loads]
+        name = f"{MERGED}{min(numbers):06}-{max(numbers):06}-{uuid.uuid4().hex[:8]}"
+        with storing(root):
+            _write_manifest(
+                incoming, {"format": FORMAT, "merged_at": now(), "loads": kept, "stored": stored, "replaces": replaces}
+            )
+            incoming.rename(root / name)
+            sync([root])
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+def forget_load(root: Path, number: int, progress: Progress) -> dict[str, Any]:
+    """Remove a load on purpose, for good; returns its manifest. Its files stay known. Raises Problem.
+
+    Its note in ``forgotten/`` is the commit: from then on it doesn't count, and its rows go here or at the next run.
+    """
+    store = tidy(open_store(root), progress)
+    load = next((load for load in store.loads if load["load"] == number), None)
+    if load is None:
+        if number in {load["load"] for load in store.forgotten}:
+            raise Problem(f"Load {number} of {root} was forgotten already.")
+        there = ", ".join(str(load["load"]) for load in store.loads[-10:]) or "none"
+        raise Problem(f"{root} has no load {number}. Its newest loads: {there}.")
+    with storing(root):
+        (root / "forgotten").mkdir(exist_ok=True)
+    _replace(root / "forgotten" / f"{number:06}.json", json.dumps(load | {"forgotten_at": now()}, indent=1))
+    with storing(root):
+        sync([root])
+    store = tidy(open_store(root), progress)
+    needed = {file["sha256"] for load in store.loads for file in load.get("quarantined", [])}
+    with storing(root):
+        for file in load.get("quarantined", []):
+            if file["sha256"] not in needed:
+                kept_file(root, file).unlink(missing_ok=True)
+    note_loads(store)
+    return load
+
+
+# ------------------------------------------------------------------------------------------ stores of older releases
+
+
+def store_format(load: Path) -> int:
+    """The store's format that a load is written in; 0 where it can't be told."""
+    try:
+        manifest = json.loads((load / "manifest.json").read_bytes())
+        return int(manifest.get("format", 1 if {"load", "files"} <= manifest.keys() else 0))
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+def take_over_older_loads(store: Path, contract: dict[str, Any], progress: Progress) -> None:
+    """Convert the loads that a release before format 2 stored, one after the other, each whole or not at all.
+
+    Its number, the time it was taken in and the checksums of the delivered files stay; its stored files were a Parquet
+    file for each delivered one, beside one another, texts or typed as they came.
+    """
+    for aside in store.glob(".older-*"):  # of a run that was killed between two renames
+        name = aside.name.removeprefix(".older-")
+        if (store / name).exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(store / name)
+    older = [name for name in _names(store) if name.isdigit() and store_format(store / name) == 1]
+    if not older:
+        return
+    progress.line(f"{printable(store)} was written by an older release: converting its {len(older)} loads")
+    by_extract = contracts_of(contract)
+    for name in older:
+        manifest = json.loads((store / name / "manifest.json").read_bytes())
+        delivered = []
+        for file in manifest["files"]:
+            stored = store / name / file["stored"]
+            if sha256_or_error(stored) != file["stored_sha256"]:
+                raise Problem(
+                    f"The stored file {stored} is missing or not as it was stored: put it back from a backup."
+                )
+            delivered.append((stored, file))
+
+        def keep(numbered: tuple[int, tuple[Path, dict[str, Any]]], name: str = name) -> dict[str, Any]:
+            position, (stored, file) = numbered
+            with parsing(stored), connection().cursor() as cursor:
+                part = store / ".incoming" / f"{position}.part"
+                arguments = (file["path"], int(name), by_extract[file["extract"]], part, part.with_suffix(".scratch"))
+                rows, _ = convert(cursor, stored, "parquet", *arguments)
+            return {key: file[key] for key in ("extract", "path", "sha256", "bytes")} | {"rows": rows}
+
+        try:
+            with storing(store):
+                shutil.rmtree(store / ".incoming", ignore_errors=True)
+                (store / ".incoming").mkdir()
+            files = list(in_parallel(keep, list(enumerate(delivered))))
+            parts: dict[str, list[Path]] = {}
+            for position, file in enumerate(files):
+                parts.setdefault(file["extract"], []).append(store / ".incoming" / f"{position}.part")
+            seal(store, {"load": int(name), "taken_in_at": manifest["taken_in_at"], "files": files}, parts)
+            with storing(store):
+                (store / name).rename(store / f".older-{name}")
+                (store / ".incoming").rename(store / name)
+                sync([store])
+                shutil.rmtree(store / f".older-{name}")
+        finally:
+            shutil.rmtree(store / ".incoming", ignore_errors=True)
+
+
+def contracts_of(contract: dict[str, Any]) -> dict[str, Contract]:
+    return {
+        name: Contract(name, tuple(Column(*column) for column in terms["columns"]), contract["types"])
+        for name, terms in contract["extracts"].items()
+    }
+
+
+# -------------------------------------------------------------------------------------------------------------- helpers
+
+
+def ending_of(name: str) -> str:
+    """The ending of a file that is read, which says its format; an empty text of any other."""
+    return next((ending for ending in FORMATS if name.endswith(ending)), "")
+
+
+def format_of(name: str) -> str:
+    """The format that the ending of a file's name says."""
+    return FORMATS[ending_of(name)]
+
+
+def files_text(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind}file{'' if count == 1 else 's'}"
+
+
+def printable(path: Path | str) -> str:
+    """The path without what a terminal would take for a command."""
+    text = str(path).encode(errors="replace").decode()
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+@contextmanager
+def parsing(path: Path, store: Path | None = None, part: Path | None = None) -> Iterator[None]:
+    """Say which file it is that can't be read; and of an error that names ``part``, that the store can't be written."""
+    try:
+        yield
+    except LacksColumn as error:
+        raise Unreadable(f"The file {printable(path)} lacks the required column {error}.") from error
+    except (OSError, EOFError, zlib.error, ValueError, csv.Error, duckdb.Error) as error:
+        if part and (str(part) in str(error) or getattr(error, "errno", None) in NO_ROOM):
+            raise unstorable(store, error) from error
+        raise unparsable(path, error) from error
+
+
+@contextmanager
+def storing(store: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        raise unstorable(store, error) from error
+
+
+class Unreadable(Problem):
+    """A delivered file can't be read as its extract."""
+
+
+def unparsable(path: Path, reason: object) -> Problem:
+    return Unreadable(f"The file {printable(path)} can't be parsed: {reason}")
+
+
+class Unstorable(Problem):
+    """The store can't be written."""
+
+
+def unstorable(store: Path, error: Exception) -> Problem:
+    return Unstorable(f"The deliveries can't be stored under {store}: {getattr(error, 'strerror', None) or error}")
+
+
+def in_parallel(work: Any, items: list[Any]) -> Iterator[Any]:
+    """The results in the order of the items; after an error no further item is begun."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        yield from pool.map(work, items)
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_or_error(path: Path) -> str | OSError:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        return error
+
+
+def size_of(path: Path) -> int:
+    """0 where the file can't be seen."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def sync(paths: list[Path]) -> None:
+    """Have the files or folders on the disk."""
+    for _ in in_parallel(sync_path, paths):
+        pass
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+@functools.cache
+def connection() -> duckdb.DuckDBPyConnection:
+    """A database of its own to read files with, once for all of them: opening one takes longer than reading one."""
+    connection = duckdb.connect()
+    connection.execute("set global TimeZone = 'UTC'; set global enable_external_file_cache = false")
+    return connection

@@ -1,0 +1,71 @@
+"""Remove a load from the stored deliveries on purpose, for good.
+
+    make forget-load LOAD=3        # of WAREHOUSE_DIR
+
+Says what goes. The files of the load stay known: while their bytes are the same, no run takes them in again. The next
+run computes everything without them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT / "plugins"))
+
+from conversion import Problem  # noqa: E402
+from dbt_common.exceptions import DbtRuntimeError  # noqa: E402
+from progress import Progress, as_count, terminal  # noqa: E402
+from publishing import hold_warehouse  # noqa: E402
+from store import files_text, forget_load, printable  # noqa: E402
+
+
+def main() -> int:
+    """Remove the load, and say what that changes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--load", required=True, help="the number of the load, as audit tables and folders have it")
+    asked = parser.parse_args()
+    warehouse = Path(os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse").resolve()
+    if not (asked.load.isascii() and asked.load.isdigit()):
+        print(f"LOAD={printable(asked.load)!r} is no number of a load, such as 3.")
+        return 2
+    store = warehouse / "deliveries"
+    if not store.is_dir():
+        print(f"{warehouse} holds no stored deliveries.")
+        return 2
+    try:
+        (warehouse / "build").mkdir(exist_ok=True)
+        hold_warehouse(warehouse / "build")
+        progress = Progress(lambda text: print(text, file=sys.stderr, flush=True), terminal())
+        manifest = forget_load(store, int(asked.load), progress)
+    except (Problem, DbtRuntimeError, OSError) as problem:
+        print(problem)
+        return 1
+    print(describe(manifest, store))
+    return 0
+
+
+def describe(load: dict[str, Any], store: Path) -> str:
+    """What went with the load, and what happens next."""
+    rows: dict[str, list[int]] = {}
+    for file in load["files"]:
+        rows.setdefault(file["extract"], []).append(file["rows"])
+    lines = [f"Forgot load {load['load']} of {store}, taken in {load['taken_in_at']}:"]
+    for extract, of in rows.items():
+        count = sum(of)
+        lines.append(f"  {extract}: {as_count(count)} row{'' if count == 1 else 's'} in {files_text(len(of))}")
+    if aside := load.get("quarantined"):
+        lines.append(f"  {files_text(len(aside))} that had been set aside")
+    if continued := load.get("supersedes"):
+        lines.append(f"  {files_text(len(continued))} of earlier loads count again, which files of this one continued")
+    lines.append("Every figure that counted these rows changes: the next dbt build computes everything without them.")
+    lines.append("The files stay known: none of them is taken in again unless its bytes change.")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
