@@ -840,7 +840,7 @@ class TestOddWorld:
     def test_a_dashboard_that_fails_is_loud_and_takes_nothing_back(self, built, workbench):
         """The run hook, called by itself on what was published."""
         folder = workbench.warehouse
-        (folder / "dashboard").mkdir(parents=True)  # a folder in the place of the link
+        (folder / "dashboard.new").mkdir(parents=True)  # a folder in the place of the link that is to be renamed
         shutil.copyfile(built.published, folder / "usage.duckdb")
         options = ["--vars", json.dumps(OPTIONS)]
         failed = subprocess.run(

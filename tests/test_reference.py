@@ -502,7 +502,7 @@ def test_a_listing_later_than_the_as_of_date_is_not_looked_at():
     world = {
         "customers": [customer("a", "2024-05-01T00:00:00Z"), customer("a", AT), customer("b", AT)],
         "recipes": [recipe("r", "2024-05-09T23:00:00Z", parent_id="x"), recipe("s", AT, parent_id="x")],
-        "connections": [connection("k", "2024-05-10T06:00:00Z"), connection("l", "2024-05-10T08:00:00Z")],
+        "connections": [connection("k", "2024-05-10T06:00:00Z"), connection("l", "2024-05-10T14:00:00Z")],
         "recommended_recipes": [{"recipe_id": "x", "name": "X"}],
     }
     result = compute(world, Options(as_of_date="2024-05-09", reporting_timezone="America/Los_Angeles"))
@@ -886,7 +886,8 @@ def test_comparing_with_the_same_finds_nothing(computed):
     "damage",
     [
         "update metering.metered_steps set quantity = quantity + 1 where rowid = 3",
-        "update metering.metered_jobs set usage_date = null where rowid = 0",
+        "update metering.metered_jobs set usage_date = null "
+        "where rowid = (select min(rowid) from metering.metered_jobs where usage_date is not null)",
         "delete from marts.usage_by_capability where rowid = 5",
         "insert into metering.metered_requests select * from metering.metered_requests where rowid = 1",
         "update marts.monthly_customer_usage set credits = credits + 0.000000001 where rowid = 2",
