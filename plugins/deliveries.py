@@ -51,6 +51,7 @@ from store import (
     printable,
     require_checksums,
     require_known_loads,
+    rows_by_extract,
     seal,
     sha256_of,
     storing,
@@ -118,21 +119,16 @@ def take_in_deliveries(folder: str, store: str, contract: str, *, progress: Prog
 
 def verify_store(store: str, progress: Progress = NO_PROGRESS) -> str:
     """Name the first stored file that is missing or is not as it was stored; an empty text where all are."""
+    return verify_files(store, None, progress)
+
+
+def verify_files(store: str, paths: set[str] | None, progress: Progress = NO_PROGRESS) -> str:
+    """The same of the files at these paths below the store; None: of all, and of all loads that it once held."""
     try:
         found = open_store(Path(store))
-        require_known_loads(found)
-        damaged = damaged_files(found, progress)
-    except Problem as problem:
-        return str(problem)
-    finally:
-        progress.clear()
-    return f"{next(iter(damaged.values()))} Put it back from a backup." if damaged else ""
-
-
-def verify_files(store: str, paths: set[str], progress: Progress = NO_PROGRESS) -> str:
-    """The same of the files at these paths below the store."""
-    try:
-        damaged = damaged_files(open_store(Path(store)), progress, paths)
+        if paths is None:
+            require_known_loads(found)
+        damaged = damaged_files(found, progress, paths)
     except Problem as problem:
         return str(problem)
     finally:
@@ -173,7 +169,7 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
             progress.line(_describe_load(load, progress.elapsed))
             store = open_store(root)
             taken_in = sum(not file.is_kept for file in new)
-        _write_seen(root, found, hashes)
+        _write_seen(root, found, hashes, seen)
     if folder or accepts_missing():
         note_loads(store)
     if folder:
@@ -497,9 +493,8 @@ def _together(new: list[_Delivered]) -> list[list[_Delivered]]:
     """The files, those of small streamed jobs together, as many as are converted at once."""
     alone, small = [], {}
     for file in new:
-        if file.is_kept:
-            alone.append([file])
-        elif file.extract == "job_history" and file.format == "json" and 0 < file.look[0] < SMALL_FILE:
+        is_streamed = file.extract == "job_history" and file.format == "json" and not file.is_kept
+        if is_streamed and 0 < file.look[0] < SMALL_FILE:
             small.setdefault(file.file.suffix, []).append(file)
         else:
             alone.append([file])
@@ -532,10 +527,8 @@ def _entry(file: _Delivered, sha256: str, rows: int) -> dict[str, Any]:
 
 def _describe_load(manifest: dict[str, Any], seconds: float) -> str:
     """What a load took in, for a person: its files and rows by extract."""
-    rows: dict[str, list[int]] = {}
-    for file in manifest["files"]:
-        rows.setdefault(file["extract"], []).append(file["rows"])
-    by_extract = ", ".join(f"{name} {as_count(sum(of))} rows in {files_text(len(of))}" for name, of in rows.items())
+    rows = rows_by_extract(manifest).items()
+    by_extract = ", ".join(f"{name} {as_count(sum(of))} rows in {files_text(len(of))}" for name, of in rows)
     return f"Took in {files_text(len(manifest['files']))} in {seconds:.0f} s: {by_extract}."
 
 
@@ -574,12 +567,12 @@ def _read_seen(store: Path) -> dict[str, list[Any]]:
         return {}
 
 
-def _write_seen(store: Path, found: list[_Delivered], hashes: dict[str, str]) -> None:
+def _write_seen(store: Path, found: list[_Delivered], hashes: dict[str, str], noted: dict[str, list[Any]]) -> None:
     """Note how the files look, all of which are stored by now. Without the note they are only read again."""
     settled = time.time_ns() - SETTLED_NS
     seen = {file.path: [*file.look, hashes[file.path]] for file in found if max(file.look[1:3]) < settled}
     scratch = store / "seen.json.new"
     with suppress(OSError):
-        if seen != _read_seen(store):
+        if seen != noted:
             scratch.write_text(json.dumps(seen), encoding="utf-8")
             scratch.replace(store / "seen.json")

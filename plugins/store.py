@@ -155,8 +155,12 @@ def open_store(root: Path) -> Store:
     singles, merged = [], []
     for name in _names(root):
         path = root / name / "manifest.json"
-        try:
-            manifest = json.loads(path.read_bytes())
+        with _reading(path):
+            try:
+                written = path.read_bytes()
+            except FileNotFoundError:
+                continue
+            manifest = json.loads(written)
             _require_format(path, manifest)
             if name.startswith(MERGED):
                 for load in manifest["loads"]:
@@ -167,16 +171,10 @@ def open_store(root: Path) -> Store:
             else:
                 _require_facts(manifest)
                 singles.append(Piece(name, [manifest], manifest["stored"]))
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Problem(f"The manifest {path} can't be read: {error!r}") from error
     for path in sorted(root.glob("forgotten/*.json")):
-        try:
+        with _reading(path, " of a forgotten load"):
             manifest = json.loads(path.read_bytes())
             _require_facts(manifest)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Problem(f"The manifest {path} of a forgotten load can't be read: {error!r}") from error
         store.forgotten.append(manifest)
 
     replaced = {name for piece in merged for name in piece.replaces}
@@ -190,6 +188,15 @@ def open_store(root: Path) -> Store:
             store.pieces.append(piece)
     store.pieces.sort(key=lambda piece: piece.first)
     return store
+
+
+@contextmanager
+def _reading(manifest: Path, of: str = "") -> Iterator[None]:
+    """Say which manifest it is that can't be read, or says too little."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Problem(f"The manifest {manifest}{of} can't be read: {error!r}") from error
 
 
 def _require_format(path: Path, manifest: dict[str, Any]) -> None:
@@ -254,7 +261,7 @@ def next_number(store: Store, *others: int) -> int:
 
 
 def require_known_loads(store: Store, settled: dict[str, int] | None = None) -> None:
-    """Stop where a load that was taken in once is not there, or another one stands in its place."""
+    """Stop where a load that was taken in once is not there, or another one has its number."""
     there = {load["id"] for load in [*store.loads, *store.forgotten]}
     lost = {number for identity, number in (store.noted | (settled or {})).items() if identity not in there}
     if lost and not accepts_missing():
@@ -308,6 +315,12 @@ def require_checksums(store: Store, progress: Progress) -> dict[str, str]:
             "environment to set it aside and compute everything without it."
         )
     return {path.relative_to(store.root).as_posix(): reason for path, reason in damaged.items()}
+
+
+def _require_as_stored(file: Path, sha256: str) -> None:
+    """Stop before a stored file is written anew that is not what it was."""
+    if sha256_or_error(file) != sha256:
+        raise Problem(f"The stored file {file} is missing or not as it was stored: put it back from a backup.")
 
 
 @dataclass
@@ -540,10 +553,7 @@ def _write_merged(root: Path, pieces: list[Piece], without: set[str] | frozenset
             for piece in pieces:
                 if extract in piece.stored:
                     source = root / piece.folder / piece.stored[extract]["file"]
-                    if sha256_or_error(source) != piece.stored[extract]["sha256"]:
-                        raise Problem(
-                            f"The stored file {source} is missing or not as it was stored: put it back from a backup."
-                        )
+                    _require_as_stored(source, piece.stored[extract]["sha256"])
                     sources.append(source)
             rows = sum(load["stored"][extract]["rows"] for load in kept if extract in load["stored"])
             condition = f" where load_id not in ({', '.join(map(str, dropped))})" if dropped else ""
@@ -630,10 +640,7 @@ def take_over_older_loads(store: Path, contract: dict[str, Any], progress: Progr
         delivered = []
         for file in manifest["files"]:
             stored = store / name / file["stored"]
-            if sha256_or_error(stored) != file["stored_sha256"]:
-                raise Problem(
-                    f"The stored file {stored} is missing or not as it was stored: put it back from a backup."
-                )
+            _require_as_stored(stored, file["stored_sha256"])
             delivered.append((stored, file))
 
         def keep(numbered: tuple[int, tuple[Path, dict[str, Any]]], name: str = name) -> dict[str, Any]:
@@ -684,6 +691,14 @@ def format_of(name: str) -> str:
 
 def files_text(count: int, kind: str = "") -> str:
     return f"{count:,} {kind}file{'' if count == 1 else 's'}"
+
+
+def rows_by_extract(manifest: dict[str, Any]) -> dict[str, list[int]]:
+    """{extract: the rows of each of its files} of a load."""
+    rows: dict[str, list[int]] = {}
+    for file in manifest["files"]:
+        rows.setdefault(file["extract"], []).append(file["rows"])
+    return rows
 
 
 def printable(path: Path | str) -> str:

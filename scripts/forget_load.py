@@ -21,7 +21,7 @@ from conversion import Problem  # noqa: E402
 from dbt_common.exceptions import DbtRuntimeError  # noqa: E402
 from progress import Progress, as_count, terminal  # noqa: E402
 from publishing import hold_warehouse  # noqa: E402
-from store import files_text, forget_load, printable  # noqa: E402
+from store import files_text, forget_load, printable, rows_by_extract  # noqa: E402
 
 
 def main() -> int:
@@ -51,11 +51,8 @@ def main() -> int:
 
 def describe(load: dict[str, Any], store: Path) -> str:
     """What went with the load, and what happens next."""
-    rows: dict[str, list[int]] = {}
-    for file in load["files"]:
-        rows.setdefault(file["extract"], []).append(file["rows"])
     lines = [f"Forgot load {load['load']} of {store}, taken in {load['taken_in_at']}:"]
-    for extract, of in rows.items():
+    for extract, of in rows_by_extract(load).items():
         count = sum(of)
         lines.append(f"  {extract}: {as_count(count)} row{'' if count == 1 else 's'} in {files_text(len(of))}")
     if aside := load.get("quarantined"):

@@ -77,22 +77,7 @@ runs as (
 
     union all
 
-    select
-        run_id,
-        started_at,
-        published_at,
-        extracts_from,
-        as_of_date,
-        rows_read,
-        rows_used,
-        rows_repeated,
-        rows_quarantined,
-        findings,
-        ran_data_tests,
-        project_revision,
-        dbt_version,
-        engine_version
-    from this_run
+    select * from this_run
 
 )
 
