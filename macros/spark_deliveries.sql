@@ -1,6 +1,6 @@
 {#- Extracts from files on Spark. Taking files in and converting them is DuckDB's work (dbt run-operation take_in, on the
-    default target): Spark reads what is stored below WAREHOUSE_DIR/deliveries, which driver and executors must see. What
-    stands in the manifests says plugins/store.py; stored files that lack columns of the contract are not read here. -#}
+    default target): Spark reads what is stored below WAREHOUSE_DIR/deliveries, which driver and executors must see. plugins/store.py
+    describes the manifests; stored files that lack columns of the contract are not read here. -#}
 {% macro spark__view_deliveries(contracts) -%}
     {%- set store = deliveries_path() -%}
     {%- do view_manifests(store) -%}

@@ -196,7 +196,7 @@ def require_build_format(database: Path) -> str:
     except duckdb.CatalogException:
         found = 0
     except duckdb.Error:
-        return ""  # whoever opens it next says why it can't be read
+        return ""  # DuckDB says why when dbt opens it
     if found > BUILD_FORMAT:
         raise DbtRuntimeError(
             f"{database} was written by a newer release (format {found}; this one writes {BUILD_FORMAT}): run that "
@@ -218,7 +218,7 @@ def published_run(published: Path) -> str | None:
 
 
 def _point_parquet(parquet: Path, folder: Path) -> Path | None:
-    """Let ``parquet`` be a link to the folder of the published run, if it is there; what stood in place of the link."""
+    """Let ``parquet`` be a link to the folder of the published run, if it is there; returns where a folder in its place was put."""
     is_right = parquet.is_symlink() and parquet.resolve() == folder.resolve()
     return point(parquet, folder) if folder.is_dir() and not is_right else None
 
