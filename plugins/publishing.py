@@ -218,7 +218,10 @@ def published_run(published: Path) -> str | None:
 
 
 def _point_parquet(parquet: Path, folder: Path) -> Path | None:
-    """Let ``parquet`` be a link to the folder of the published run, if it is there; returns where a folder in its place was put."""
+    """Let ``parquet`` be a link to the folder of the published run, if it is there.
+
+    Returns where a folder or file in place of the link was put; None where there was none.
+    """
     is_right = parquet.is_symlink() and parquet.resolve() == folder.resolve()
     return point(parquet, folder) if folder.is_dir() and not is_right else None
 
