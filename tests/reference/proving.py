@@ -181,8 +181,8 @@ class Prover:
         chosen = Options(**OPTIONS[options] | {"admin_account_ids": tuple(ADMINS)})
         return compare(warehouse.connection, world, chosen, relations)
 
-    def look_at(self, batch: Batch, seconds: float = 120) -> Counterexample | None:
-        """Compare what is new in a batch; where it differs, find the smallest world that does, in the time given."""
+    def look_at(self, batch: Batch) -> Counterexample | None:
+        """Compare what is new in a batch; where it differs, find the smallest world that does."""
         seen = self.seen.setdefault(batch.options, set())
         batch = replace(batch, seeds=tuple(seed for seed in batch.seeds if (seed, batch.size) not in seen))
         if not batch.seeds:
@@ -195,7 +195,7 @@ class Prover:
         self.by_rule.update(self.decisions_by_rule(batch.options))
         if not comparison.differences:
             return None
-        return self.smallest(batch, worlds, comparison, seconds)
+        return self.smallest(batch, worlds, comparison)
 
     def decisions_by_rule(self, options: str) -> dict[str, int]:
         """How much each rule decided in the world that was compared last."""
@@ -203,9 +203,7 @@ class Prover:
         warehouse.make(self.projects[options].models[COVERAGE])
         return dict(warehouse.connection.execute(f"select rule_id, decisions from {COVERAGE}").fetchall())
 
-    def smallest(
-        self, batch: Batch, worlds: dict[str, World], comparison: Comparison, seconds: float
-    ) -> Counterexample:
+    def smallest(self, batch: Batch, worlds: dict[str, World], comparison: Comparison) -> Counterexample:
         """The rows that the first difference needs: of its job if they show it alone, else of its account or world."""
         first = comparison.differences[0]
         prefix = next((prefix for prefix in worlds if str(first.account).startswith(prefix)), None)
@@ -220,7 +218,7 @@ class Prover:
                 *candidates,
             ]
         start = next(world for world in candidates if self.compare(world, batch.options, (first.relation,)).differences)
-        world = reduce(start, lambda some: self.differing(some, batch.options, first.relation), seconds)
+        world = reduce(start, lambda some: self.differing(some, batch.options, first.relation))
         return Counterexample(batch.options, world, self.compare(world, batch.options))
 
     def differing(self, worlds: list[World], options: str, relation: str) -> list[bool]:
