@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import IO
 
 FICLONE = 0x40049409  # of linux/fs.h
 
@@ -18,17 +19,36 @@ def copy_file(source: Path, target: Path) -> None:
     Where the file system can clone a file the copy costs nothing; elsewhere it runs at the disk's speed.
     """
     with source.open("rb") as original, target.open("wb") as copy:
-        try:
-            fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())
-        except OSError:
-            needed, free = source.stat().st_size, shutil.disk_usage(target.parent).free
-            if free < needed:
-                raise OSError(
-                    errno.ENOSPC, f"{target.parent} has {free / 1e9:.2f} GB free and needs {needed / 1e9:.2f} GB"
-                ) from None
+        if not _clone(original, copy):
+            if missing := _missing_room(source, target):
+                raise OSError(errno.ENOSPC, missing)
             shutil.copyfileobj(original, copy, 1 << 24)
         copy.flush()
         os.fsync(copy.fileno())
+
+
+def missing_room(source: Path, target: Path) -> str:
+    """Why a copy of a file would find no room, as a sentence without its end; an empty text where it would find it."""
+    missing = _missing_room(source, target)
+    if missing:
+        with source.open("rb") as original, target.open("wb") as copy:
+            missing = "" if _clone(original, copy) else missing
+        target.unlink()
+    return missing
+
+
+def _missing_room(source: Path, target: Path) -> str:
+    needed, free = source.stat().st_size, shutil.disk_usage(target.parent).free
+    return "" if free >= needed else f"{target.parent} has {free / 1e9:.2f} GB free and needs {needed / 1e9:.2f} GB"
+
+
+def _clone(original: IO[bytes], copy: IO[bytes]) -> bool:
+    """Whether the file system could clone the file."""
+    try:
+        fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import duckdb
+from copying import missing_room
 from dbt_common.exceptions import DbtRuntimeError
 from swapping import ASIDE, point, sync_path, sync_tree
 
@@ -207,6 +208,16 @@ def require_build_format(database: Path) -> str:
     database.unlink()
     _log(database).unlink(missing_ok=True)
     return f"{database} was written by another release: it is made anew, from what is stored."
+
+
+def require_room(database: Path) -> None:
+    """Raise DbtRuntimeError where the disk has no room for another copy of the build database, before a run begins."""
+    if database.exists():
+        missing = missing_room(database, database.parent.parent / "usage.duckdb.new")
+        if missing:
+            raise DbtRuntimeError(
+                f"This run can't be published: {missing}. Make room there, and run again. Nothing was changed."
+            )
 
 
 def published_run(published: Path) -> str | None:

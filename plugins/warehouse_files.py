@@ -69,6 +69,8 @@ class Plugin(BasePlugin):
             said = publishing.finish_publishing(folder.parent / "usage.duckdb")
             if getattr(get_flags(), "WHICH", None) in ("build", "run"):
                 said.append(publishing.require_build_format(Path(self.creds.path)))
+            if getattr(get_flags(), "WHICH", None) == "build":
+                publishing.require_room(Path(self.creds.path))
         except OSError as error:
             raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error}.") from error
         for text in filter(None, said):

@@ -325,19 +325,56 @@ class TestPublishedFile:
         assert [path.name for path in (tmp_path / "deliveries").iterdir()] == ["runs.json"]
         assert readers_see(tmp_path) == (1, ["first"])
 
-    def test_a_disk_without_room_is_said_before_anything_is_copied(self, tmp_path, monkeypatch):
-        monkeypatch.syspath_prepend(PROJECT / "plugins")
+    @pytest.fixture
+    def large(self, tmp_path):
+        """A build database, sparse, and the place of its copy."""
+        (tmp_path / "build").mkdir()
+        with (tmp_path / "build" / "usage.duckdb").open("wb") as file:
+            file.truncate(30_000_000)
+        return tmp_path / "build" / "usage.duckdb", tmp_path / "usage.duckdb.new"
+
+    @pytest.fixture
+    def full_disk(self, publishing, monkeypatch):
+        """Lets the disk seem nearly full, on a file system that clones no file."""
         import copying
 
         def cannot_clone(*_):
             raise OSError
 
-        monkeypatch.setattr(copying.fcntl, "ioctl", cannot_clone)
-        monkeypatch.setattr(copying.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000))
-        (tmp_path / "large").write_bytes(bytes(30_000_000))
+        def fill():
+            monkeypatch.setattr(copying.fcntl, "ioctl", cannot_clone)
+            monkeypatch.setattr(copying.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000))
+
+        return fill
+
+    def test_a_disk_without_room_is_said_before_anything_is_copied(self, publishing, full_disk, large):
+        import copying
+
+        copying.copy_file(*large)
+        full_disk()
         with pytest.raises(OSError, match=r"has 0\.02 GB free and needs 0\.03 GB"):
-            copying.copy_file(tmp_path / "large", tmp_path / "copy")
-        assert (tmp_path / "copy").stat().st_size == 0
+            copying.copy_file(*large)
+        assert large[1].stat().st_size == 0
+
+    def test_a_run_does_not_begin_where_it_could_not_be_published(self, publishing, full_disk, large, tmp_path):
+        """Otherwise the engine would fill the disk, and the next run could not even start."""
+        publishing.require_room(large[0])
+        publishing.require_room(tmp_path / "nothing built yet" / "usage.duckdb")
+        full_disk()
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(DbtRuntimeError) as refused:
+            publishing.require_room(large[0])
+        assert refused.value.msg == (
+            f"This run can't be published: {tmp_path} has 0.02 GB free and needs 0.03 GB. Make room there, and run "
+            "again. Nothing was changed."
+        )
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_where_a_file_is_cloned_a_copy_needs_no_room(self, publishing, full_disk, large, monkeypatch):
+        full_disk()
+        monkeypatch.setattr("copying.fcntl.ioctl", lambda *_: 0)
+        publishing.require_room(large[0])
+        assert not large[1].exists()
 
     @pytest.mark.parametrize("what", ["folder", "file", "link to nowhere", "nothing"])
     def test_parquet_may_be_anything_after_a_restore(self, what, publish, publishing, tmp_path):
