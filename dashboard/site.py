@@ -97,6 +97,22 @@ ADVICE = {
         "lost usage",
         "A gateway request names a job that no extract holds, and counts 0 until it arrives. Deliver the job.",
     ),
+    "every step failed": (
+        "lost usage",
+        "A job succeeded although each of its steps reads as failed. Look at the export's status and error.",
+    ),
+    "id without counterpart": (
+        "lost usage",
+        "No id of the column is one of the other extract: written as a float, with zeros in front, in other letters?",
+    ),
+    "in no listing": (
+        "look",
+        "Rows without extracted_at beside a listing: none can end them. Forget the older load, or give them an end.",
+    ),
+    "correction of the past": (
+        "look",
+        "An order, term or ratio says something else of days gone by: figures that were shown have changed.",
+    ),
     "unpriced metric": ("no price", "Billed usage without a ratio in force: a gap in the credits. Add the ratio."),
     "overlapping subscriptions": ("no price", "Two terms are in force at once. End the earlier one."),
     "overlapping credit ratios": (

@@ -32,9 +32,11 @@
 
 
 {#- Why a row of the extract can't be used, or null: the first column, in the contract's order, that is missing,
-    unreadable (unread_column), or a word that the contract doesn't know. The model has words and dates as the contract has
+    unreadable (unread_column), or a word that the contract doesn't know; or an extracted_at far after those of all other
+    files (credible_times). The model has words and dates as the contract has
     them in columns read_<name>, null where they can't be read. -#}
 {% macro quarantine_reason(name) -%}
+    {%- set credible_times = ref('credible_times') -%}
     case
     {%- if execute %}
     {%- for column in extract_contract(name).columns.values() %}
@@ -56,8 +58,52 @@
         when {{ column.name }} < 0 then 'negative {{ column.name }}'
     {%- endif %}
     {%- endfor %}
+    {%- if 'extracted_at' in extract_contract(name).columns %}
+        when extracted_at > (select credible_times.credible_until from {{ credible_times }} as credible_times)
+            then 'unconfirmed extracted_at'
+    {%- endif %}
     {%- endif %}
     end
+{%- endmacro %}
+
+
+{#- The jobs of streamed files, as JSON texts: a file is the job itself, or wraps it, or a list of them, in logEntries. Rows
+    of load_id, file_name and entry. -#}
+{% macro streamed_entries(relation) -%}
+    with
+
+    unwrapped as (
+
+        select
+            load_id,
+            file_name,
+            record,
+            case when {{ is_json('record') }} then coalesce({{ json_text('record', 'logEntries') }}, record) end as payload
+
+        from {{ relation }}
+
+    ),
+
+    listed as (
+
+        {{ json_elements('unwrapped', 'payload', ['load_id', 'file_name']) }}
+
+    )
+
+    select
+        load_id,
+        file_name,
+        element as entry
+    from listed
+
+    union all
+
+    select
+        load_id,
+        file_name,
+        coalesce(payload, record) as entry
+    from unwrapped
+    where not {{ is_json_array('payload') }}
 {%- endmacro %}
 
 
@@ -112,6 +158,10 @@
             {%- do view_tables(var('extracts_schema'), contracts) -%}
         {%- else -%}
             {%- do view_deliveries(contracts) -%}
+            {%- if not is_whole_run() and is_credibility_changed() -%}
+                {%- do compute_everything("what other files say confirms an extracted_at, or no longer does") -%}
+                {%- do view_deliveries(contracts) -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

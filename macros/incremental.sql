@@ -96,6 +96,7 @@
         'reporting_timezone', 'count_test_jobs', 'admin_account_ids', 'unruled_app_is_eligible', 'unknown_app_is_eligible',
         'task_terms', 'rules_as_of', 'job_history_page_count_path', 'job_history_messages_path',
         'job_history_called_recipe_path', 'null_marks', 'listing_tolerance_hours',
+        'unconfirmed_after_days',
     ] -%}
         {%- do options.update({name: boolean_option(name) if known_options()[name] == 'boolean' else var(name)}) -%}
     {%- endfor -%}

@@ -48,7 +48,8 @@
         'unruled_app_is_eligible': 'boolean', 'unknown_app_is_eligible': 'boolean', 'task_terms': 'word', 'rules_as_of': 'date',
         'as_of_date': 'date', 'extracts_schema': 'text', 'job_history_page_count_path': 'text', 'job_history_messages_path': 'text',
         'job_history_called_recipe_path': 'text', 'only_stored_deliveries': 'boolean', 'quarantine_files': 'boolean', 'recompute_month': 'month',
-        'dashboard': 'boolean', 'null_marks': 'list', 'listing_tolerance_hours': 'number', 'settling_seconds': 'number',
+        'dashboard': 'boolean', 'null_marks': 'list', 'listing_tolerance_hours': 'number', 'unconfirmed_after_days': 'number',
+        'settling_seconds': 'number',
         'unreadable_least_rows': 'number', 'unreadable_fail_share': 'number', 'unreadable_warn_share': 'number',
     }) }}
 {%- endmacro %}

@@ -142,6 +142,20 @@ in_no_listing as (
 
 ),
 
+id_without_counterpart as (
+
+    select
+        'id without counterpart' as finding,
+        cast(null as string) as rule_id,
+        cast(null as string) as customer_id,
+        column_name as subject,
+        'none of its values is in ' || counterpart || coalesce(', such as ' || example, '')
+        || '; there it is like ' || counterpart_example as detail,
+        column_values as occurrences
+    from {{ ref('unmatched_ids') }}
+
+),
+
 -- The source may have been read only in part: what is missing would look deleted.
 listing_sizes as (
     {% for extract in ['customers', 'recipes', 'connections'] %}
@@ -219,6 +233,8 @@ findings as (
     select * from correction_of_the_past
     union all
     select * from in_no_listing
+    union all
+    select * from id_without_counterpart
 
 )
 

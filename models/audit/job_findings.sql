@@ -44,6 +44,54 @@ count_missing as (
 
 ),
 
+-- Of succeeded jobs; what marks an error in this extract may be read as one.
+failed_steps as (
+
+    select
+        steps.job_hash,
+        cast(count(*) as bigint) as failed_steps
+    from steps
+    inner join {{ ref('step_rulings') }} as rulings
+        on
+            steps.ruling_hash = rulings.ruling_hash
+            and rulings.rule_id = 'S-FAILED'
+    inner join jobs
+        on
+            steps.job_hash = jobs.job_hash
+            and jobs.status = 'succeeded'
+    group by steps.job_hash
+
+),
+
+jobs_with_other_steps as (
+
+    select distinct steps.job_hash
+    from steps
+    inner join {{ ref('step_rulings') }} as rulings
+        on
+            steps.ruling_hash = rulings.ruling_hash
+            and rulings.rule_id not in ('S-FAILED', 'S-CONTROL', 'S-SKIPPED')
+    inner join failed_steps on steps.job_hash = failed_steps.job_hash
+
+),
+
+every_step_failed as (
+
+    select
+        jobs.job_hash,
+        'every step failed' as finding,
+        'S-FAILED' as rule_id,
+        jobs.customer_id,
+        jobs.job_id as subject,
+        'the job succeeded' as detail,
+        failed_steps.failed_steps as occurrences
+    from failed_steps
+    inner join jobs on failed_steps.job_hash = jobs.job_hash
+    left join jobs_with_other_steps on failed_steps.job_hash = jobs_with_other_steps.job_hash
+    where jobs_with_other_steps.job_hash is null
+
+),
+
 contradictory_delivery as (
 
     select
@@ -132,6 +180,8 @@ job_without_steps as (
 job_findings as (
 
     select * from count_missing
+    union all
+    select * from every_step_failed
     union all
     select * from contradictory_delivery
     union all

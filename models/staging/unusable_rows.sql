@@ -13,6 +13,7 @@ unusable_rows as (
             load_id,
             file_name,
             quarantine_reason as reason,
+            {{ 'cast(null as timestamp)' if extract == 'recommended_recipes' else 'extracted_at' }} as extracted_at,
             row_content
         from {{ ref('base_' ~ extract) }}
         where

@@ -43,6 +43,7 @@ class Options:
     task_terms: str = "T3"  # T1: a trigger is 1 task, a call 0. T2 counts as T3 does.
     as_of_date: str | None = None  # 'YYYY-MM-DD'
     listing_tolerance_hours: float = 6
+    unconfirmed_after_days: float = 90
 
 
 @dataclass
@@ -330,13 +331,43 @@ def flatten_history(entry):
 # ------------------------------------------------------------------------------------------------ reading the extracts
 
 
-def read_extracts(world, zone, result):
+def credible_until(world, nested, days):
+    """The latest extracted_at that is taken for true, or None. [A54]
+
+    A row's file is its ``_file``, else the one file of its extract. Steps say what their job says.
+    """
+    said = defaultdict(set)  # file -> its times
+    rows = [(name, row) for name in EXTRACTS if name != "steps" for row in world.get(name, [])]
+    for name, row in rows + [("job_history", job) for job, _ in nested]:
+        try:
+            if EXTRACTS[name if name != "job_history" else "jobs"].keys() & {"extracted_at", "extracted_at?"}:
+                said[row.get("_file") or name].add(read_time(row.get("extracted_at")))
+        except Unreadable:
+            pass
+    said = {file: times for file, times in said.items() if times}
+    at_first = None
+    while len(said) > 1:
+        newest, second = sorted((max(times) for times in said.values()), reverse=True)[:2]
+        at_first = at_first or second + days
+        if newest <= second + days:
+            return second + days
+        # nobody confirms the newest ones, so they confirm nothing
+        said = {file: {t for t in times if t <= second + days} for file, times in said.items()}
+        said = {file: times for file, times in said.items() if times}
+    return at_first
+
+
+def read_extracts(world, zone, result, days=timedelta(days=90)):
     """Typed good rows per extract, every bad row in quarantine. Repeated rows are still repeated here."""
     rows = {name: [] for name in EXTRACTS}
+    nested = [flatten_history(plain) for entry in world.get("job_history", []) for plain in unwrap_history(entry)]
+    credible = credible_until(world, nested, days)
 
     def take(extract, source, raw):
         try:
             row = read_row(extract, raw, zone)
+            if row.get("extracted_at") and credible and row["extracted_at"] > credible:
+                raise Unreadable("unconfirmed extracted_at")
             if row.get("extracted_at"):
                 result.newest_extract = max(row["extracted_at"], result.newest_extract or row["extracted_at"])
             if extract == "steps" and (row["account_id"], row["job_id"]) not in known_jobs:
@@ -353,7 +384,6 @@ def read_extracts(world, zone, result):
         if extract != "steps":
             for raw in world.get(extract, []):
                 take(extract, extract, raw)
-    nested = [flatten_history(plain) for entry in world.get("job_history", []) for plain in unwrap_history(entry)]
     readable = [steps for job, steps in nested if take("jobs", "job_history", job)]  # a bad job keeps its lines [A27]
 
     known_jobs = {(job["account_id"], job["id"]) for job in rows["jobs"]}
@@ -874,7 +904,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
     zone = ZoneInfo(options.reporting_timezone)
     apps = Apps(apps_csv)
     result = Result()
-    rows = read_extracts(world, zone, result)
+    rows = read_extracts(world, zone, result, timedelta(days=options.unconfirmed_after_days))
     tolerance = timedelta(hours=options.listing_tolerance_hours)
     for extract, key in LISTING_KEYS.items():
         rows[extract] = as_listed(rows[extract], key, tolerance)

@@ -14,12 +14,6 @@
 
 with
 
-streamed as (
-
-    select * from {{ extract('job_history') }}
-
-),
-
 status_words as (
 
     select
@@ -29,41 +23,9 @@ status_words as (
 
 ),
 
--- A file is the job itself, or wraps it, or a list of them, in logEntries.
-unwrapped as (
-
-    select
-        load_id,
-        file_name,
-        record,
-        case when {{ is_json('record') }} then coalesce({{ json_text('record', 'logEntries') }}, record) end as payload
-
-    from streamed
-
-),
-
-listed as (
-
-    {{ json_elements('unwrapped', 'payload', ['load_id', 'file_name']) }}
-
-),
-
 entries as (
 
-    select
-        load_id,
-        file_name,
-        element as entry
-    from listed
-
-    union all
-
-    select
-        load_id,
-        file_name,
-        coalesce(payload, record) as entry
-    from unwrapped
-    where not {{ is_json_array('payload') }}
+    {{ streamed_entries(extract('job_history')) }}
 
 ),
 

@@ -1,0 +1,46 @@
+{#- Run hook, at the end: what deserves attention is said as a warning, and not only in a table that somebody must open. A run
+    says what it found itself; what stays quarantined or mismatched is said each time. Nothing here changes a figure. -#}
+{% macro warn_of_what_was_found(results) -%}
+    {%- set made = [] -%}
+    {%- for result in results if result.status == 'success' -%}
+        {%- do made.append(result.node.name) -%}
+    {%- endfor -%}
+    {%- if execute and flags.WHICH in ['build', 'run'] and 'findings' in made and not is_sample() -%}
+        {%- for text in warnings_of_this_run() -%}
+            {%- do exceptions.warn(text) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro warnings_of_this_run() -%}
+    {%- set staging, audit = working_schema('staging'), working_schema('audit') -%}
+    {%- set texts = [] -%}
+
+    {#- a wrong clock is this machine's or the source's: said, never decided by -#}
+    {%- set query = "select extract_name, newest_extracted_at from " ~ staging ~ ".delivery_totals where newest_extracted_at > " ~ utc_now() ~ " order by newest_extracted_at desc, extract_name limit 1" -%}
+    {%- for row in run_query(query).rows -%}
+        {%- do texts.append("The newest extracted_at of " ~ row[0] ~ ", " ~ row[1] ~ " UTC, is later than this machine's clock. It is taken as it is: where it is wrong, so is the current month.") -%}
+    {%- endfor -%}
+
+    {%- set query = "select count(*), min(file_name), min(extracted_at) from " ~ staging ~ ".unusable_rows where reason = 'unconfirmed extracted_at'" -%}
+    {%- set unconfirmed = run_query(query).rows[0] -%}
+    {%- if unconfirmed[0] -%}
+        {%- do texts.append(
+            unconfirmed[0] ~ " rows are quarantined, such as one of " ~ unconfirmed[1] ~ ": their extracted_at (" ~ unconfirmed[2]
+            ~ ") is more than " ~ var('unconfirmed_after_days') ~ " days after those of all other files. They are used once another file confirms it."
+        ) -%}
+    {%- endif -%}
+
+    {%- set query = "select count(*), min(subject), min(detail) from " ~ staging ~ ".term_corrections where " ~ is_new() -%}
+    {%- set corrections = run_query(query).rows[0] -%}
+    {%- if corrections[0] -%}
+        {%- do texts.append(corrections[0] ~ " corrections of the past change earlier figures, such as " ~ corrections[1] ~ ": " ~ corrections[2] ~ ". See audit.findings, 'correction of the past'.") -%}
+    {%- endif -%}
+
+    {%- set query = "select finding, count(*), min(subject), min(detail) from " ~ audit ~ ".findings where finding in ('every step failed', 'id without counterpart', 'in no listing') group by finding order by finding" -%}
+    {%- for row in run_query(query).rows -%}
+        {%- do texts.append("audit.findings has " ~ row[1] ~ " of '" ~ row[0] ~ "', such as " ~ row[2] ~ ": " ~ row[3] ~ ".") -%}
+    {%- endfor -%}
+    {{ return(texts) }}
+{%- endmacro %}

@@ -1,0 +1,175 @@
+{#- Whether an extracted_at may be true: one typing error of a year would move every window of every figure. -#}
+
+{#- The extracts whose rows have an extracted_at, but for steps: a job and its steps are one delivery, whose files say the
+    same without confirming each other. -#}
+{% macro extracts_with_times() -%}
+    {{ return([
+        'customers', 'recipes', 'connections', 'jobs', 'api_requests', 'api_collections', 'event_stream_requests',
+        'genie_prompts', 'seats', 'subscriptions', 'credit_ratios', 'vendor_usage',
+    ]) }}
+{%- endmacro %}
+
+
+{#- Of the new rows: extract_name, load_id, file_name, usage day of their extracted_at, and its oldest and newest; of each
+    extract, load and day the two files with the newest, which is all that credible_until() needs. By the views over the
+    delivered files where `is_laid`, as in a run hook; else by what a model refers to. -#}
+{% macro times_of_files(is_laid=false) -%}
+    with
+
+    times as (
+        {% for name in extracts_with_times() %}
+            select
+                '{{ name }}' as extract_name,
+                load_id,
+                file_name,
+                extracted_at
+            from {{ 'extracts.' ~ name if is_laid else extract(name) }}
+            where {{ is_new() }}
+
+            union all
+        {% endfor %}
+        select
+            'job_history' as extract_name,
+            load_id,
+            file_name,
+            {{ read_text_as('timestamp', 'text_extracted_at') }} as extracted_at
+        from (
+            select
+                load_id,
+                file_name,
+                coalesce(
+                    {{ without_null_mark(json_text('entry', 'extracted_at')) }},
+                    {{ without_null_mark(json_text('entry', 'completed_at')) }}
+                ) as text_extracted_at
+            from ({{ streamed_entries('extracts.job_history' if is_laid else extract('job_history')) }}) as entries
+            where
+                {{ is_json('entry') }}
+                and {{ is_new() }}
+        ) as streamed
+
+    ),
+
+    by_file as (
+
+        select
+            extract_name,
+            load_id,
+            file_name,
+            cast(extracted_at as date) as extracted_on,
+            min(extracted_at) as oldest_at,
+            max(extracted_at) as newest_at
+        from times
+        where extracted_at is not null
+        group by extract_name, load_id, file_name, extracted_on
+
+    ),
+
+    ranked as (
+
+        select
+            *,
+            row_number() over (
+                partition by extract_name, load_id, extracted_on order by newest_at desc, file_name asc
+            ) as file_rank
+        from by_file
+
+    )
+
+    select
+        extract_name,
+        load_id,
+        file_name,
+        extracted_on,
+        oldest_at,
+        newest_at
+    from ranked
+    where file_rank <= 2
+{%- endmacro %}
+
+
+{#- The latest extracted_at that is taken for true, from a relation of times_of_files(): so many days (var
+    unconfirmed_after_days) after the newest one that another file confirms, by a time as late or later within these
+    days. What no file confirms confirms nothing itself. Where no two files agree, after the newest of all files but the
+    one with the newest; null where there is one file only. -#}
+{% macro credible_until(times) -%}
+    {%- set seconds = (var('unconfirmed_after_days') | float * 86400) | round | int -%}
+    with
+
+    instants as (
+
+        select
+            file_name,
+            oldest_at as said_at
+        from {{ times }} as times
+
+        union
+
+        select
+            file_name,
+            newest_at as said_at
+        from {{ times }} as times
+
+    ),
+
+    followed as (
+
+        select
+            said_at,
+            min(file_name) over following_days as first_file,
+            max(file_name) over following_days as last_file
+        from instants
+        window following_days as (
+            order by said_at asc
+            range between current row and interval '{{ seconds }}' second following
+        )
+
+    ),
+
+    newest_by_file as (
+
+        select
+            file_name,
+            max(said_at) as newest_at
+        from instants
+        group by file_name
+
+    ),
+
+    ranked as (
+
+        select
+            newest_at,
+            row_number() over (order by newest_at desc, file_name asc) as file_rank
+        from newest_by_file
+
+    ),
+
+    bases as (
+
+        select
+            (select max(said_at) from followed where first_file <> last_file) as confirmed_at,
+            (select max(newest_at) from ranked where file_rank = 2) as second_at
+
+    )
+
+    select coalesce(confirmed_at, second_at) + interval '{{ seconds }}' second as credible_until
+    from bases
+{%- endmacro %}
+
+
+{#- Whether a row of an older load is to be judged otherwise by what came since: its time was confirmed, or no longer is. -#}
+{% macro is_credibility_changed() -%}
+    {%- set staging = working_schema('staging') -%}
+    {%- set all_times -%}
+        (select file_name, oldest_at, newest_at from {{ staging }}.extract_times where not {{ is_new() }} union all select file_name, oldest_at, newest_at from ({{ times_of_files(is_laid=true) }}) as new_times)
+    {%- endset -%}
+    {%- set changed -%}
+        select count(*) from ({{ credible_until(all_times) }}) as credible
+        where exists (
+            select 1 from {{ staging }}.unusable_rows
+            where reason = 'unconfirmed extracted_at' and (credible_until is null or extracted_at <= credible_until) and not {{ is_new() }}
+        )
+        or exists (select 1 from {{ staging }}.delivery_totals where newest_extracted_at > credible_until and not {{ is_new() }})
+    {%- endset -%}
+    {{ return(run_query(changed).columns[0].values()[0] > 0) }}
+{%- endmacro %}

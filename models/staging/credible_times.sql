@@ -1,0 +1,9 @@
+with
+
+credible_times as (
+
+    {{ credible_until(ref('extract_times')) }}
+
+)
+
+select * from credible_times
