@@ -1,6 +1,6 @@
 /*
-What is a customer's month made of? One row per unit of work, metric and rule that decided it, with what did not count
-and why. `make explain CUSTOMER=… MONTH=…` prints it. By hand, in the project's folder:
+What is a customer's month made of, up to the as-of date? One row per unit of work, metric and rule that decided it,
+with what did not count and why. `make explain CUSTOMER=… MONTH=…` prints it. By hand, in the project's folder:
 
     duckdb -readonly -csv -cmd "set variable customer_id = '1008'; set variable month = '2026-08'" \
         warehouse/usage.duckdb -f analyses/explain_month.sql
@@ -10,6 +10,13 @@ with
 rules as (
 
     select * from rules.decision_rules
+
+),
+
+as_of as (
+
+    select last_date as as_of_date from marts.months
+    where is_current_month
 
 ),
 
@@ -109,6 +116,7 @@ explain_month as (
         decisions.customer_id = cast(getvariable('customer_id') as varchar)
         and decisions.usage_date >= cast(getvariable('month') || '-01' as date)
         and decisions.usage_date < cast(getvariable('month') || '-01' as date) + interval '1' month
+        and decisions.usage_date <= (select as_of.as_of_date from as_of)
     group by decisions.units, decisions.metric, decisions.rule_id, rules.rule, published_in
 
 )

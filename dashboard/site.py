@@ -74,6 +74,9 @@ TOTALS = [
     "workflow_app_seats",
 ]
 
+# A level of the orders, which is known in months that the extracts of jobs don't reach.
+SEATS = ("go_seats", "workflow_app_seats")
+
 # What each kind of finding means, by weight: lost usage, then prices, then defaults, then what only wants a look.
 WEIGHTS = ("lost usage", "no price", "default", "look")
 ADVICE = {
@@ -191,7 +194,7 @@ def _write_pages(warehouse: Warehouse, folder: Path, target: Path) -> int:
     customers = warehouse.customers()
     shared = shared_context(warehouse)
     (target / "csv").mkdir()
-    _write(target / "index.html", "overview.html", shared | overview(warehouse, customers, target / "csv"))
+    _write(target / "index.html", "overview.html", shared | overview(warehouse, customers, shared, target / "csv"))
     _write(target / "data.html", "data.html", shared | data(warehouse, customers, run, target / "csv"))
     (target / "customers").mkdir()
     ids = [row["customer_id"] for row in customers]
@@ -234,10 +237,15 @@ def shared_context(warehouse: Warehouse) -> Row:
     run = warehouse.run()
     current = run["as_of_date"].replace(day=1) if run["as_of_date"] else None
     previous = months_before(current, 1) if current else None
+    covered_from = warehouse.value("select min(usage_month) from marts.monthly_customer_usage where is_covered")
+    first_job = warehouse.value("select min(usage_date) from metering.job_days")
     return {
         "root": "",
         "page": "",
         "as_of": formats.day(run["as_of_date"]),
+        "as_of_date": run["as_of_date"],
+        "covered_from": covered_from,
+        "first_job": formats.day(first_job) if first_job else "",
         "rules": [
             row | {"published_in": published_in(row["source"], row["basis"])}
             for row in warehouse.table("select rule_id, rule, source, basis from rules.decision_rules order by rule_id")
@@ -249,6 +257,7 @@ def shared_context(warehouse: Warehouse) -> Row:
         "current_month": current,
         "current": formats.month(current),
         "before": formats.month(previous),
+        "before_is_covered": bool(covered_from and previous and covered_from <= previous),
     }
 
 
@@ -258,10 +267,16 @@ def months_before(month: date, count: int) -> date:
     return date(index // 12, index % 12 + 1, 1)
 
 
-def is_in_force(term: Row, month: date) -> bool:
-    """Whether a contract term is in force in a month, given as its first day."""
-    start, end = term["effective_from"], term["effective_to"]
-    return start.replace(day=1) <= month and (not end or end > month)
+def known(row: Row, metric: str) -> Any:
+    """A month's figure; None where it would be 0 only because the extracts of jobs don't reach back so far."""
+    return row[metric] if row[metric] or row["is_covered"] or metric in SEATS else None
+
+
+def compared(row: Row, before: Row | None, metric: str) -> Row | None:
+    """A month's change on the one before; None without one, or where the extracts don't cover it."""
+    if before is None or not (before["is_covered"] or metric in SEATS):
+        return None
+    return formats.change(row[metric], before[metric])
 
 
 def amount(quantity: int, metric: str) -> str:
@@ -289,7 +304,7 @@ def _bars(rows: list[Row], key: str) -> list[Row]:
 # ---------------------------------------------------------------------------------------------------------- overview
 
 
-def overview(warehouse: Warehouse, customers: list[Row], csv_folder: Path) -> Row:
+def overview(warehouse: Warehouse, customers: list[Row], shared: Row, csv_folder: Path) -> Row:
     """The four sections of the tab, and the list of customers."""
     tables = {}
     for name, order in {
@@ -312,11 +327,11 @@ def overview(warehouse: Warehouse, customers: list[Row], csv_folder: Path) -> Ro
         "page": "overview",
         "to_look_at": formats.number(to_look_at) if to_look_at else "",
         "tasks": _trend(tables["monthly_tasks"], "tasks", [("tasks", "Tasks")], bars=True, view=12),
-        "top_customers": _top_customers(tables["top_customers"], warehouse),
+        "top_customers": _top_customers(tables["top_customers"], warehouse, shared),
         "connections": _trend(tables["connection_trends"], "connections", [("connections", "Connections")]),
         "top_apps": {"rows": _top_apps(tables["top_apps"], warehouse)},
         "customers": _trend(tables["customer_trends"], "customers", [("customers", "Customers")]),
-        "customer_list": [_listed(row) for row in customers],
+        "customer_list": [_listed(row, shared["before_is_covered"]) for row in customers],
         "recipes": _trend(tables["active_recipe_trends"], "active_recipes", [("active_recipes", "Active recipes")]),
         "top_recipes": {"rows": _top_recipes(tables["top_recommended_recipes"], warehouse)},
     }
@@ -327,11 +342,16 @@ def _trend(table: Table, key: str, series: list[tuple[str, str]], bars: bool = F
     rows = list(table)
     for position, row in enumerate(rows):
         before = rows[position - 1] if position else None
+        row.setdefault("is_covered", True)  # months of listings say whether they are reconstructed
         row["label"] = formats.month(row["usage_month"])
         row["before"] = before["label"] if before else ""
-        row["change"] = formats.change(row[key], before[key] if before else None)
+        row["before_is_covered"] = before is None or before["is_covered"]
+        row["change"] = compared(row, before, key)
         row["is_current_month"] = position == len(rows) - 1
         row.setdefault("is_reconstructed", False)
+    uncovered = [n for n, row in enumerate(rows) if not row["is_covered"]]
+    for n in uncovered:
+        rows[n] |= {name: known(rows[n], name) for name, _ in series}
     newest = rows[-1] if rows else {"is_reconstructed": False, "change": None}
     return {
         "rows": rows,
@@ -345,13 +365,14 @@ def _trend(table: Table, key: str, series: list[tuple[str, str]], bars: bool = F
             "labels": [row["label"] for row in rows],
             "partial": len(rows) - 1,
             "reconstructed": [n for n, row in enumerate(rows) if row["is_reconstructed"]],
+            "uncovered": uncovered,
             "series": [{"name": title, "values": [row[name] for row in rows]} for name, title in series],
             "shown": 0,
         },
     }
 
 
-def _top_customers(table: Table, warehouse: Warehouse) -> Row:
+def _top_customers(table: Table, warehouse: Warehouse, shared: Row) -> Row:
     rows = _bars(list(table), "tasks")
     found = warehouse.table(
         """
@@ -373,8 +394,12 @@ def _top_customers(table: Table, warehouse: Warehouse) -> Row:
     for row in rows:
         more = of_customer[row["customer_id"]]
         row["tasks_this_month"] = more["this_month"] or 0
-        row["change_this_month"] = formats.change(more["this_month"] or 0, more["month_before"] or 0)
-        row["change"] = formats.change(row["tasks"], more["window_before"] or 0)
+        row["change_this_month"] = (
+            formats.change(more["this_month"] or 0, more["month_before"] or 0) if shared["before_is_covered"] else None
+        )
+        is_covered = shared["covered_from"] and shared["covered_from"] <= months_before(row["months_from"], 1)
+        row["change"] = formats.change(row["tasks"], more["window_before"] or 0) if is_covered else None
+        row["window_before_is_covered"] = bool(is_covered)
         row["href"] = page_of(row["customer_id"])
     period = f"{formats.month(rows[0]['months_from'])} to {formats.month(rows[0]['months_to'])}" if rows else ""
     return {"rows": rows, "period": period}
@@ -426,10 +451,11 @@ def page_of(customer_id: str) -> str:
     return f"customers/{formats.folder_name(customer_id)}/index.html"
 
 
-def _listed(row: Row) -> Row:
+def _listed(row: Row, before_is_covered: bool) -> Row:
+    change = formats.change(row["tasks_this_month"], row["tasks_month_before"])
     return row | {
         "href": page_of(row["customer_id"]),
-        "change": formats.change(row["tasks_this_month"], row["tasks_month_before"]) if row["has_months"] else None,
+        "change": change if row["has_months"] and before_is_covered else None,
         "last_job_order": row["last_job_at"].isoformat() if row["last_job_at"] else "",
     }
 
@@ -441,7 +467,7 @@ def customer(details: Row, tables: dict[str, Table], shared: Row) -> Row:
     """A customer's page, from its own tables alone."""
     current = shared["current_month"]
     usage = list(tables["usage"])
-    terms = _terms(tables["terms"], usage, current)
+    terms = list(tables["terms"])
     credits = list(tables["credits"])
     decided = next(iter(tables["decisions"]), {"months": [], "json": "[]"})
     return {
@@ -452,10 +478,12 @@ def customer(details: Row, tables: dict[str, Table], shared: Row) -> Row:
         "usage": _usage_rows(usage, set(decided["months"])),
         "columns": [{"title": title} for title in [*METRICS.values(), "Failed jobs"]],
         "gaps": any(not row["is_fully_priced"] for row in usage),
+        "uncovered": any(not row["is_covered"] for row in usage),
         "chart": _usage_chart(usage, terms),
-        "terms": terms,
+        "terms": _terms(terms),
         "credits": credits,
         "credits_month": formats.month(credits[0]["usage_month"]) if credits else "",
+        "credits_partial": bool(credits) and credits[0]["usage_month"] == current,
         "why": why(decided, tables["recipe_names"], usage, shared["rules"]),
         "unfinished": next((row["jobs"] for row in tables["unfinished"]), 0),
         "findings": list(tables["findings"]),
@@ -477,8 +505,9 @@ def _customer_figures(details: Row, tables: dict[str, Table], usage: list[Row], 
         {
             "id": metric,
             "label": METRICS[metric],
-            "value": formats.number(now[metric], 2) if now else formats.NOTHING,
-            "change": formats.change(now[metric], then[metric] if then else None) if now else None,
+            "value": formats.number(known(now, metric), 2) if now else formats.NOTHING,
+            "change": compared(now, then, metric) if now else None,
+            "before_is_covered": then is None or then["is_covered"],
             "partial": True,
             "reconstructed": False,
         }
@@ -491,6 +520,7 @@ def _customer_figures(details: Row, tables: dict[str, Table], usage: list[Row], 
             "label": "Connections",
             "value": formats.number(details["connections"]),
             "change": formats.change(details["connections"], earlier["connections"]),
+            "before_is_covered": True,
             "partial": False,
             "reconstructed": read_back,
         },
@@ -499,6 +529,7 @@ def _customer_figures(details: Row, tables: dict[str, Table], usage: list[Row], 
             "label": "Active recipes",
             "value": formats.number(details["active_recipes"]),
             "change": formats.change(details["active_recipes"], earlier["active_recipes"]),
+            "before_is_covered": True,
             "partial": False,
             "reconstructed": read_back,
         },
@@ -512,9 +543,10 @@ def _usage_rows(usage: list[Row], decided: set[date]) -> list[Row]:
             "month": row["usage_month"].isoformat(),
             "label": formats.month(row["usage_month"]),
             "partial": row["is_current_month"],
+            "covered": row["is_covered"],
             "why": row["usage_month"] in decided,
             "cells": _cells(
-                number(row[metric], 2) + ("*" if metric == "credits" and not row["is_fully_priced"] else "")
+                number(known(row, metric), 2) + ("*" if metric == "credits" and not row["is_fully_priced"] else "")
                 for metric in METRICS
             )
             + _cells([percent(row["failed_job_share"])]),
@@ -533,11 +565,12 @@ def _cells(figures: Iterable[str]) -> Markup:
 
 
 def _usage_chart(usage: list[Row], terms: list[Row]) -> Row:
-    billed = next((term["metric"] for term in terms if term["in_force"]), "business_actions")
+    billed = next((term["recipe_metric"] for term in terms if term["in_force"]), "business_actions")
+    figures = {metric: [known(row, metric) for row in usage] for metric in METRICS}
     series = [
         {
             "name": title,
-            "values": [float(row[metric]) if isinstance(row[metric], Decimal) else row[metric] for row in usage],
+            "values": [float(value) if isinstance(value, Decimal) else value for value in figures[metric]],
         }
         for metric, title in METRICS.items()
     ]
@@ -549,32 +582,36 @@ def _usage_chart(usage: list[Row], terms: list[Row]) -> Row:
         "labels": [formats.month(row["usage_month"]) for row in usage],
         "partial": len(usage) - 1 if usage and usage[-1]["is_current_month"] else -1,
         "reconstructed": [],
+        "uncovered": [n for n, row in enumerate(usage) if not row["is_covered"]],
         "series": series,
         "shown": shown,
     }
 
 
-def _terms(table: Table, usage: list[Row], current: date | None) -> list[Row]:
-    """Contract terms, newest first, with what was used of their limit: whole months from the term's first one."""
+def _terms(rows: list[Row]) -> list[Row]:
+    """Contract terms that are, were or will be in force, newest first, with what was used of their limit on those days.
+
+    ``rows``: the runs of days of customer_terms; a term that a newer one interrupts has several.
+    """
+    by_term: dict[date, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["term_from"]:
+            by_term[row["term_from"]].append(row)
     terms = []
-    for row in reversed(list(table)):
+    for _, intervals in sorted(by_term.items(), reverse=True):
+        row = intervals[0]
         by_tasks = row["recipe_metric"] == "tasks"
-        metric, limit = ("tasks", row["task_limit"]) if by_tasks else ("credits", row["included_credits"])
-        unit = "tasks" if by_tasks else "credits"
-        start, end = row["effective_from"], row["effective_to"]
-        months = [m for m in usage if m["usage_month"] >= start.replace(day=1) and (not end or m["usage_month"] < end)]
-        used = sum(m[metric] or 0 for m in months)
-        in_force = bool(current) and is_in_force(row, current)
-        this_month = next((m[metric] or 0 for m in months if m["is_current_month"]), None) if in_force else None
+        limit, unit = (row["task_limit"], "tasks") if by_tasks else (row["included_credits"], "credits")
+        used, this_month = row["used"] or 0, row["used_this_month"]
+        in_force = any(interval["in_force"] for interval in intervals)
+        if in_force and this_month is None:
+            this_month = 0
         share = Decimal(used) / Decimal(limit) if limit else None
         terms.append(
             {
-                "metric": "tasks" if by_tasks else "business_actions",
-                "period": f"{formats.day(start)} to {formats.day(end - timedelta(days=1))}"
-                if end
-                else f"From {formats.day(start)}",
+                "period": ", ".join(map(_period, intervals)),
                 "in_force": in_force,
-                "billed_by": formats.words(row["recipe_metric"] or "business_actions"),
+                "billed_by": formats.words(row["recipe_metric"]),
                 "included": f"{formats.number(limit, 2)} {unit}" if limit is not None else formats.NOTHING,
                 "used": f"{formats.number(used, 2)} {unit}",
                 "share": share,
@@ -584,6 +621,12 @@ def _terms(table: Table, usage: list[Row], current: date | None) -> list[Row]:
             }
         )
     return terms
+
+
+def _period(interval: Row) -> str:
+    """A run of days in words; its end in the warehouse is the first day after it."""
+    start, end = interval["effective_from"], interval["effective_to"]
+    return f"{formats.day(start)} to {formats.day(end - timedelta(days=1))}" if end else f"From {formats.day(start)}"
 
 
 def _recipes(table: Table) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -49,7 +49,10 @@ def write_statement(folder: Path, customer_id: str, month: str, output: str | No
     usage = {row["usage_month"]: row for row in tables["usage"]}
     if first not in usage:
         there = f"{formats.month(min(usage))} to {formats.month(max(usage))}" if usage else "none"
-        raise Unknown(f"Customer {customer_id} has no {formats.month(first)}: its months are {there}.")
+        raise Unknown(
+            f"Customer {customer_id} has no {formats.month(first)} in {folder / 'usage.duckdb'}: "
+            f"its months are {there}."
+        )
     shared = site.shared_context(warehouse)
     of_month = {name: list(warehouse.table(query, [customer_id, first])) for name, query in _OF_MONTH.items()}
     warehouse.close()
@@ -58,7 +61,7 @@ def write_statement(folder: Path, customer_id: str, month: str, output: str | No
         .get_template("statement.html")
         .render(
             shared
-            | _statement(details, usage, list(tables["terms"]), of_month, first)
+            | _statement(details, usage, list(tables["terms"]), of_month, first, shared["as_of_date"])
             | {"style": (site.HERE / "static" / "statement.css").read_text()}
         )
     )
@@ -69,21 +72,25 @@ def write_statement(folder: Path, customer_id: str, month: str, output: str | No
 
 
 def _statement(
-    details: Row, usage: dict[date, Row], terms: list[Row], of_month: dict[str, list[Row]], month: date
+    details: Row, usage: dict[date, Row], terms: list[Row], of_month: dict[str, list[Row]], month: date, as_of: date
 ) -> Row:
     now, before = usage[month], usage.get(site.months_before(month, 1))
-    terms = [row for row in terms if site.is_in_force(row, month)]
+    billed_by, change_of_terms = _billed_by(terms, month, min(as_of, site.months_before(month, -1) - timedelta(days=1)))
     return {
         "customer": details,
         "month": formats.month(month),
         "month_before": formats.month(site.months_before(month, 1)),
         "partial": now["is_current_month"],
-        "billed_by": formats.words((terms[-1]["recipe_metric"] if terms else None) or "business_actions"),
+        "is_covered": now["is_covered"],
+        "billed_by": billed_by,
+        "change_of_terms": change_of_terms,
         "metrics": [
             {
                 "title": title,
-                "value": formats.number(now[metric], 2),
-                "change": formats.change(now[metric], before[metric] if before else None),
+                "value": "not covered"
+                if now[metric] == 0 and site.known(now, metric) is None
+                else formats.number(now[metric], 2),
+                "change": site.compared(now, before, metric),
                 "is_gap": metric == "credits" and not now["is_fully_priced"],
             }
             for metric, title in site.METRICS.items()
@@ -94,6 +101,24 @@ def _statement(
         "sources": pages_of(row["published_in"] for row in of_month["decisions"]),
         "name": details["customer_name"] or f"Customer {details['customer_id']}",
     }
+
+
+def _billed_by(terms: list[Row], first: date, last: date) -> tuple[str, str]:
+    """What the terms in force on the last day bill, and a sentence where other days of the month bill otherwise."""
+    of_month = [
+        row
+        for row in terms
+        if row["effective_from"] <= last and (not row["effective_to"] or row["effective_to"] > first)
+    ]
+    stretches = [list(rows) for _, rows in groupby(of_month, key=lambda row: row["recipe_metric"])]
+    measures = [formats.words(rows[0]["recipe_metric"]) for rows in stretches]
+    if len(measures) < 2:
+        return (measures or ["business actions"])[0], ""
+    until = [
+        f"{measure} up to {formats.day(rows[-1]['effective_to'] - timedelta(days=1))}"
+        for measure, rows in zip(measures[:-1], stretches[:-1], strict=True)
+    ]
+    return measures[-1], f"The terms changed in this month: billed by {', by '.join(until)}, then by {measures[-1]}."
 
 
 def _decisions(rows_of_month: list[Row]) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -63,7 +64,9 @@ steps as (
         recipe_hash, ruling_hash, cast(date_trunc('month', usage_date) as date) as usage_month,
         count(*) as steps, sum(quantity) as quantity, min(job_hash) as first_job, max(job_hash) as last_job
     from staging.metered_step_keys
-    where usage_date is not null and recipe_hash in (select recipe_hash from recipes_asked)
+    where
+        usage_date <= (select as_of_date from window_of_months)
+        and recipe_hash in (select recipe_hash from recipes_asked)
     group by all
 ),
 
@@ -95,21 +98,23 @@ other_units as (
         'jobs' as units, customer_id, cast(date_trunc('month', usage_date) as date) as usage_month, metric, rule_id,
         recipe_id, count(*) as decided, sum(quantity) as quantity, min(job_id) as example, max(job_id) as other_example
     from metering.metered_jobs
-    where usage_date is not null and customer_id in (select customer_id from asked)
+    where usage_date <= (select as_of_date from window_of_months) and customer_id in (select customer_id from asked)
     group by all
     union all
     select
         'requests', customer_id, cast(date_trunc('month', usage_date) as date), metric, rule_id,
         recipe_id, count(*), sum(quantity), min(request_id), max(request_id)
     from metering.metered_requests
-    where usage_date is not null and customer_id in (select customer_id from asked)
+    where usage_date <= (select as_of_date from window_of_months) and customer_id in (select customer_id from asked)
     group by all
     union all
     select
         'requests, as tasks', customer_id, cast(date_trunc('month', usage_date) as date), 'tasks', task_rule_id,
         recipe_id, count(*), sum(tasks), min(request_id), max(request_id)
     from metering.metered_requests
-    where usage_date is not null and task_rule_id is not null and customer_id in (select customer_id from asked)
+    where
+        usage_date <= (select as_of_date from window_of_months) and task_rule_id is not null
+        and customer_id in (select customer_id from asked)
     group by all
     union all
     -- seats are a level: their month is the peak
@@ -157,7 +162,6 @@ inner join ruled
         and units.metric is not distinct from ruled.metric
         and units.rule_id = ruled.rule_id
 left join recipe_names as recipes on units.customer_id = recipes.customer_id and units.recipe_id = recipes.recipe_id
-where units.usage_month <= (select current_month from window_of_months)
 """
 
 # Where a rule is published, or that it is our decision.
@@ -170,10 +174,17 @@ _PREPARED = [
     """
     create or replace temp table window_of_months as
     select
-        max(usage_month) as current_month,
-        cast(max(usage_month) - interval '1' month as date) as month_before,
-        cast(max(usage_month) - interval '11' month as date) as first_of_twelve
-    from marts.months
+        as_of_date,
+        as_of_month as current_month,
+        cast(as_of_month - interval '1' month as date) as month_before,
+        cast(as_of_month - interval '11' month as date) as first_of_twelve
+    from staging.as_of
+    """,
+    # the listings that the as-of date looks at
+    """
+    create or replace temp table listings_now as
+    select extract_name, looks_at
+    from marts.month_listings inner join window_of_months on usage_month = current_month
     """,
     """
     create or replace temp table recipes_asked as
@@ -252,20 +263,45 @@ _SHOWN = {
     "connections": """
         select
             customer_id, connection_id, connection_name, history.adapter_name, names.app_name, authorization_status,
-            authorized_at, created_at, valid_to is null as is_listed, valid_from, valid_to
+            authorized_at, created_at, coalesce(valid_to > looks_at, true) as is_listed, valid_from, valid_to
         from marts.connection_history as history
+        inner join listings_now on listings_now.extract_name = 'connections' and history.valid_from <= looks_at
         left join app_names as names on history.adapter_name = names.adapter_name
         where {asked}
         qualify row_number() over (partition by customer_id, connection_id order by valid_from desc) = 1
-        order by customer_id, valid_to is not null, history.adapter_name nulls last, connection_id
+        order by customer_id, is_listed desc, history.adapter_name nulls last, connection_id
     """,
+    # Which term is in force when, and what was used on those days of its measure: in all, and in the current month.
     "terms": """
-        select customer_id, * exclude (customer_id) from staging.stg_subscriptions
-        where {asked} order by customer_id, effective_from
+        with used as (
+            select
+                customer_id, term_from, usage_month,
+                sum(billed_quantity) filter (where metric = 'tasks') as tasks, sum(credits) as credits
+            from marts.term_credits where {asked} group by all
+        ),
+        of_term as (
+            select
+                customer_id, term_from, sum(tasks) as tasks, sum(credits) as credits,
+                sum(tasks) filter (where usage_month = current_month) as tasks_this_month,
+                sum(credits) filter (where usage_month = current_month) as credits_this_month
+            from used cross join window_of_months group by all
+        )
+        select
+            terms.customer_id, terms.* exclude (customer_id),
+            as_of_date >= effective_from and coalesce(as_of_date < effective_to, true) as in_force,
+            case when recipe_metric = 'tasks' then tasks else credits end as used,
+            case when recipe_metric = 'tasks' then tasks_this_month else credits_this_month end as used_this_month
+        from marts.customer_terms as terms
+        cross join window_of_months
+        left join of_term
+            on terms.customer_id = of_term.customer_id and terms.term_from is not distinct from of_term.term_from
+        where terms.{asked}
+        order by terms.customer_id, effective_from
     """,
     "unfinished": """
         select customer_id, count(*) as jobs from metering.metered_jobs
-        where not is_finished and {asked} group by customer_id order by customer_id
+        where not is_finished and {asked} and started_at < (select ends_at from marts.months where is_current_month)
+        group by customer_id order by customer_id
     """,
     "findings": """
         select customer_id, finding, rule_id, subject, detail, occurrences
@@ -352,12 +388,13 @@ _FILES = {
     ),
     "connections": (
         "select customer_id, * exclude (customer_id) from marts.connection_history where {asked} "
+        "and valid_from <= (select looks_at from listings_now where extract_name = 'connections') "
         "order by connection_id, valid_from",
         True,
     ),
     "terms": (
-        "select customer_id, * exclude (customer_id) from staging.stg_subscriptions where {asked} "
-        "order by effective_from",
+        "select customer_id, * exclude (customer_id) from marts.customer_terms "
+        "where {asked} and term_from is not null order by effective_from",
         False,
     ),
     "credits": (
@@ -380,7 +417,8 @@ class Warehouse:
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         path = folder / "usage.duckdb"
         if not path.is_file():
-            raise NoWarehouse(f"There is no warehouse at {path}: make build writes it.")
+            unset = "" if os.environ.get("WAREHOUSE_DIR") else " WAREHOUSE_DIR is not set."
+            raise NoWarehouse(f"There is no warehouse at {path}: make build writes it.{unset}")
         self.connection = duckdb.connect(str(path), read_only=True)
         self.connection.execute("set timezone = 'UTC'")
         if threads:

@@ -12,6 +12,7 @@
     superseded_files   one row per stored file that a later one continues: its rows are repeated there
     quarantined_files  one row per file that was set aside whole, with the reason
     touched_dates      dates of usage that changed since that run
+    as_of_dates        the as-of date of that run, and of every one since: what the marts are cut at
     recipe_types, mcp_collections    what that run read from the newest listings
     published_runs     the runs that were published
     format             one row: the version of all this. A database of another one is removed when a run starts -#}
@@ -34,6 +35,7 @@
             "create table if not exists run_state.superseded_files (extract_name string, load_id bigint, file_name string, file_rows bigint)",
             "create table if not exists run_state.quarantined_files (extract_name string, load_id bigint, file_name string, reason string, is_replaced boolean)",
             "create table if not exists run_state.touched_dates (usage_date date)",
+            "create table if not exists run_state.as_of_dates (as_of_date date)",
             "create table if not exists run_state.recipe_types (customer_id string, recipe_id string, recipe_type string, read_from string)",
             "create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)",
         ]) -%}
@@ -82,7 +84,7 @@
     {%- endif -%}
     {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(0 as bigint) as settled_load, cast(null as string) as run_id") -%}
     {%- do empty_state('touched_dates') -%}
-    {%- for table in ['stored_files', 'superseded_files', 'quarantined_files'] -%}
+    {%- for table in ['as_of_dates', 'stored_files', 'superseded_files', 'quarantined_files'] -%}
         {%- do empty_state(table) -%}
     {%- endfor -%}
     {%- do graph['present_run'].update({'is_whole': true, 'settled_load': 0}) -%}
@@ -111,6 +113,7 @@
     {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(" ~ newest_load ~ " as bigint) as settled_load, " ~ literal(invocation_id) ~ " as run_id") -%}
     {%- do replace_state('settled_loads', "select load_id, identity from run_state.stored_loads") -%}
     {%- do empty_state('touched_dates') -%}
+    {%- do replace_state('as_of_dates', "select as_of_date from " ~ working_schema('staging') ~ ".as_of") -%}
     {%- do replace_state('recipe_types', "select customer_id, recipe_id, recipe_type, read_from from " ~ working_schema('metering') ~ ".recipe_types_listed") -%}
     {%- do replace_state('mcp_collections', "select customer_id, api_collection_id from " ~ working_schema('staging') ~ ".stg_api_collections where is_latest and is_mcp_server") -%}
 {%- endmacro %}
@@ -169,12 +172,13 @@
 
 
 {#- Whether usage of this date may have changed; what has no date yet always may. The dates stand in the query one by
-    one, so that the engine skips what it stored of others. -#}
+    one, so that the engine skips what it stored of others. Since marts are cut at the as-of date, the dates between two
+    as-of dates have changed, too, in a model that reads as_of. -#}
 {% macro is_touched_date(column='usage_date') -%}
     {%- if is_whole_run() -%}
     true
     {%- else -%}
-    {{ is_empty_or_one_of(column, 'usage_date') }}
+    {{ is_empty_or_one_of(column, '%s') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -184,16 +188,19 @@
     {%- if is_whole_run() -%}
     true
     {%- else -%}
-    {%- set month_of = "cast(date_trunc('month', %s) as date)" -%}
-    {{ is_empty_or_one_of(month_of | format(column), month_of | format('usage_date')) }}
+    {{ is_empty_or_one_of(column, "cast(date_trunc('month', %s) as date)") }}
     {%- endif -%}
 {%- endmacro %}
 
 
-{#- Whether a date is null, or one that the expression ``touched`` gives of a touched usage_date. -#}
-{% macro is_empty_or_one_of(date, touched) -%}
-    {%- set dates = run_query("select distinct " ~ touched ~ " as touched from run_state.touched_dates order by touched").columns[0].values() -%}
-    ({{ date }} is null{% if dates %} or {{ date }} in ({% for value in dates %}date '{{ value }}'{{ ', ' if not loop.last }}{% endfor %}){% endif %})
+{#- Whether a column is null, or its ``part`` that of a touched date: the date itself (%s), or its month. -#}
+{% macro is_empty_or_one_of(column, part) -%}
+    {%- set date = part | format(column) -%}
+    {%- set dates = run_query("select distinct " ~ part | format('usage_date') ~ " as touched from run_state.touched_dates order by touched").columns[0].values() -%}
+    {%- set as_of = run_query("select min(as_of_date), max(as_of_date) from run_state.as_of_dates").rows[0] -%}
+    ({{ date }} is null
+    {%- if dates %} or {{ date }} in ({% for value in dates %}date '{{ value }}'{{ ', ' if not loop.last }}{% endfor %}){% endif %}
+    {%- if as_of[0] != as_of[1] %} or {{ date }} between {{ part | format("date '" ~ as_of[0] ~ "'") }} and {{ part | format("date '" ~ as_of[1] ~ "'") }}{% endif %})
 {%- endmacro %}
 
 

@@ -102,6 +102,7 @@ def explain_month(customer_id: str, month: str) -> None:
     """Print what a customer's month is made of, rule by rule, and the mart's totals."""
     with open_warehouse() as warehouse:
         rows = ask(warehouse, "explain_month", customer_id=customer_id, month=month)
+        (as_of,) = warehouse.execute("select max(last_date) from marts.months").fetchone()
         totals = rows_of(
             warehouse.execute(
                 "select * from marts.monthly_customer_usage where customer_id = ? and usage_month = cast(? as date)",
@@ -111,11 +112,13 @@ def explain_month(customer_id: str, month: str) -> None:
     if not totals and not rows:
         sys.exit(
             f"Customer {customer_id} has no {month} in the warehouse {warehouse_path()}: "
-            "no usage, and not a customer then."
+            f"no usage, and not a customer then. Its data is as of {as_of}."
         )
 
     usage = totals[0] if totals else {}
-    partial = ", so far" if usage.get("is_current_month") else ""
+    partial = f", so far, as of {as_of}" if usage.get("is_current_month") else ""
+    if usage and not usage["is_covered"]:
+        partial += ", not covered: the extracts of jobs begin later"
     print(f"Customer {customer_id} {usage.get('customer_name') or '(not listed)'}, {month}{partial}")
     print_table(
         ("units", "decided", "count as", "rule", "because", "source"),
@@ -134,7 +137,7 @@ def explain_month(customer_id: str, month: str) -> None:
     if usage:
         print(f"  The month in marts.monthly_customer_usage: {total_of(Counter({m: usage[m] for m in UNITS}))}")
     else:
-        print("  In no customer figure: an admin workspace, or a month after the as-of date.")
+        print("  In no customer figure: it is an admin workspace.")
 
 
 def ask(warehouse: duckdb.DuckDBPyConnection, analysis: str, **variables: str | None) -> list[Row]:
@@ -153,7 +156,8 @@ def rows_of(found: duckdb.DuckDBPyConnection) -> list[Row]:
 def open_warehouse() -> duckdb.DuckDBPyConnection:
     """The published warehouse, read-only; a sentence on standard error where there is none."""
     if not warehouse_path().exists():
-        sys.exit(f"There is no warehouse at {warehouse_path()}: make build writes it.")
+        unset = "" if os.environ.get("WAREHOUSE_DIR") else " WAREHOUSE_DIR is not set."
+        sys.exit(f"There is no warehouse at {warehouse_path()}: make build writes it.{unset}")
     return duckdb.connect(str(warehouse_path()), read_only=True)
 
 

@@ -7,7 +7,22 @@ worked by hand. Summer time in Los Angeles: 2026-03-08 to 2026-11-01; in Aucklan
 from datetime import date, timedelta
 
 import pytest
-from builders import LISTED, SALESFORCE, TRIGGER, customer, job, prompt, publish, seats, world
+from builders import (
+    API_REQUEST,
+    LISTED,
+    PAGES,
+    SALESFORCE,
+    TRIGGER,
+    customer,
+    job,
+    prompt,
+    publish,
+    request,
+    seats,
+    step,
+    subscription,
+    world,
+)
 
 ZONES = ("UTC", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland")
 
@@ -42,6 +57,7 @@ DATES = {
     "2020-09-30T23:59:59Z": ("2020-09-30", "2020-09-30", "2020-10-01", "2020-10-01"),
     "2020-10-01T00:00:00Z": ("2020-10-01", "2020-09-30", "2020-10-01", "2020-10-01"),
 }
+PAGE = step(*PAGES, page_count=1)
 NEWEST_EXTRACT = "2026-11-30T20:00:00Z"  # December has begun in Kolkata and Auckland
 
 CALENDAR = world(
@@ -149,15 +165,33 @@ class TestInAuckland(InZone):
 
 
 class TestAsOfAGivenDate:
-    """AS_OF_DATE says from which date the current month and the seats look back; usage stays what it is."""
+    """AS_OF_DATE says where usage ends: marts are cut after that day, whenever it was delivered; metering is not."""
+
+    AFTER = "2026-05-31T00:00:00Z"
+    UP_TO = "2026-05-30T23:59:59Z"
 
     @pytest.fixture(scope="class")
-    def built(self, build):
-        return build(CALENDAR, env={"AS_OF_DATE": "2026-05-31"})
+    @classmethod
+    def built(cls, build):
+        more = world(
+            *(
+                job(moment, API_REQUEST, SALESFORCE, PAGE, completed_at=moment, extracted_at=moment, recipe_id="edge")
+                for moment in (cls.UP_TO, cls.AFTER)
+            ),
+            *(
+                request(f"request {moment}", request_type="proxy", requested_at=moment, extracted_at=LISTED)
+                for moment in (cls.UP_TO, cls.AFTER)
+            ),
+            prompt("prompt after", sent_at="2026-06-30T12:00:00Z"),
+            subscription(effective_from="2026-05-31", recipe_metric="tasks"),
+            with_required=False,
+        )
+        rows = {name: CALENDAR.get(name, []) + more.get(name, []) for name in CALENDAR | more}
+        return build(rows, env={"AS_OF_DATE": "2026-05-30"})
 
     def test_there_is_one_as_of_date(self, built):
         assert built.rows("select as_of_date::varchar, as_of_month::varchar from staging.as_of") == [
-            ("2026-05-31", "2026-05-01")
+            ("2026-05-30", "2026-05-01")
         ]
 
     def test_the_current_month_is_the_given_one(self, built):
@@ -167,7 +201,6 @@ class TestAsOfAGivenDate:
     def test_seats_are_in_force_until_the_given_date(self, built):
         assert built.rows("select usage_date::varchar, quantity from metering.metered_seats order by all") == [
             ("2026-05-30", 5),
-            ("2026-05-31", 5),
         ]
 
     def test_a_month_is_there_once(self, built):
@@ -175,6 +208,45 @@ class TestAsOfAGivenDate:
             "select count(*), count(distinct usage_month) from marts.monthly_customer_usage where customer_id = 'quiet'"
         )
         assert built.rows(query) == [(6, 6)]
+
+    def test_no_mart_knows_a_later_day(self, built):
+        """Whatever has a date or month of usage: the ones that are known end with the as-of date."""
+        found = built.rows(
+            "select table_name, column_name from duckdb_columns() where schema_name = 'marts' "
+            "and column_name in ('usage_date', 'usage_month', 'last_job_at') order by all"
+        )
+        assert len(found) >= 12
+        for table, column in found:
+            (newest,) = built.column(f"select coalesce(max({column})::date::varchar, '') from marts.{table}")
+            assert newest <= "2026-05-30", table
+
+    @pytest.mark.parametrize(
+        ("figure", "expected"),
+        {
+            "monthly_customer_usage": ("tasks, api_calls, pages_processed, jobs_succeeded", (3, 2, 1, 1)),
+            "monthly_recipe_usage": ("sum(tasks)::int, sum(api_calls)::int", (2, 1)),
+            "monthly_environment_usage": ("sum(tasks)::int, sum(api_calls)::int", (3, 2)),
+            "monthly_app_usage": ("sum(tasks)::int, sum(business_actions)::int", (2, 0)),
+            "monthly_rule_usage": ("sum(steps)::int, sum(tasks)::int", (3, 2)),
+            "monthly_credits": ("sum(quantity) filter (where metric = 'api_calls')::int", (2,)),
+            "term_credits": ("sum(billed_quantity) filter (where metric = 'tasks')::int", (0,)),
+        }.items(),
+    )
+    def test_the_as_of_month_is_cut_inside(self, built, figure, expected):
+        columns, values = expected
+        query = f"select {columns} from marts.{figure} where customer_id = 'acme' and usage_month = '2026-05-01'"
+        assert built.rows(query) == [values]
+
+    def test_the_last_job_is_that_of_the_as_of_date(self, built):
+        last = "select last_job_at::varchar, tasks_this_month from marts.customer_details where customer_id = 'acme'"
+        assert built.rows(last) == [("2026-05-30 23:59:59", 3)]
+
+    def test_metering_is_not_cut(self, built):
+        after = "select count(*)::int from metering.{} where usage_date > '2026-05-30'"
+        of_jobs = sum(dates[0] > "2026-05-30" for dates in DATES.values()) + 1
+        assert built.column(after.format("metered_jobs")) == [of_jobs]
+        assert built.column(after.format("metered_steps")) == [2 * (of_jobs - 1) + 3]
+        assert built.column(after.format("metered_requests")) == [2]
 
 
 class TestTwoMidnights:

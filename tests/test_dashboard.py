@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import io
 import json
 import os
@@ -11,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 import duckdb
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from builders import connection, customer, job, recipe, request, subscription
+from builders import connection, customer, job, ratio, recipe, request, subscription, world
 from building import PROJECT, Build
 from playwright.sync_api import Browser, Page, sync_playwright
 from reference.worlds import END, random_world
@@ -29,6 +30,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 # Where make screenshots wants the pictures of the documentation.
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 CREDITS = Decimal("0.01")
+NOTHING = "\N{EN DASH}"
 
 
 @pytest.fixture(scope="session")
@@ -131,8 +133,10 @@ def percent(share: Decimal | None) -> str:
     return "\N{EN DASH}" if share is None else f"{(share * 100).quantize(Decimal('0.1'), ROUND_HALF_UP):,}%"
 
 
-def change(now: int, before: int | None) -> str:
-    """As the pages print a change: +12 (+4.1%)."""
+def change(now: int, before: int | None, uncovered: str = "") -> str:
+    """As the pages print a change: +12 (+4.1%); ``uncovered``: what it is compared with, where that is not covered."""
+    if uncovered:
+        return f"{uncovered} is not covered"
     if before is None:
         return "no earlier month"
     difference = now - before
@@ -155,6 +159,25 @@ def expected_overview(marts: Build) -> dict[str, list[list[str]]]:
             "select customer_id, usage_month, tasks from marts.monthly_customer_usage"
         )
     }
+
+    uncovered = set(marts.column("select distinct usage_month from marts.monthly_customer_usage where not is_covered"))
+    uncovered |= set(marts.column("select usage_month from marts.monthly_tasks where not is_covered"))
+
+    def unless_covered(last: date, months: int = 1) -> str:
+        """What a comparison with these months says when they are not all covered."""
+        if not uncovered & {month_earlier(last, n) for n in range(months)}:
+            return ""
+        return month(last) if months == 1 else f"the {months} months to {month(last)}"
+
+    def months_of_tasks() -> list[list[str]]:
+        rows = marts.rows("select usage_month, tasks, active_customers from marts.monthly_tasks order by usage_month")
+        shown = []
+        for position, (usage_month, tasks, active) in enumerate(rows):
+            before = rows[position - 1] if position else None
+            figures = ["\N{EN DASH}"] * 2 if usage_month in uncovered and not tasks else [number(tasks), number(active)]
+            compared = change(tasks, before and before[1], before and unless_covered(before[0]))
+            shown.append([month(usage_month), figures[0], compared, figures[1]])
+        return shown[::-1]
 
     def of_months(customer_id: str, last: date, months: int) -> int:
         return sum(tasks_of.get((customer_id, month_earlier(last, n)), 0) for n in range(months))
@@ -187,15 +210,23 @@ def expected_overview(marts: Build) -> dict[str, list[list[str]]]:
             clones_before.setdefault(parent, set()).add((customer_id, recipe_id))
 
     return {
-        "table-tasks": trend("from marts.monthly_tasks order by usage_month"),
+        "table-tasks": months_of_tasks(),
         "table-top-customers": [
             [
                 str(rank),
                 name or customer_id,
                 number(tasks),
-                change(tasks, of_months(customer_id, month_earlier(current), 12)),
+                change(
+                    tasks,
+                    of_months(customer_id, month_earlier(current), 12),
+                    unless_covered(month_earlier(current), 12),
+                ),
                 number(of_months(customer_id, current, 1)),
-                change(of_months(customer_id, current, 1), of_months(customer_id, month_earlier(current), 1)),
+                change(
+                    of_months(customer_id, current, 1),
+                    of_months(customer_id, month_earlier(current), 1),
+                    unless_covered(month_earlier(current)),
+                ),
             ]
             for rank, customer_id, name, tasks in marts.rows(
                 "select rank, customer_id, customer_name, tasks from marts.top_customers order by rank"
@@ -226,7 +257,7 @@ def expected_overview(marts: Build) -> dict[str, list[list[str]]]:
                 status,
                 number(this_month),
                 change(this_month, tasks_of.get((customer_id, month_earlier(current)), 0))
-                if (customer_id, current) in tasks_of
+                if (customer_id, current) in tasks_of and not unless_covered(month_earlier(current))
                 else "\N{EN DASH}",
                 number(twelve_months),
                 number(connections),
@@ -509,12 +540,12 @@ class TestSample:
             "jobs_failed, failed_job_share"
         )
         rows = site.warehouse.rows(
-            f"select usage_month, {metrics}, is_fully_priced from marts.monthly_customer_usage "
+            f"select usage_month, {metrics}, is_fully_priced, is_covered from marts.monthly_customer_usage "
             "where customer_id = '1001' order by usage_month desc"
         )
         expected = []
         for row in rows:
-            *counts, credits, succeeded, failed, share, priced = row[1:]
+            *counts, credits, succeeded, failed, share, priced, covered = row[1:]
             shown = "\N{EN DASH}" if credits is None else f"{credits.quantize(Decimal('0.01'), ROUND_HALF_UP):,}"
             shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
             cells = [
@@ -524,6 +555,9 @@ class TestSample:
                 number(failed),
                 percent(share),
             ]
+            if not covered:  # a 0 is not known, but that of seats is
+                seats = (9, 10)
+                cells = ["\N{EN DASH}" if cell == "0" and n not in seats else cell for n, cell in enumerate(cells)]
             expected.append([month(row[0]), *cells])
         assert read(page, "table-usage") == expected
         assert page.locator("[data-figure=credits] .figure-value").inner_text() == expected[0][12]
@@ -965,13 +999,230 @@ def test_a_statement_compares_with_the_month_before(monkeypatch):
     from dashboard import site, statement
 
     usage = {
-        date(2026, month, 1): dict.fromkeys(site.METRICS, tasks) | {"is_current_month": False, "is_fully_priced": True}
+        date(2026, month, 1): dict.fromkeys(site.METRICS, tasks)
+        | {"is_current_month": False, "is_fully_priced": True, "is_covered": True}
         for month, tasks in ((5, 100), (6, 50), (7, 75))
     }
     details = {"customer_id": "acme", "customer_name": "Acme"}
-    shown = statement._statement(details, usage, [], {name: [] for name in statement._OF_MONTH}, date(2026, 7, 1))
+    parts = {name: [] for name in statement._OF_MONTH}
+    shown = statement._statement(details, usage, [], parts, date(2026, 7, 1), date(2026, 8, 3))
     assert {(m["change"]["before"], m["change"]["text"]) for m in shown["metrics"]} == {("50", "+25 (+50.0%)")}
     assert shown["month_before"] == "Jun 2026"
+
+
+# ------------------------------------------------------------------------------------------ as of an earlier day
+
+LATER = "2026-08-06T00:00:00Z"
+
+
+def as_of_world() -> dict[str, list[dict]]:
+    """Customers by the terms they have, as of 10 July; jobs from 15 June on, some after that day."""
+
+    def jobs(account_id: str, *days: str) -> list:
+        return [
+            part
+            for day in days
+            for part in job(f"j-{day}", account_id=account_id, completed_at=f"{day}T12:00:00Z", extracted_at=LATER)
+        ]
+
+    def term(account_id: str, metric: str, first: str, end: str | None = None, **columns: Any) -> list:
+        dates = {"effective_from": first, "effective_to": end}
+        return subscription(account_id=account_id, recipe_metric=metric, **dates, **columns)
+
+    listed = ("2026-07-10T20:00:00Z", LATER)
+    accounts = ("never", "future", "ended", "changed", "resumed", "today", "soon", "termless", "later")
+    return world(
+        *(customer(id, created_at="2026-05-03T00:00:00Z", extracted_at=at) for id in accounts for at in listed),
+        *(jobs(id, "2026-07-05") for id in accounts[:-1]),
+        # cancelled at once; begins in ten days; has ended
+        term("never", "business_actions", "2026-01-01"),
+        term("never", "tasks", "2026-07-03", "2026-07-03"),
+        term("future", "tasks", "2026-07-20"),
+        term("ended", "tasks", "2026-01-01", "2026-07-02"),
+        # changes within the month; is interrupted for June; begins on the as-of date; is replaced after it
+        term("changed", "tasks", "2026-01-01", "2026-07-05", task_limit=10),
+        term("changed", "business_actions", "2026-07-05", included_credits=8),
+        jobs("changed", "2026-07-02", "2026-07-04"),
+        term("resumed", "business_actions", "2026-01-01"),
+        term("resumed", "tasks", "2026-06-01", "2026-07-01"),
+        jobs("resumed", "2026-06-15", "2026-06-20"),
+        term("today", "tasks", "2026-07-10"),
+        jobs("today", "2026-07-10"),
+        term("soon", "business_actions", "2026-01-01"),
+        term("soon", "tasks", "2026-07-11"),
+        # of these only one is up to the as-of date
+        jobs("later", "2026-07-02", "2026-07-25", "2026-08-05"),
+        job(
+            "runs since August",
+            account_id="later",
+            started_at="2026-08-01T00:00:00Z",
+            status="pending",
+            completed_at=None,
+            extracted_at=LATER,
+        ),
+        connection("gone since", user_id="later", extracted_at=listed[0]),
+        connection("new since", user_id="later", extracted_at=LATER),
+        ratio(),
+        ratio("tasks"),
+    )
+
+
+def text_of(path: Path, part: str = ".*") -> str:
+    """A page's text, or that of a part of its source, without its tags."""
+    source = re.sub(r"<script.*?</script>|<style.*?</style>", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    (found,) = re.findall(part, source, flags=re.DOTALL)[:1]
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", found))).strip()
+
+
+class TestAsOfAGivenDate:
+    """Pages and statements say what the marts say of 10 July: terms by day, and nothing of what came later."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def built(cls, build) -> Build:
+        built = build(as_of_world(), env={"AS_OF_DATE": "2026-07-10"}, vars={"dashboard": True})
+        assert built.exit_code == 0, built.output
+        return built
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def statement(cls, built, tmp_path_factory) -> Callable[[str, str], Path]:
+        folder = tmp_path_factory.mktemp("statements")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(PROJECT)
+            from dashboard.statement import write_statement
+        return lambda customer_id, month: write_statement(
+            built.warehouse, customer_id, month, str(folder / f"{customer_id}-{month}.html")
+        )
+
+    @staticmethod
+    def page(built: Build, customer_id: str) -> Path:
+        return built.warehouse / "dashboard" / "customers" / customer_id / "index.html"
+
+    @pytest.mark.parametrize(
+        ("customer_id", "asked", "billed_by"),
+        [
+            ("never", "2026-07", "business actions"),
+            ("future", "2026-07", "business actions"),
+            ("ended", "2026-07", "business actions"),
+            ("changed", "2026-07", "business actions"),
+            ("resumed", "2026-06", "tasks"),
+            ("resumed", "2026-07", "business actions"),
+            ("today", "2026-07", "tasks"),
+            ("soon", "2026-07", "business actions"),
+            ("termless", "2026-07", "business actions"),
+        ],
+    )
+    def test_a_statement_names_the_measure_that_the_terms_in_force_bill(
+        self, built, statement, customer_id, asked, billed_by
+    ):
+        text = text_of(statement(customer_id, asked))
+        assert f"Billed by {billed_by} Data as of 10 Jul 2026" in text
+        billed = built.column(
+            "select distinct metric from marts.monthly_credits where customer_id = ? and usage_month = ? "
+            "and billed_quantity > 0",
+            customer_id,
+            f"{asked}-01",
+        )
+        assert billed_by.replace(" ", "_") in billed
+        changed = "The terms changed in this month: " in text
+        assert changed == (customer_id in ("ended", "changed", "today"))
+
+    def test_a_statement_says_when_the_terms_changed(self, statement):
+        text = text_of(statement("changed", "2026-07"))
+        assert "billed by tasks up to 4 Jul 2026, then by business actions." in text
+
+    def test_the_terms_in_force_are_those_of_the_day(self, built):
+        """With what was used on their days: changed has two jobs in the tasks term, and one since."""
+        in_force, used = {}, {}
+        for customer_id in ("never", "future", "ended", "changed", "resumed", "today", "soon", "termless"):
+            source = self.page(built, customer_id).read_text(encoding="utf-8")
+            table = source[source.find('id="table-terms"') : source.find('id="why"')]
+            rows = re.findall(r'<tr( class="now")?><th scope="row">([^<]*)<(.*?)</tr>', table)
+            terms = [(row[0], row[1].strip(), re.findall(r'class="num">([^<]*)', row[2])) for row in rows]
+            in_force[customer_id] = [period for now, period, _ in terms if now]
+            used[customer_id] = {period: cells[1] for _, period, cells in terms if period.endswith("2026")}
+        assert in_force == {
+            "never": ["From 1 Jan 2026"],
+            "future": [],
+            "ended": [],
+            "changed": ["From 5 Jul 2026"],
+            "resumed": ["1 Jan 2026 to 31 May 2026, From 1 Jul 2026"],
+            "today": ["From 10 Jul 2026"],
+            "soon": ["1 Jan 2026 to 10 Jul 2026"],
+            "termless": [],
+        }
+        assert used["never"] == {"From 1 Jan 2026": "2 credits"}
+        assert used["future"] == {"From 20 Jul 2026": "0 tasks"}
+        assert used["ended"] == {"1 Jan 2026 to 1 Jul 2026": "0 tasks"}
+        assert used["changed"] == {"From 5 Jul 2026": "2 credits", "1 Jan 2026 to 4 Jul 2026": "2 tasks"}
+        assert used["resumed"] == {
+            "1 Jun 2026 to 30 Jun 2026": "2 tasks",
+            "1 Jan 2026 to 31 May 2026, From 1 Jul 2026": "2 credits",
+        }
+        assert used["termless"] == {}
+
+    def test_no_page_shows_what_came_later(self, built, statement):
+        """Of the customer's jobs on 2 July, 25 July and 5 August only the first is known."""
+        page = text_of(self.page(built, "later"))
+        assert "Credits by metric in Jul 2026, so far" in page
+        assert "Aug 2026" not in page
+        assert "still run" not in page
+        assert "gone since" in page
+        assert "new since" not in page
+        of_metrics = text_of(statement("later", "2026-07"), '<table id="table-metrics">.*?</table>')
+        assert re.search(r"Tasks 1 ", of_metrics)
+        assert re.search(r"Business actions 2 ", of_metrics)
+        overview = text_of(built.warehouse / "dashboard" / "index.html")
+        assert "Data as of 10 Jul 2026 · Jul 2026 is partial, up to that day" in overview
+        tasks = built.column("select tasks from marts.monthly_tasks where usage_month = '2026-07-01'")[0]
+        assert tasks == 12  # nine customers, of whom changed had two more jobs, and today one
+        assert f"Tasks in Jul 2026 partial {tasks} " in overview
+        for path in (built.warehouse / "dashboard").rglob("*.csv"):
+            assert "2026-08-05" not in path.read_text(encoding="utf-8"), path
+            assert "2026-07-25" not in path.read_text(encoding="utf-8"), path
+
+    def test_an_explained_month_ends_with_the_as_of_date(self, built):
+        found = subprocess.run(
+            [sys.executable, PROJECT / "scripts" / "explain.py", "--customer", "later", "--month", "2026-07"],
+            env=os.environ | {"WAREHOUSE_DIR": str(built.warehouse)},
+            capture_output=True,
+            text=True,
+        )
+        assert found.stdout.startswith("Customer later Acme, 2026-07, so far, as of 2026-07-10")
+        assert "The month in marts.monthly_customer_usage: 2 business actions, 1 task" in found.stdout
+        assert re.findall(r"^ *steps +(\d+) ", found.stdout, flags=re.MULTILINE) == ["2"]
+
+    def test_a_comparison_of_the_partial_month_says_so(self, built, statement):
+        """12 tasks up to 10 July against 2 in all of June."""
+        dashboard = built.warehouse / "dashboard"
+        overview = text_of(dashboard / "index.html")
+        assert "+10 (+500.0%) so far, on all of Jun 2026" not in overview  # June is not covered
+        assert "Change so far, on all of Jun 2026" in overview
+        assert "Change on all of Jun 2026" in overview
+        assert "Change so far, on all of Jun 2026" in text_of(statement("resumed", "2026-07"))
+        assert "Change on May 2026" in text_of(statement("resumed", "2026-06"))
+
+    def test_months_that_the_extracts_do_not_reach_are_not_known(self, built, statement):
+        """The first job of any customer is of 15 June: May and June say nothing, July does."""
+        covered = "select usage_month::varchar, is_covered from marts.monthly_customer_usage where customer_id = ? "
+        assert built.rows(covered + "order by usage_month", "termless") == [
+            ("2026-05-01", False),
+            ("2026-06-01", False),
+            ("2026-07-01", True),
+        ]
+        overview = text_of(built.warehouse / "dashboard" / "index.html")
+        assert "Jobs are known from 15 Jun 2026 on: months that begin earlier are not covered" in overview
+        assert "Jun 2026 is not covered" in overview
+        may = statement("termless", "2026-05")
+        assert "May 2026 not covered: jobs are known from 15 Jun 2026 on" in text_of(may)
+        assert f"Tasks not covered {NOTHING}" in text_of(may, '<table id="table-metrics">.*?</table>')
+        assert "GO seats 0 " in text_of(may, '<table id="table-metrics">.*?</table>')
+        june = text_of(statement("resumed", "2026-06"), '<table id="table-metrics">.*?</table>')
+        assert f"Tasks 2 {NOTHING}" in june  # what is known stays, and is compared with nothing
+        july = text_of(statement("resumed", "2026-07"))
+        assert "not covered" not in text_of(statement("resumed", "2026-07"), "<header>.*?</header>")
+        assert f"Tasks 1 {NOTHING}" in july
 
 
 # ------------------------------------------------------------------------------------- nothing there, and statements
@@ -1006,6 +1257,16 @@ class TestEmpty:
         assert_accessible(page, "an empty overview")
         Site(tmp_path, browser).go(page, "data.html")
         assert page.get_by_text("No findings.").is_visible()
+        assert page.problems == []
+
+    def test_data_of_before_october_2020_has_no_months_of_tasks(self, sample, browser, tmp_path):
+        shutil.copyfile(sample.published, tmp_path / "usage.duckdb")
+        with duckdb.connect(tmp_path / "usage.duckdb") as warehouse:
+            warehouse.execute("delete from marts.monthly_tasks")
+        written = run("site", folder=tmp_path)
+        assert written.returncode == 0, written.stderr
+        page = Site(tmp_path, browser).open()
+        assert page.get_by_text("The tab counts tasks from October 2020 on").is_visible()
         assert page.problems == []
 
     def test_a_customer_without_anything(self, sample, browser, tmp_path):
@@ -1065,13 +1326,13 @@ class TestStatement:
             ("", "2026-08", "Say whose month: make statement CUSTOMER=1008 MONTH=2026-08."),
             ("1003", "2026-13", "MONTH=2026-13 is no month: write it as 2026-08."),
             ("1003", "", "MONTH= is no month"),
-            ("1003", "2019-01", "Customer 1003 has no Jan 2019: its months are Jan 2025 to Nov 2026."),
+            ("1003", "2019-01", "Customer 1003 has no Jan 2019 in {path}: its months are Jan 2025 to Nov 2026."),
         ],
     )
     def test_what_is_not_there_is_said_in_a_sentence(self, statement, customer_id, asked, said):
         failed = run("statement", "--customer", customer_id, "--month", asked, folder=statement.parent.parent)
         assert failed.returncode == 1
-        assert failed.stderr.startswith(said)
+        assert failed.stderr.startswith(said.format(path=statement.parent.parent / "usage.duckdb"))
         assert failed.stderr.count("\n") == 1
 
     @pytest.mark.parametrize("command", [("site",), ("statement", "--customer", "1003", "--month", "2026-08")])
@@ -1094,13 +1355,3 @@ def test_vendored_files_are_the_ones_named():
 def test_pages_name_no_host():
     for path in (PROJECT / "dashboard").rglob("*.html"):
         assert "//" not in re.sub(r"\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL), path
-
-    def test_data_of_before_october_2020_has_no_months_of_tasks(self, sample, browser, tmp_path):
-        shutil.copyfile(sample.published, tmp_path / "usage.duckdb")
-        with duckdb.connect(tmp_path / "usage.duckdb") as warehouse:
-            warehouse.execute("delete from marts.monthly_tasks")
-        written = run("site", folder=tmp_path)
-        assert written.returncode == 0, written.stderr
-        page = Site(tmp_path, browser).open()
-        assert page.get_by_text("The tab counts tasks from October 2020 on").is_visible()
-        assert page.problems == []

@@ -193,7 +193,8 @@ def test_a_recipe_goes_by_the_name_of_its_latest_listing(sample):
         (["--job", "j-shared-id"], "Several customers have a job j-shared-id: add CUSTOMER=, one of 1001, 1002."),
         (
             ["--customer", "1008", "--month", "1999-01"],
-            "Customer 1008 has no 1999-01 in the warehouse {path}: no usage, and not a customer then.",
+            "Customer 1008 has no 1999-01 in the warehouse {path}: no usage, and not a customer then. "
+            "Its data is as of 2026-11-18.",
         ),
         (["--customer", "1008", "--month", "2026-13"], "MONTH=2026-13 is no month: write it as 2026-08."),
         (["--customer", "1008", "--month", "2026-8"], "MONTH=2026-8 is no month: write it as 2026-08."),

@@ -91,7 +91,10 @@ def assert_same(built, full):
 
 
 class TestLateness:
-    """Three nights. The second and the third bring what those before lacked, or saw otherwise."""
+    """Three nights. The second and the third bring what those before lacked, or saw otherwise.
+
+    The second has the as-of date 31 March, the others that of the newest extract, 1 April.
+    """
 
     NIGHTS = (
         [
@@ -121,6 +124,8 @@ class TestLateness:
             job("j-shorter", TRIGGER, SALESFORCE, SALESFORCE),
             job("j-emptied"),
             customer("paged", extracted_at=LATER),
+            job("j-april", recipe_id="april", completed_at="2026-04-01T00:00:00Z"),
+            request("q-april", requested_at="2026-04-01T21:00:00Z"),
         ],
         [
             job(
@@ -152,7 +157,8 @@ class TestLateness:
         folder, built = workbench.clear_extracts(), []
         for number, parts in enumerate(cls.NIGHTS):
             add_files(folder, *parts, name=f"night-{number}")
-            built.append(succeeded(build(folder, onto=built[-1] if built else None)))
+            env = {"AS_OF_DATE": "2026-03-31"} if number == 1 else {}
+            built.append(succeeded(build(folder, onto=built[-1] if built else None, env=env)))
         return built
 
     def test_no_night_computes_everything_anew(self, nights):
@@ -228,6 +234,19 @@ class TestLateness:
         )
         march, february = ("2026-03-05", 2), ("2026-02-10", 2)
         assert [night.rows(usage) for night in nights] == [[march], [march], [february]]
+
+    def test_usage_after_an_earlier_as_of_date_leaves_the_marts_and_comes_back_with_a_later_one(self, nights):
+        """No file of the second and third night touches it."""
+        for figure in (
+            "select sum(quantity)::int from marts.usage_by_capability where recipe_id = 'april' and metric = 'tasks'",
+            "select api_calls from marts.monthly_customer_usage where usage_month = '2026-04-01' and api_calls > 0",
+            "select tasks from marts.monthly_recipe_usage where recipe_id = 'april'",
+            "select steps from marts.monthly_rule_usage where usage_month = '2026-04-01' and metric is not null",
+        ):
+            shown = [night.column(figure) for night in nights]
+            assert shown[0] == shown[2] and shown[0] not in ([], [None]) and shown[1] in ([], [None]), figure
+        kept = "select sum(tasks)::int from metering.metered_steps where job_id = 'j-april'"
+        assert [night.column(kept) for night in nights] == [[1], [1], [1]]
 
     def test_a_listing_may_come_in_pages_on_several_nights(self, nights):
         status = "select customer_id, status from marts.customer_details order by all"
@@ -392,6 +411,8 @@ PLANS = st.builds(
 )
 # What becomes of the last run but one.
 TURNS = st.sampled_from(["good", "good", "other options", "full refresh", "not published", "stopped", "killed"])
+# From which dates the nights look, in turn; "": the newest extract.
+AS_OF_DATES = st.lists(st.sampled_from(["", "", "2024-05-20", "2024-04-10"]), min_size=1, max_size=4)
 
 
 def test_random_nights_are_late_in_every_way():
@@ -401,7 +422,7 @@ def test_random_nights_are_late_in_every_way():
     assert min(ways.values()) > 0
 
 
-def run_nights(plan, turn, workbench, build):
+def run_nights(plan, turn, as_of_dates, workbench, build):
     """Run all nights, then one build over all that they brought; returns the number of rows that are the same."""
     nights, admins = nightly_deliveries(plan)
     options = {"admin_account_ids": admins}
@@ -409,22 +430,23 @@ def run_nights(plan, turn, workbench, build):
     for number, rows in enumerate(nights):
         source.deliver(rows)
         before = built
+        env = {"AS_OF_DATE": as_of_dates[number % len(as_of_dates)]}
         if number == plan.nights - 2:
             built = turned_run(turn, options, before, workbench, build)
         else:
-            built = succeeded(build(source.folder, onto=before, vars=options, prepare=clear_the_way))
+            built = succeeded(build(source.folder, onto=before, vars=options, env=env, prepare=clear_the_way))
             # or nothing is tried: a changed option asks for it, no night does
             assert (ANEW in built.output) == (turn == "other options" and number == plan.nights - 1)
         if before:
             shutil.rmtree(before.warehouse)
     source.write_all(workbench.clear_extracts(), "csv" if plan.first_world % 2 else "json")
-    full = succeeded(build(workbench.extracts, vars=options, keep=False))
+    full = succeeded(build(workbench.extracts, vars=options, env=env, keep=False))
     rows = assert_same(built, full)
     for finished in (built, full):
         shutil.rmtree(finished.warehouse)
     print(
-        f"{plan}, last run but one {turn}: {source.replaced} files replaced, {len(source.gone)} gone, "
-        f"{source.returned} back again; {rows:,} rows compared"
+        f"{plan}, last run but one {turn}, as of {as_of_dates}: {source.replaced} files replaced, "
+        f"{len(source.gone)} gone, {source.returned} back again; {rows:,} rows compared"
     )
     return rows
 
@@ -489,10 +511,10 @@ def test_after_random_nights_the_rows_are_those_of_one_build_over_all_files(work
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    @given(PLANS, TURNS)
-    def the_rows_are_the_same(plan, turn):
+    @given(PLANS, TURNS, AS_OF_DATES)
+    def the_rows_are_the_same(plan, turn, as_of_dates):
         assume(plan.nights > 1)
-        rows = run_nights(plan, turn, workbench, build)
+        rows = run_nights(plan, turn, as_of_dates, workbench, build)
         tried.update(worlds=plan.worlds, sequences=1, rows=rows)
 
     the_rows_are_the_same()

@@ -67,7 +67,13 @@
 
     mark(index) {
       if (index === this.spec.partial) return this.spec.kind === "bars" ? ", partial" : ", so far";
+      if (this.isUncovered(index)) return ", not covered";
       return this.spec.reconstructed.includes(index) ? ", reconstructed" : "";
+    }
+
+    /** Whether the extracts of jobs don't reach back to the month's first day. */
+    isUncovered(index) {
+      return (this.spec.uncovered || []).includes(index);
     }
 
     draw() {
@@ -155,7 +161,8 @@
 
     value(series, index) {
       const value = series.values[index];
-      return value === null ? "not priced" : digits.format(value);
+      if (value === null) return this.isUncovered(index) ? "not known" : "not priced";
+      return digits.format(value);
     }
 
     read(event) {

@@ -6,6 +6,12 @@ rules as (
 
 ),
 
+as_of as (
+
+    select * from {{ ref('as_of') }}
+
+),
+
 decisions as (
 
     select
@@ -29,6 +35,7 @@ decisions as (
         quantity,
         1 as decisions
     from {{ ref('metered_jobs') }}
+    where usage_date is null or usage_date <= (select as_of.as_of_date from as_of)
 
     union all
 
@@ -37,6 +44,7 @@ decisions as (
         quantity,
         1 as decisions
     from {{ ref('metered_requests') }}
+    where usage_date is null or usage_date <= (select as_of.as_of_date from as_of)
 
     union all
 
@@ -45,7 +53,9 @@ decisions as (
         tasks as quantity,
         1 as decisions
     from {{ ref('metered_requests') }}
-    where task_rule_id is not null
+    where
+        task_rule_id is not null
+        and (usage_date is null or usage_date <= (select as_of.as_of_date from as_of))
 
     union all
 

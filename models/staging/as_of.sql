@@ -1,3 +1,5 @@
+{{ config(post_hook="insert into run_state.as_of_dates select as_of_date from {{ this }}") }}
+
 with
 
 newest_of_all as (

@@ -60,7 +60,7 @@ decided as (
     cross join {{ ref('as_of') }} as as_of
     where
         decisions.metric is not null
-        and decisions.usage_date < as_of.as_of_month + interval '1' month
+        and decisions.usage_date <= as_of.as_of_date
         and not {{ is_admin_account('decisions.customer_id') }}
     group by decisions.customer_id, decisions.metric, usage_month
     having sum(decisions.quantity) > 0

@@ -1077,7 +1077,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
     # ---- usage_by_capability; G13: the partner's own workspaces are in no customer figure
     admins = {str(a) for a in options.admin_account_ids}
     for (customer, day, environment, recipe, metric, call_type), quantity in usage.items():
-        if customer not in admins:
+        if customer not in admins and result.as_of is not None and day <= result.as_of:  # [A17]
             result.usage_by_capability.append(
                 {
                     "customer_id": customer,
@@ -1186,12 +1186,22 @@ def monthly(result, rows, jobs, local_date, admins, options):
             continue
         if job["status"] in ("succeeded", "failed"):
             day = local_date(job["completed_at"])
+            if day > result.as_of:  # [A17]
+                continue
             sums[account, month_of(day), "jobs_" + job["status"]] += 1
             begins(account, day)  # [A21]
 
     for customer, row in customers.items():
         if customer not in admins:
             begins(customer, local_date(row["created_at"]))
+
+    # section 3 of the contract: the earliest completed job of any customer, in whatever state [A51]
+    completed = [
+        local_date(job["completed_at"])
+        for (account, _), job in jobs.items()
+        if account not in admins and is_finished(job)
+    ]
+    covered_from = min(completed, default=date.max)
 
     current = month_of(result.as_of)
     for customer in sorted(first):
@@ -1230,6 +1240,7 @@ def monthly(result, rows, jobs, local_date, admins, options):
                         sums[customer, month, "jobs_succeeded"] + sums[customer, month, "jobs_failed"],
                     ),
                     "is_current_month": month == current,
+                    "is_covered": covered_from <= month,
                 }
             )
             month = next_month(month)

@@ -249,10 +249,9 @@ def add_tab(
             }
         )
 
-    # ---- usage by month, up to the as-of month, whole [A41]
-    usage = [row for row in result.usage_by_capability if month_of(row["usage_date"]) <= this_month]
+    # ---- usage by month; usage_by_capability ends with the as-of date [A41]
     tasks = Counter()  # (customer, month) -> tasks
-    for row in usage:
+    for row in result.usage_by_capability:
         if row["metric"] == "tasks":
             tasks[row["customer_id"], month_of(row["usage_date"])] += row["quantity"]
 
@@ -283,7 +282,7 @@ def add_tab(
     running_now = Counter(account for account, _ in running.at(as_of_point))
     last_job_at = {}
     for account, completed_at in executed:
-        if month_of(completed_at.astimezone(zone).date()) <= this_month:
+        if completed_at.astimezone(zone).date() <= result.as_of:
             last_job_at[account] = max(completed_at, last_job_at.get(account, completed_at))
 
     failed, run = Counter(), Counter()  # jobs of twelve months
@@ -324,7 +323,7 @@ def add_tab(
     # ---- beside the tab: usage by app, environment and recipe
     by_app = defaultdict(Counter)
     for step in result.metered_steps:
-        if step["account_id"] not in admins and step["usage_date"] and month_of(step["usage_date"]) <= this_month:
+        if step["account_id"] not in admins and step["usage_date"] and step["usage_date"] <= result.as_of:
             figures = by_app[month_of(step["usage_date"]), step["account_id"], step["app"]]
             figures["tasks"] += step["tasks"]
             if step["metric"] == "business_actions":
@@ -342,7 +341,7 @@ def add_tab(
             )
 
     by_environment, by_recipe = defaultdict(Counter), defaultdict(Counter)
-    for row in usage:
+    for row in result.usage_by_capability:
         if row["metric"] in USAGE_METRICS:  # all but seats
             month, customer = month_of(row["usage_date"]), row["customer_id"]
             by_environment[month, customer, row["environment_type"]][row["metric"]] += row["quantity"]

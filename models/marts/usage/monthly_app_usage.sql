@@ -12,12 +12,6 @@ apps as (
 
 ),
 
-as_of as (
-
-    select * from {{ ref('as_of') }}
-
-),
-
 used as (
 
     select
@@ -53,7 +47,6 @@ monthly_app_usage as (
         used.business_actions
 
     from used
-    inner join as_of on used.usage_month <= as_of.as_of_month
     inner join app_names on used.app = app_names.app
     where used.tasks > 0 or used.business_actions > 0
 

@@ -25,6 +25,12 @@ monthly_credits as (
 
 ),
 
+job_days as (
+
+    select * from {{ ref('job_days') }}
+
+),
+
 metrics as (
 
     select * from {{ ref('metrics') }}
@@ -106,6 +112,7 @@ jobs_by_month as (
     from jobs
     where
         is_finished
+        and usage_date <= (select as_of.as_of_date from as_of)
         and not is_excluded
         and status in ('succeeded', 'failed')
         and not {{ is_admin_account('customer_id') }}
@@ -193,7 +200,8 @@ monthly_customer_usage as (
         not coalesce(credits.is_unpriced, false) as is_fully_priced,
         {{ ratio('jobs.jobs_failed', 'jobs.jobs_succeeded + jobs.jobs_failed') }} as failed_job_share,
 
-        months.usage_month = as_of.as_of_month as is_current_month
+        months.usage_month = as_of.as_of_month as is_current_month,
+        coalesce((select min(job_days.usage_date) from job_days) <= months.usage_month, false) as is_covered
 
     from months
     cross join as_of

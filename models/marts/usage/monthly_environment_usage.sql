@@ -12,12 +12,6 @@ metrics as (
 
 ),
 
-as_of as (
-
-    select * from {{ ref('as_of') }}
-
-),
-
 -- Seats are a level of the customer, and of no environment.
 used as (
 
@@ -34,7 +28,6 @@ used as (
             used.metric = metrics.metric
             and metrics.month_figure = 'sum'
             and {{ is_in_force('metrics', rule_date('used.usage_date')) }}
-    inner join as_of on used.usage_date < cast(as_of.as_of_month + interval '1' month as date)
 
 ),
 

@@ -13,12 +13,6 @@ recipes as (
 
 ),
 
-as_of as (
-
-    select * from {{ ref('as_of') }}
-
-),
-
 used as (
 
     select
@@ -29,7 +23,6 @@ used as (
         cast(date_trunc('month', used.usage_date) as date) as usage_month
 
     from usage_by_capability as used
-    inner join as_of on used.usage_date < cast(as_of.as_of_month + interval '1' month as date)
     where used.recipe_id is not null
 
 ),

@@ -2,13 +2,21 @@
 
 with
 
+as_of as (
+
+    select * from {{ ref('as_of') }}
+
+),
+
 keys as (
 
     select
         *,
         cast(date_trunc('month', usage_date) as date) as usage_month
     from {{ ref('metered_step_keys') }}
-    where {{ is_touched_month('usage_date') }}
+    where
+        {{ is_touched_month('usage_date') }}
+        and (usage_date is null or usage_date <= (select as_of.as_of_date from as_of))
 
 ),
 

@@ -39,6 +39,12 @@ metrics as (
 
 ),
 
+as_of as (
+
+    select * from {{ ref('as_of') }}
+
+),
+
 counted as (
 
     select
@@ -116,7 +122,7 @@ counted as (
 
 ),
 
--- The partner's own workspaces are in no customer figure (G13).
+-- The partner's own workspaces are in no customer figure (G13); what is dated after the as-of date is in none yet.
 usage_by_capability as (
 
     select
@@ -134,7 +140,9 @@ usage_by_capability as (
         on
             counted.metric = metrics.metric
             and {{ is_in_force('metrics', rule_date('counted.usage_date')) }}
-    where not {{ is_admin_account('counted.customer_id') }}
+    where
+        counted.usage_date <= (select as_of.as_of_date from as_of)
+        and not {{ is_admin_account('counted.customer_id') }}
     group by
         counted.customer_id, counted.usage_date, counted.environment_type, counted.recipe_id,
         metrics.capability, counted.metric, counted.call_type

@@ -150,7 +150,7 @@ last_jobs as (
         max(jobs.completed_at) as last_job_at
     from jobs
     inner join as_of
-        on jobs.usage_date < cast(as_of.as_of_month + interval '1' month as date)
+        on jobs.usage_date <= as_of.as_of_date
     where jobs.is_finished and not jobs.is_excluded
     group by jobs.customer_id
 

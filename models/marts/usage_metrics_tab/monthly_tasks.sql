@@ -12,6 +12,12 @@ customer_months as (
 
 ),
 
+job_days as (
+
+    select * from {{ ref('job_days') }}
+
+),
+
 -- T-START: task usage exists from October 2020 on.
 months as (
 
@@ -25,7 +31,8 @@ monthly_tasks as (
     select
         months.usage_month,
         cast(coalesce(sum(customer_months.tasks), 0) as bigint) as tasks,
-        count(*) filter (where customer_months.tasks > 0) as active_customers
+        count(*) filter (where customer_months.tasks > 0) as active_customers,
+        coalesce((select min(job_days.usage_date) from job_days) <= months.usage_month, false) as is_covered
 
     from months
     left join customer_months on months.usage_month = customer_months.usage_month

@@ -1,0 +1,24 @@
+with
+
+jobs as (
+
+    select * from {{ ref('metered_jobs') }}
+
+),
+
+-- Poll errors and test jobs, too: they are no usage, and show that the extracts reach this day.
+job_days as (
+
+    select
+        usage_date,
+        count(*) as jobs,
+        count(distinct customer_id) as customers
+    from jobs
+    where
+        is_finished
+        and not {{ is_admin_account('customer_id') }}
+    group by usage_date
+
+)
+
+select * from job_days
