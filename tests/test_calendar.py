@@ -13,6 +13,7 @@ from builders import (
     PAGES,
     SALESFORCE,
     TRIGGER,
+    connection,
     customer,
     job,
     prompt,
@@ -63,6 +64,7 @@ NEWEST_EXTRACT = "2026-11-30T20:00:00Z"  # December has begun in Kolkata and Auc
 CALENDAR = world(
     customer(extracted_at=NEWEST_EXTRACT),
     customer("quiet", created_at="2025-12-31T23:30:00Z", extracted_at=NEWEST_EXTRACT),
+    connection(extracted_at=NEWEST_EXTRACT),  # a second file with this time, or it is not believed
     *(job(moment, TRIGGER, SALESFORCE, completed_at=moment, extracted_at=LISTED) for moment in DATES),
     prompt(sent_at="2026-02-01T00:00:00Z"),
     publish(requested_at="2026-02-01T00:00:00+05:30"),
@@ -260,7 +262,7 @@ class TestTwoMidnights:
         rows = world(
             *(customer("old", created_at="2026-01-10T00:00:00Z", extracted_at=at) for at in listings),
             *(customer("new", **new, extracted_at=at) for at in listings[1:]),
-            job(account_id="new", completed_at="2026-11-01T04:20:00Z", extracted_at=LISTED),
+            job(account_id="new", completed_at="2026-11-01T04:20:00Z", extracted_at="2026-11-02T00:00:00Z"),
         )
         return build(rows, vars={"reporting_timezone": "America/Havana"})
 
