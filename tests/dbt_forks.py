@@ -2,8 +2,8 @@
 
 A dbt command spends more time on importing and parsing than on a small world. ``Forks`` starts one server process; each
 command is a fork of it with its own environment, folder and output, so nothing that a command does reaches another one.
-A fork neither collects garbage, which a short process has no need of, nor builds the events of the debug log, which no
-test reads.
+Before it forks, the server imports and compiles what each command would. A fork neither collects garbage, which a short
+process has no need of, nor builds the events of the debug log, which no test reads.
 
     with Forks() as forks:
         exit_code = forks.start(["build"], environment, folder, output, manifest_key=["files"]).wait()
@@ -17,6 +17,7 @@ import contextlib
 import fcntl
 import gc
 import hashlib
+import importlib
 import json
 import os
 import signal
@@ -32,6 +33,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 NODE_EVENTS = ("NodeStart", "NodeFinished")
+IMPORTED_LATE = (
+    "dbt.task.build",
+    "dbt_common.clients.agate_helper",
+    "numpy",
+    "daff",
+    "multiprocessing.dummy",
+    "conversion",
+)
 TOO_LONG = 900  # seconds after which a command that doesn't end is killed, so that its test fails
 
 
@@ -149,7 +158,36 @@ def _parse(request: dict[str, Any]) -> Any:
     with (parsed / "lock").open("w") as lock, contextlib.redirect_stdout(sys.stderr):
         fcntl.flock(lock, fcntl.LOCK_EX)
         parse = ["--log-level", "none", "parse", "--target-path", str(parsed), *options]
-        return dbtRunner().invoke(parse).result
+        manifest = dbtRunner().invoke(parse).result
+    if manifest:
+        _warm_up(manifest)
+    return manifest
+
+
+def _warm_up(manifest: Any) -> None:
+    """Import the modules that a command imports when it runs, and compile the templates of all macros and models."""
+    for module in IMPORTED_LATE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    from dbt_common.clients import jinja
+
+    compile_ = jinja.MacroFuzzEnvironment.compile
+    compiled: dict[str, Any] = {}
+
+    def compile_once(self: Any, source: Any, *more: Any, **options: Any) -> Any:
+        if more or options or type(self) is not jinja.MacroFuzzEnvironment:
+            return compile_(self, source, *more, **options)
+        if source not in compiled:
+            compiled[source] = compile_(self, source)
+        return compiled[source]
+
+    if compile_.__name__ != compile_once.__name__:
+        jinja.MacroFuzzEnvironment.compile = compile_once
+    for macro in manifest.macros.values():
+        jinja.template_cache.get_node_template(macro)
+    for node in manifest.nodes.values():
+        if node.resource_type in ("model", "operation"):
+            jinja.get_template(node.raw_code, {})
 
 
 def _digest(*texts: str) -> str:
@@ -198,7 +236,15 @@ def _die_before(call: str, name: str) -> None:
 def _leave_out_debug_events() -> None:
     """dbt builds some thousand of them in each run, though no log takes them. A run's progress needs those of nodes."""
     from dbt_common.events import functions
-    from dbt_common.events.base_types import EventLevel
+    from dbt_common.events.base_types import BaseEvent, DebugLevel, EventLevel
+
+    build = BaseEvent.__init__
+
+    def build_unless_debug(self: Any, *arguments: Any, **fields: Any) -> None:
+        if not isinstance(self, DebugLevel) or type(self).__name__ in NODE_EVENTS:
+            build(self, *arguments, **fields)
+
+    BaseEvent.__init__ = build_unless_debug
 
     fire_event = functions.fire_event
 
