@@ -2,7 +2,7 @@
 every correction of the past is a finding."""
 
 import pytest
-from builders import customer, ratio, seats, subscription, world
+from builders import connection, customer, ratio, seats, subscription, world
 from reference.compiled import Warehouse
 
 # Three listings, and what came on the same days without any time of its own.
@@ -17,7 +17,9 @@ def made(projects):
     def made(*parts, options="default"):
         warehouse = Warehouse(projects[options])
         relations = ("marts.monthly_customer_usage", "audit.findings", "audit.extract_row_counts")
-        warehouse.build(world(*parts), relations)
+        newest = max(row.get("extracted_at") or "" for part in parts for _, row in part)
+        confirming = connection(extracted_at=newest)  # a second file with this time, or it is not believed
+        warehouse.build(world(confirming, *parts), relations)
         return lambda query: warehouse.connection.execute(query).fetchall()
 
     return made
