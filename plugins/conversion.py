@@ -316,15 +316,21 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, s
         columns = [name or f"column_{position}" for position, name in enumerate(names, 1)]
     typed = "{" + ", ".join(f"{literal(column)}: 'varchar'" for column in columns) + "}"
 
+    lines = _look_through(file)
+    is_rewritten = len(lines.ends) > 1
+    # where quotes may hold line ends, a thread that begins at the second buffer can't tell where a row begins
+    is_parallel = not (lines.has_quotes and lines.size > LONGEST_ROW // 2) and not is_rewritten
+
     def relation(path: Path) -> str:
         return (
             f"read_csv({literal(as_pattern(path))}, auto_detect = false, header = true, columns = {typed}, "
             "delim = ',', quote = '\"', escape = '\"', comment = '', strict_mode = true, "
-            f"max_line_size = {LONGEST_ROW}, buffer_size = {LONGEST_ROW}, hive_partitioning = false)"
+            f"max_line_size = {LONGEST_ROW}, buffer_size = {LONGEST_ROW}, "
+            f"parallel = {str(is_parallel).lower()}, hive_partitioning = false)"
         )
 
     path = file
-    if _has_mixed_line_ends(file):
+    if is_rewritten:
         _rewrite_csv(file, scratch, len(names))
         path = scratch
     return _source_of_rows(
@@ -342,24 +348,32 @@ def _csv_header(path: Path) -> list[str]:
     return header
 
 
-def _has_mixed_line_ends(path: Path) -> bool:
-    """Whether lines end in more than one way; also where the other end stands within quotes."""
-    ends: set[bytes] = set()
+@dataclass
+class _Lines:
+    """What a CSV file's bytes say of its lines. ``ends``: more than one where they are mixed, also within quotes."""
+
+    ends: set[bytes] = field(default_factory=set)
+    size: int = 0
+    has_quotes: bool = False
+
+
+def _look_through(path: Path) -> _Lines:
+    lines = _Lines()
     with open_bytes(path) as raw:
         last = b""
         while block := raw.read(1 << 20):
+            lines.size += len(block)
+            lines.has_quotes = lines.has_quotes or b'"' in block
             whole = last + block
             last = whole[-1:] if whole.endswith(b"\r") else b""
             returns, feeds, both = whole.count(b"\r"), whole.count(b"\n"), whole.count(b"\r\n")
             if both:
-                ends.add(b"\r\n")
+                lines.ends.add(b"\r\n")
             if feeds > both:
-                ends.add(b"\n")
+                lines.ends.add(b"\n")
             if returns - bool(last) > both:
-                ends.add(b"\r")
-            if len(ends) > 1:
-                return True
-    return False
+                lines.ends.add(b"\r")
+    return lines
 
 
 def _rewrite_csv(path: Path, scratch: Path, columns: int) -> None:

@@ -31,6 +31,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -66,7 +67,8 @@ MERGED = "merged-"  # begins the names of folders of merged loads
 MERGE_AT_ONCE = (10, 100)  # pieces: so many of about as many loads become one
 LARGEST_MERGED = 268_435_456  # bytes; what is larger than a tenth of it stays as it is
 
-WORKERS = 4  # files at a time; DuckDB reads a large one on all cores
+WORKERS = 4  # files at a time
+MOST_MEMORY = 4_294_967_296  # bytes that reading them may take, all together; beyond that DuckDB spills to disk
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk that is written to
 
@@ -507,23 +509,39 @@ def _mergeable(store: Store, leave: set[str]) -> list[Piece]:
             level += 1
         levels.setdefault(level, []).append(piece)
     for _, pieces in sorted(levels.items()):
-        chosen: list[Piece] = []
-        size, columns = 0, {}
-        for piece in pieces if len(pieces) >= least else []:
+        if len(pieces) < least:
+            continue
+        alike: list[_Alike] = []
+        for piece in pieces:
             files = {extract: f"{piece.folder}/{stored['file']}" for extract, stored in piece.stored.items()}
-            bytes_of = sum(size_of(store.root / path) for path in files.values())
-            if bytes_of > LARGEST_MERGED // least or size + bytes_of > LARGEST_MERGED or leave & {*files.values()}:
+            size = sum(size_of(store.root / path) for path in files.values())
+            if size > LARGEST_MERGED // least or leave & {*files.values()}:
                 continue
-            found = {extract: columns_of(store.root / path) for extract, path in files.items()}
-            if all(columns.get(extract, has) == has for extract, has in found.items()):
-                columns |= found
-                chosen.append(piece)
-                size += bytes_of
-            if len(chosen) == most:
-                break
-        if len(chosen) >= least:
-            return chosen
+            columns = {extract: columns_of(store.root / path) for extract, path in files.items()}
+            fitting = next((group for group in alike if group.fits(columns, size)), None)
+            if not fitting:
+                alike.append(fitting := _Alike())
+            fitting.pieces.append(piece)
+            fitting.columns |= columns
+            fitting.size += size
+        chosen = next((group.pieces for group in alike if len(group.pieces) >= least), [])
+        if chosen:
+            return chosen[:most]
     return []
+
+
+@dataclass
+class _Alike:
+    """Pieces that may become one: those of the same extract have the same columns."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    columns: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
+
+    def fits(self, columns: dict[str, Any], size: int) -> bool:
+        return self.size + size <= LARGEST_MERGED and all(
+            self.columns.get(extract, has) == has for extract, has in columns.items()
+        )
 
 
 def columns_of(file: Path) -> list[tuple[str, str]] | str:
@@ -714,6 +732,8 @@ def parsing(path: Path, store: Path | None = None, part: Path | None = None) -> 
         yield
     except LacksColumn as error:
         raise Unreadable(f"The file {printable(path)} lacks the required column {error}.") from error
+    except (MemoryError, duckdb.OutOfMemoryException) as error:
+        raise unparsable(path, f"one of its rows is too large for the memory that a run reads with: {error}") from error
     except (OSError, EOFError, zlib.error, ValueError, csv.Error, duckdb.Error) as error:
         if part and (str(part) in str(error) or getattr(error, "errno", None) in NO_ROOM):
             raise unstorable(store, error) from error
@@ -784,5 +804,12 @@ def now() -> str:
 def connection() -> duckdb.DuckDBPyConnection:
     """A database of its own to read files with, once for all of them: opening one takes longer than reading one."""
     connection = duckdb.connect()
-    connection.execute("set global TimeZone = 'UTC'; set global enable_external_file_cache = false")
+    # One thread a file: with more, rows wait in memory for those before them, however many there are.
+    connection.execute(
+        "set global TimeZone = 'UTC'; set global enable_external_file_cache = false; set threads = 1; set enable_progress_bar = false"
+    )
+    amount, unit = connection.execute("select current_setting('memory_limit')").fetchone()[0].split()
+    there_is = float(amount) * 1024 ** (1 + "KMGT".index(unit[0]))
+    connection.execute(f"set memory_limit = '{int(min(MOST_MEMORY, there_is / 2))}B'")
+    connection.execute(f"set temp_directory = '{tempfile.gettempdir()}/taking-in-{os.getpid()}'")
     return connection

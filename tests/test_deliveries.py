@@ -860,6 +860,19 @@ def test_mixed_line_ends_are_read(ends, taking):
     assert taking.rows("000001/jobs.parquet", "id, status", "jobs/b%") == [("1", f"a{then}b"), ("2", "c")]
 
 
+@pytest.mark.parametrize("text", ['first line {n}\nsecond, with "quotes"\n,\n,\n', "{n}\n{n}\n", '"\n"\n'])
+def test_a_csv_larger_than_its_buffer_may_have_line_ends_within_quotes(text, taking, monkeypatch):
+    """A reader that begins in the middle can't tell whether it is within quotes."""
+    import conversion
+
+    monkeypatch.setattr(conversion, "LONGEST_ROW", 100_000)
+    jobs = [{"id": str(n), "status": text.format(n=n) + "x" * (n % 60)} for n in range(20_000)]
+    taking.write("jobs/b.csv", jobs)
+    taking.take_in()
+    found = taking.rows("000001/jobs.parquet", "id, status", "jobs/b%")
+    assert sorted(found) == sorted((job["id"], job["status"]) for job in jobs)
+
+
 def test_mixed_line_ends_excuse_no_broken_row(taking):
     write_text(taking.extracts / "jobs/b.csv", "id,status\n1,a\r\n2\r\n")
     taking.stops("jobs/b.csv can't be parsed: line 3 has 1 columns, its header 2")

@@ -263,6 +263,12 @@ class TestStoredFilesThatCannotBeRead:
         assert [path for *_, path, _ in answer["files"]["jobs"]] == ["jobs/a.csv"]
         assert [path for _, _, path, *_ in answer["quarantined"]] == ["jobs/b.csv"]
 
+    def test_that_is_noticed_by_a_run_that_reads_only_what_is_new(self, stored):
+        stored.whole = False
+        stored.take_in()
+        stored.contract = self.changed(["count", "timestamp", False])
+        assert [path for _, _, path, *_ in stored.take_in()["quarantined"]] == ["jobs/a.csv"]
+
     def test_one_that_lacks_a_new_column_is_read_without_it(self, stored):
         stored.contract = self.changed(["count", "bigint", False], ["later", "string", False])
         answer = stored.take_in()
@@ -371,6 +377,16 @@ class TestMerging:
         taking.whole = True
         small_loads(3, first=3)
         assert pieces(taking) == ["000001", "000002", "merged-000003-000005"]
+
+    def test_nor_are_those_with_a_column_that_the_contract_had(self, taking, small_loads):
+        """The rows of the first two keep it."""
+        taking.contract = copy.deepcopy(CONTRACT)
+        taking.contract["extracts"]["jobs"]["columns"].append(["former", "string", False])
+        small_loads(2)
+        taking.contract = CONTRACT
+        small_loads(3, first=3)
+        assert pieces(taking) == ["000001", "000002", "merged-000003-000005"]
+        assert len(all_rows(taking)) == 25
 
     def test_what_is_no_longer_as_it_was_stored_is_not_merged(self, taking, small_loads):
         small_loads(2)
