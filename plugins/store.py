@@ -805,9 +805,8 @@ def connection() -> duckdb.DuckDBPyConnection:
     """A database of its own to read files with, once for all of them: opening one takes longer than reading one."""
     connection = duckdb.connect()
     # One thread a file: with more, rows wait in memory for those before them, however many there are.
-    connection.execute(
-        "set global TimeZone = 'UTC'; set global enable_external_file_cache = false; set threads = 1; set enable_progress_bar = false"
-    )
+    connection.execute("set global TimeZone = 'UTC'; set global enable_external_file_cache = false")
+    connection.execute("set threads = 1; set enable_progress_bar = false")
     amount, unit = connection.execute("select current_setting('memory_limit')").fetchone()[0].split()
     there_is = float(amount) * 1024 ** (1 + "KMGT".index(unit[0]))
     connection.execute(f"set memory_limit = '{int(min(MOST_MEMORY, there_is / 2))}B'")
