@@ -43,7 +43,7 @@ test: $(VENV)/dev.stamp browser
 
 prove: $(VENV)/dev.stamp browser
 	rm -rf target/test-warehouse
-	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet
+	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet --vars '{rule_overrides: false}'
 	$(SAMPLE) TEST_WAREHOUSE_DIR=target/test-warehouse $(OPTIONS) PYTEST $(BIN)/pytest --numprocesses=auto
 
 # The browser of the dashboard's tests: the system's own. Installed where there is none and this may install one.

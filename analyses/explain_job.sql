@@ -99,7 +99,8 @@ units as (
         metric,
         quantity,
         cast(0 as bigint) as tasks,
-        rule_id
+        rule_id,
+        rule_override
     from family_jobs
 
     union all
@@ -113,7 +114,11 @@ units as (
         steps.metric,
         steps.quantity,
         steps.tasks,
-        steps.rule_id
+        steps.rule_id,
+        -- each override once: it may have decided on both
+        nullif(
+            concat_ws('; ', steps.rule_override, nullif(steps.task_rule_override, steps.rule_override)), ''
+        ) as rule_override
     from steps
     inner join family_jobs
         on
@@ -150,6 +155,7 @@ explain_job as (
         units.rule_id,
         rules.rule,
         case
+            when units.rule_override is not null then 'override: ' || units.rule_override
             when rules.basis = 'D' then coalesce(rules.source || ', ', '') || 'our decision'
             else rules.source
         end as published_in

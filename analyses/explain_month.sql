@@ -28,7 +28,8 @@ decisions as (
         usage_date,
         metric,
         quantity,
-        rule_id
+        rule_id,
+        rule_override
     from metering.metered_steps
 
     union all
@@ -39,7 +40,8 @@ decisions as (
         usage_date,
         metric,
         quantity,
-        rule_id
+        rule_id,
+        rule_override
     from metering.metered_jobs
 
     union all
@@ -50,7 +52,8 @@ decisions as (
         usage_date,
         metric,
         quantity,
-        rule_id
+        rule_id,
+        rule_override
     from metering.metered_requests
 
     union all
@@ -61,7 +64,8 @@ decisions as (
         usage_date,
         metric,
         quantity,
-        rule_id
+        rule_id,
+        rule_override
     from metering.metered_seats
 
     union all
@@ -72,7 +76,8 @@ decisions as (
         usage_date,
         'tasks' as metric,
         tasks as quantity,
-        task_rule_id as rule_id
+        task_rule_id as rule_id,
+        task_rule_override as rule_override
     from metering.metered_steps
 
     union all
@@ -83,7 +88,8 @@ decisions as (
         usage_date,
         'tasks' as metric,
         tasks as quantity,
-        task_rule_id as rule_id
+        task_rule_id as rule_id,
+        task_rule_override as rule_override
     from metering.metered_requests
     where task_rule_id is not null
 
@@ -106,6 +112,7 @@ explain_month as (
         min(rules.decision_order) as decision_order,
         count(*) as decided,
         case
+            when decisions.rule_override is not null then 'override: ' || decisions.rule_override
             when rules.basis = 'D' then coalesce(rules.source || ', ', '') || 'our decision'
             else rules.source
         end as published_in
@@ -124,4 +131,4 @@ explain_month as (
 select * from explain_month
 order by
     units in ('steps, as tasks', 'requests, as tasks') asc, metric asc nulls last, units asc,
-    decision_order asc, rule_id asc
+    decision_order asc, rule_id asc, published_in asc nulls first

@@ -698,7 +698,7 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
         "extract_row_counts": "from audit.extract_row_counts order by rows_quarantined desc, extract_name",
         "rule_coverage": "select * from (select coverage.*, rules.basis, rules.decision_order "
         "from audit.rule_coverage as coverage inner join rules.decision_rules as rules using (rule_id)) "
-        "order by decides, decision_order, rule_id",
+        "order by decides, decision_order, rule_id, rule_override nulls first",
         "unlisted_customers": "from audit.unlisted_customers order by customer_id",
         "runs": "from publication.runs order by published_at desc, started_at desc",
     }
@@ -744,8 +744,17 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
         ],
         "quarantined_total": len(read["quarantined_rows"]),
         "extracts": list(read["extract_row_counts"]),
-        "rules": [row | {"published_in": published_in(row["source"], row["basis"])} for row in read["rule_coverage"]],
-        "rules_used": sum(row["decisions"] > 0 for row in read["rule_coverage"]),
+        "rules": [
+            row
+            | {
+                "published_in": f"override: {row['rule_override']}"
+                if row["rule_override"]
+                else published_in(row["source"], row["basis"])
+            }
+            for row in read["rule_coverage"]
+        ],
+        "rules_total": len({row["rule_id"] for row in read["rule_coverage"]}),
+        "rules_used": len({row["rule_id"] for row in read["rule_coverage"] if row["decisions"]}),
         "runs": runs,
     }
 

@@ -122,10 +122,10 @@ def _billed_by(terms: list[Row], first: date, last: date) -> tuple[str, str]:
 
 
 def _decisions(rows_of_month: list[Row]) -> list[Row]:
-    """By unit of work, metric and rule: how many were decided so, what they count, and an example."""
+    """By unit of work, metric, and rule or override of it: how many were decided so, what they count, an example."""
     decided = []
-    for (units, metric, rule_id), rows in groupby(
-        rows_of_month, key=lambda row: (row["units"], row["metric"], row["rule_id"])
+    for (units, metric, rule_id, published_in), rows in groupby(
+        rows_of_month, key=lambda row: (row["units"], row["metric"], row["rule_id"], row["published_in"])
     ):
         rows = list(rows)
         quantity = sum(row["quantity"] for row in rows)  # of seats it is one row, the month's peak
@@ -134,7 +134,7 @@ def _decisions(rows_of_month: list[Row]) -> list[Row]:
                 "units": formats.units(units, sum(row["decided"] for row in rows)),
                 "rule_id": rule_id,
                 "rule": rows[0]["rule"],
-                "published_in": rows[0]["published_in"],
+                "published_in": published_in,
                 "decided": sum(row["decided"] for row in rows),
                 "quantity": quantity,
                 "amount": site.amount(quantity, metric) if metric and quantity else "nothing",

@@ -73,7 +73,8 @@ steps as (
 named as (
     select
         recipes_asked.customer_id, recipes_asked.recipe_id, steps.* exclude (recipe_hash, ruling_hash),
-        rulings.rule_id, rulings.metric, rulings.task_rule_id, rulings.tasks, rulings.is_default_applied
+        rulings.rule_id, rulings.rule_override, rulings.metric, rulings.task_rule_id, rulings.task_rule_override,
+        rulings.tasks, rulings.is_default_applied
     from steps
     inner join recipes_asked using (recipe_hash)
     inner join staging.step_rulings as rulings using (ruling_hash)
@@ -81,13 +82,13 @@ named as (
 
 step_units as (
     select
-        'steps' as units, customer_id, usage_month, metric, rule_id, recipe_id,
+        'steps' as units, customer_id, usage_month, metric, rule_id, rule_override, recipe_id,
         sum(steps) as decided, sum(quantity) as quantity, min(first_job) as first_job, max(last_job) as last_job
     from named
     group by all
     union all
     select
-        'steps, as tasks', customer_id, usage_month, 'tasks', task_rule_id, recipe_id,
+        'steps, as tasks', customer_id, usage_month, 'tasks', task_rule_id, task_rule_override, recipe_id,
         sum(steps), sum(steps * tasks), min(first_job), max(last_job)
     from named
     group by all
@@ -96,21 +97,22 @@ step_units as (
 other_units as (
     select
         'jobs' as units, customer_id, cast(date_trunc('month', usage_date) as date) as usage_month, metric, rule_id,
-        recipe_id, count(*) as decided, sum(quantity) as quantity, min(job_id) as example, max(job_id) as other_example
+        rule_override, recipe_id, count(*) as decided, sum(quantity) as quantity,
+        min(job_id) as example, max(job_id) as other_example
     from metering.metered_jobs
     where usage_date <= (select as_of_date from window_of_months) and customer_id in (select customer_id from asked)
     group by all
     union all
     select
         'requests', customer_id, cast(date_trunc('month', usage_date) as date), metric, rule_id,
-        recipe_id, count(*), sum(quantity), min(request_id), max(request_id)
+        rule_override, recipe_id, count(*), sum(quantity), min(request_id), max(request_id)
     from metering.metered_requests
     where usage_date <= (select as_of_date from window_of_months) and customer_id in (select customer_id from asked)
     group by all
     union all
     select
         'requests, as tasks', customer_id, cast(date_trunc('month', usage_date) as date), 'tasks', task_rule_id,
-        recipe_id, count(*), sum(tasks), min(request_id), max(request_id)
+        task_rule_override, recipe_id, count(*), sum(tasks), min(request_id), max(request_id)
     from metering.metered_requests
     where
         usage_date <= (select as_of_date from window_of_months) and task_rule_id is not null
@@ -120,7 +122,7 @@ other_units as (
     -- seats are a level: their month is the peak
     select
         'days of seats', customer_id, cast(date_trunc('month', usage_date) as date), metric, rule_id,
-        null, count(*), max(quantity), null, null
+        rule_override, null, count(*), max(quantity), null, null
     from metering.metered_seats
     where customer_id in (select customer_id from asked)
     group by all
@@ -139,19 +141,20 @@ units as (
 -- In which order rules are shown: what counts, what doesn't, the same work as tasks.
 ruled as (
     select
-        found.units, found.metric, found.rule_id, {published_in} as published_in,
+        found.units, found.metric, found.rule_id, found.rule_override,
+        coalesce('override: ' || found.rule_override, {published_in}) as published_in,
         row_number() over (
             order by
                 found.units in ('steps, as tasks', 'requests, as tasks'), found.metric nulls last, found.units,
-                rules.decision_order, found.rule_id
+                rules.decision_order, found.rule_id, found.rule_override nulls first
         ) as place
-    from (select distinct units, metric, rule_id from units) as found
+    from (select distinct units, metric, rule_id, rule_override from units) as found
     inner join rules.decision_rules as rules using (rule_id)
 )
 
 select
     units.customer_id, units.usage_month, units.units, units.metric, units.rule_id,
-    ruled.published_in, units.recipe_id, recipes.recipe_name,
+    units.rule_override, ruled.published_in, units.recipe_id, recipes.recipe_name,
     cast(units.decided as bigint) as decided, cast(units.quantity as bigint) as quantity,
     units.example, nullif(units.other_example, units.example) as other_example,
     date_diff('month', date '1900-01-01', units.usage_month) * 1000 + ruled.place as place
@@ -161,6 +164,7 @@ inner join ruled
         units.units = ruled.units
         and units.metric is not distinct from ruled.metric
         and units.rule_id = ruled.rule_id
+        and units.rule_override is not distinct from ruled.rule_override
 left join recipe_names as recipes on units.customer_id = recipes.customer_id and units.recipe_id = recipes.recipe_id
 """
 
@@ -317,11 +321,11 @@ _SHOWN = {
     "decisions": """
         with apps as (
             select
-                customer_id, usage_month, rule_id, metric,
+                customer_id, usage_month, rule_id, rule_override, metric,
                 string_agg('[' || to_json(app_name) || ',' || steps || ']', ',') as apps
             from (
                 select
-                    customer_id, usage_month, rule_id, metric, sum(steps) as steps,
+                    customer_id, usage_month, rule_id, rule_override, metric, sum(steps) as steps,
                     coalesce(names.app_name, rule_usage.app, 'no app') as app_name
                 from marts.monthly_rule_usage as rule_usage
                 left join app_names as names on rule_usage.app = names.adapter_name
@@ -332,7 +336,8 @@ _SHOWN = {
         ),
         by_rule as (
             select
-                customer_id, usage_month, units, metric, rule_id, min(place) as place, sum(decided) as decided,
+                customer_id, usage_month, units, metric, rule_id, rule_override,
+                min(place) as place, sum(decided) as decided,
                 case when units = 'days of seats' then max(quantity) else sum(quantity) end as quantity,
                 string_agg(
                     '{{"id":' || coalesce(cast(to_json(recipe_id) as varchar), 'null') || ',"n":' || decided
@@ -343,14 +348,15 @@ _SHOWN = {
                 ) filter (where units <> 'days of seats') as recipes
             from decisions
             where {asked}
-            group by customer_id, usage_month, units, metric, rule_id
+            group by customer_id, usage_month, units, metric, rule_id, rule_override
         )
         select
             by_rule.customer_id, list(distinct by_rule.usage_month) as months,
             '[' || string_agg(
                 '{{"t":"' || strftime(by_rule.usage_month, '%Y-%m') || '","u":"' || units || '","m":'
                 || coalesce('"' || by_rule.metric || '"', 'null') || ',"r":"' || by_rule.rule_id || '","n":' || decided
-                || ',"q":' || quantity || coalesce(',"a":[' || apps.apps || ']', '')
+                || ',"q":' || quantity || coalesce(',"o":' || cast(to_json(by_rule.rule_override) as varchar), '')
+                || coalesce(',"a":[' || apps.apps || ']', '')
                 || coalesce(',"p":[' || recipes || ']', '') || '}}',
                 ',' order by place
             ) || ']' as json
@@ -360,6 +366,7 @@ _SHOWN = {
                 by_rule.customer_id = apps.customer_id
                 and by_rule.usage_month = apps.usage_month
                 and by_rule.rule_id = apps.rule_id
+                and by_rule.rule_override is not distinct from apps.rule_override
                 and by_rule.metric is not distinct from apps.metric
                 and by_rule.units = 'steps'
         group by by_rule.customer_id order by by_rule.customer_id

@@ -13,7 +13,7 @@
     quarantined_files  one row per file that was set aside whole, with the reason
     touched_dates      dates of usage that changed since that run
     as_of_dates        the as-of date of that run, and of every one since: what the marts are cut at
-    recipe_types, mcp_collections    what that run read from the newest listings
+    listed_recipe_types, mcp_collections    what that run read from the newest listings
     published_runs     the runs that were published
     format             one row: the version of all this. A database of another one is removed when a run starts -#}
 
@@ -36,7 +36,7 @@
             "create table if not exists run_state.quarantined_files (extract_name string, load_id bigint, file_name string, reason string, is_replaced boolean)",
             "create table if not exists run_state.touched_dates (usage_date date)",
             "create table if not exists run_state.as_of_dates (as_of_date date)",
-            "create table if not exists run_state.recipe_types (customer_id string, recipe_id string, recipe_type string, read_from string)",
+            "create table if not exists run_state.listed_recipe_types (customer_id string, recipe_id string, recipe_type string, type_override string, read_from string)",
             "create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)",
         ]) -%}
         {%- if flags.WHICH in ['build', 'run'] -%}
@@ -96,7 +96,7 @@
     {%- set options = {} -%}
     {%- for name in [
         'reporting_timezone', 'count_test_jobs', 'admin_account_ids', 'unruled_app_is_eligible', 'unknown_app_is_eligible',
-        'task_terms', 'rules_as_of', 'job_history_page_count_path', 'job_history_messages_path',
+        'task_terms', 'rule_overrides', 'rules_as_of', 'job_history_page_count_path', 'job_history_messages_path',
         'job_history_called_recipe_path', 'null_marks', 'listing_tolerance_hours',
         'unconfirmed_after_days',
     ] -%}
@@ -114,7 +114,7 @@
     {%- do replace_state('settled_loads', "select load_id, identity from run_state.stored_loads") -%}
     {%- do empty_state('touched_dates') -%}
     {%- do replace_state('as_of_dates', "select as_of_date from " ~ working_schema('staging') ~ ".as_of") -%}
-    {%- do replace_state('recipe_types', "select customer_id, recipe_id, recipe_type, read_from from " ~ working_schema('metering') ~ ".recipe_types_listed") -%}
+    {%- do replace_state('listed_recipe_types', "select customer_id, recipe_id, recipe_type, type_override, read_from from " ~ working_schema('metering') ~ ".recipe_types_listed") -%}
     {%- do replace_state('mcp_collections', "select customer_id, api_collection_id from " ~ working_schema('staging') ~ ".stg_api_collections where is_latest and is_mcp_server") -%}
 {%- endmacro %}
 

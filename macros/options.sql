@@ -45,7 +45,8 @@
 {% macro known_options() -%}
     {{ return({
         'reporting_timezone': 'time zone', 'count_test_jobs': 'boolean', 'admin_account_ids': 'list',
-        'unruled_app_is_eligible': 'boolean', 'unknown_app_is_eligible': 'boolean', 'task_terms': 'word', 'rules_as_of': 'date',
+        'unruled_app_is_eligible': 'boolean', 'unknown_app_is_eligible': 'boolean', 'task_terms': 'word', 'rule_overrides': 'boolean',
+        'rules_as_of': 'date',
         'as_of_date': 'date', 'extracts_schema': 'text', 'job_history_page_count_path': 'text', 'job_history_messages_path': 'text',
         'job_history_called_recipe_path': 'text', 'only_stored_deliveries': 'boolean', 'quarantine_files': 'boolean', 'recompute_month': 'month',
         'dashboard': 'boolean', 'null_marks': 'list', 'listing_tolerance_hours': 'number', 'unconfirmed_after_days': 'number',

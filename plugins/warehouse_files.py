@@ -14,6 +14,9 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 ``write_dashboard(published)``, ``empty_folder(folder)``, ``revision_of(project)``, ``code_digest(project)`` -> text
     Of publishing.py.
 
+``override_problems(project, folder) -> text``
+    Of rule_book.py.
+
 They return what went wrong instead of raising: the calling macro stops the run with it.
 """
 
@@ -39,6 +42,7 @@ from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 from progress import PATIENCE, Progress, as_bytes, terminal
 from publishing import code_digest, hold_warehouse, revision_of
+from rule_book import override_problems
 from store import newer_format
 
 BUILD_IS_SHORT = 10.0  # seconds in which a build says nothing of its progress
@@ -91,6 +95,7 @@ class Plugin(BasePlugin):
             self.publish_warehouse,
             self.write_dashboard,
             code_digest,
+            override_problems,
             revision_of,
         ):
             arguments = ["VARCHAR"] * len(signature(function).parameters)

@@ -5,10 +5,12 @@ A build takes seconds, so tests that look at the same one stand in a class and s
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from building import PROJECT, Build, Workbench, forget_old_builds
@@ -63,6 +65,15 @@ def taking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taking:
     import deliveries
 
     return Taking(tmp_path, deliveries)
+
+
+@pytest.fixture(scope="session")
+def explain() -> ModuleType:
+    """scripts/explain.py as a module."""
+    specification = importlib.util.spec_from_file_location("explain", PROJECT / "scripts" / "explain.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 # ----------------------------------------------------------------------------------------------------------- quick runs

@@ -135,7 +135,7 @@ def noticed_before(path: Path) -> dict[str, tuple[str, str]]:
 def part_of(project: Project, target: str) -> str | None:
     """Which part of the project a model or table belongs to; None: it is not damaged."""
     if target.startswith("rules."):
-        return RULES
+        return None if target in project.models else RULES
     return {"metering": METERING, "marts": MARTS}.get(project.models[target].path.split("/")[0])
 
 
@@ -145,7 +145,8 @@ def targets(project: Project) -> list[str]:
     tables = [
         f"rules.{table}"
         for (table,) in warehouse.connection.execute(
-            "select table_name from duckdb_tables() where schema_name = 'rules' order by table_name"
+            "select table_name from duckdb_tables() where schema_name = 'rules' "
+            "and not starts_with(table_name, 'override_') order by table_name"
         ).fetchall()
     ]
     return [*tables, *(relation for relation in project.models if part_of(project, relation))]
@@ -173,7 +174,9 @@ def damages_of(project: Project, target: str) -> Iterator[Damage]:
 
 def unread_columns(project: Project, table: str, columns: list[str]) -> set[str]:
     """Columns of a table of the rule book that no model reads, and those that are words for people."""
-    readers = " ".join(model.sql for model in project.models.values() if table in model.parents)
+    in_force = table.replace("rules.", "rules.effective_")
+    read = in_force if in_force in project.models else table
+    readers = " ".join(model.sql for model in project.models.values() if read in model.parents)
     words = set(re.findall(r"\w+", readers))
     return {column for column in columns if column not in words} | WORDS_FOR_PEOPLE
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import os
 import re
 import shlex
@@ -29,15 +28,6 @@ HOSTILE = [
     "getvariable('customer_id')",
     "--month=2026-08",
 ]
-
-
-@pytest.fixture(scope="module")
-def explain():
-    """scripts/explain.py as a module."""
-    specification = importlib.util.spec_from_file_location("explain", PROJECT / "scripts" / "explain.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

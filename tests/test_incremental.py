@@ -297,7 +297,7 @@ class TestFiles:
 
 
 class TestOptions:
-    """A counting option is changed; then it is as before and a row of the rule book is changed; then that is, too."""
+    """A counting option is changed; then it is as before and an override changes the rule book; then that is, too."""
 
     SLACK = ("slack", "post_message")
     WORLD = world(customer(), recipe(), connection(), job("j-plain"), job("j-test", TRIGGER, SLACK, is_test=True))
@@ -310,17 +310,21 @@ class TestOptions:
         project = folder / "project"
         shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "target", "logs", "warehouse", "docs"))
         bench = Workbench(folder, forks, project)
-        book = project / "seeds" / "rules" / "app_eligibility.csv"
+        book = project / "seeds" / "rules" / "overrides" / "override_app_eligibility.csv"
         rules = book.read_text(encoding="utf-8")
-        changed = rules.replace("\nS-ACTION,salesforce,", "\nS-INELIGIBLE,salesforce,")
-        assert changed != rules
+        row = (
+            "S-INELIGIBLE,salesforce,Salesforce,salesforce,third_party,false,2026-03-01,2026-04-01,,,not in March,Dana"
+        )
+        with_overrides = {"rule_overrides": True}
 
         first = succeeded(bench.build(cls.WORLD))
         without_tests = succeeded(bench.build(cls.WORLD, onto=first, vars={"count_test_jobs": False}))
-        book.write_text(changed, encoding="utf-8")
-        ruled = succeeded(bench.build(cls.WORLD, onto=without_tests))
+        book.write_text(f"{rules}{row}\n", encoding="utf-8")
+        ruled = succeeded(bench.build(cls.WORLD, onto=without_tests, vars=with_overrides))
         book.write_text(rules, encoding="utf-8")
-        last = succeeded(bench.build(cls.WORLD, onto=ruled))
+        last = succeeded(bench.build(cls.WORLD, onto=ruled, vars=with_overrides))
+        book.write_text(f"{rules}{row}\n{row}\n", encoding="utf-8")
+        cls.refused = bench.build(cls.WORLD, onto=last, vars=with_overrides)
         return first, without_tests, ruled, last
 
     @staticmethod
@@ -340,6 +344,36 @@ class TestOptions:
         _, _, ruled, _ = runs
         assert self.actions(ruled) == ({"j-plain": 0, "j-test": 1}, 1)
         assert ANEW in ruled.output
+
+    def test_an_override_is_shown_wherever_a_rule_is(self, runs, explain):
+        _, _, ruled, _ = runs
+        said = "not in March (Dana)"
+        shown = ruled.rows(
+            "select job_id, line_index, rule_id from metering.metered_steps where rule_override = ?", said
+        )
+        assert sorted(shown) == [
+            ("j-plain", 0, "S-INELIGIBLE"),
+            ("j-plain", 1, "S-INELIGIBLE"),
+            ("j-test", 0, "S-INELIGIBLE"),
+        ]
+        query = "select rule_id, decisions, quantity from audit.rule_coverage where rule_override = ?"
+        assert ruled.rows(query, said) == [("S-INELIGIBLE", 3, 0)]
+        query = "select effective_from::text from rules.effective_app_eligibility where adapter_name = ? order by 1"
+        assert ruled.column(query, "salesforce") == ["1970-01-01", "2026-03-01", "2026-04-01"]
+        for analysis, variables in (
+            ("explain_job", {"job_id": "j-plain", "customer_id": None}),
+            ("explain_month", {"customer_id": "acme", "month": "2026-03"}),
+        ):
+            sources = {row["published_in"] for row in explain.ask(ruled.connection.cursor(), analysis, **variables)}
+            assert f"override: {said}" in sources
+
+    def test_an_override_that_cant_be_meant_stops_the_run_before_anything_is_computed(self, runs):
+        *_, last = runs
+        assert self.refused.exit_code != 0
+        sentence = "override_app_eligibility.csv, row 2: another row of salesforce is in force on some of its days."
+        assert sentence in self.refused.output
+        assert "START" not in self.refused.output.partition(sentence)[2]
+        assert self.refused.published.read_bytes() == last.published.read_bytes()
 
     def test_what_is_changed_back_gives_the_rows_of_before(self, runs):
         first, *_, last = runs

@@ -214,6 +214,33 @@ def test_no_terms_have_tasks_before_october_2020():
         assert row["tasks"] == "0" or date.fromisoformat(row["effective_from"]) >= date(2020, 10, 1)
 
 
+def test_no_published_rule_has_a_day_without_it_or_with_two():
+    keys = {  # of each table: in which columns no two rows of one day agree
+        "app_eligibility": ["adapter_name"],
+        "operation_metrics": ["adapter_name", "adapter_operation"],
+        "control_keywords": ["keyword"],
+        "call_operations": ["adapter_name", "adapter_operation"],
+        "recipe_types": ["trigger_adapter"],
+        "proxy_operations": ["adapter_name", "adapter_operation"],
+        "billing_contexts_by_recipe_type": ["recipe_type", "is_mcp"],
+        "billing_contexts_by_call": ["caller_context", "call_mode"],
+        "context_rules": ["billing_context"],
+        "request_rules": ["extract_name", "request_type", "is_mcp"],
+        "seat_rules": ["product"],
+        "metrics": ["metric"],
+        "task_rules": ["task_terms", "unit_kind"],
+    }
+    for table, columns in keys.items():
+        periods: dict[tuple, list[tuple[str, str]]] = {}
+        for row in seed(table):
+            of_key = periods.setdefault(tuple(row[column] for column in columns), [])
+            of_key.append((row["effective_from"], row["effective_to"]))
+        for key, found in periods.items():
+            begins, ends = zip(*sorted(found), strict=True)
+            assert begins == ("1970-01-01", *ends[:-1]), (table, key)
+            assert ends[-1] == "", (table, key)
+
+
 def test_every_metric_is_billed_by_tasks_or_by_business_actions_and_never_by_both():
     billed = {
         row["metric"]: (row["is_billed_by_business_actions"], row["is_billed_by_tasks"]) for row in seed("metrics")

@@ -77,13 +77,13 @@ def test_the_list_of_runs_gets_a_column_that_a_newer_release_has(build):
 def test_a_column_of_a_seed_without_a_type_is_an_error_that_names_it(tmp_path, forks):
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "target", "logs", "warehouse", "docs"))
-    seed = project / "seeds" / "rules" / "metrics.csv"
+    seed = project / "seeds" / "rules" / "status_words.csv"
     header, *rows = seed.read_text(encoding="utf-8").splitlines()
     seed.write_text("\n".join([f"{header},unit_price", *(f"{row},1" for row in rows)]) + "\n", encoding="utf-8")
     bench = Workbench(tmp_path, forks, project, parse_once=False)
-    stopped = bench.build(arguments=("--select", "metrics"))
+    stopped = bench.build(arguments=("--select", "status_words"))
     assert stopped.exit_code != 0
-    assert "The seed metrics has a column unit_price without a type: add it to column_types." in stopped.output
+    assert "The seed status_words has a column unit_price without a type: add it to column_types." in stopped.output
 
 
 def test_the_settings_that_each_node_sets_anew_are_of_its_session_alone():

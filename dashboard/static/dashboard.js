@@ -382,7 +382,8 @@
 
     function ruleRow(row) {
       const { u: units, m: metric, r: rule, n: decided, q: quantity } = row;
-      const [sentence, source] = data.rules[rule];
+      const [sentence, publishedIn] = data.rules[rule];
+      const source = row.o ? `override: ${row.o}` : publishedIn;
       const line = make("tr", { "data-rule": rule, "data-units": units, "data-metric": metric || "" });
       const code = make("code", {}, rule);
       let title = code;

@@ -16,6 +16,7 @@ decisions as (
 
     select
         rule_id,
+        rule_override,
         quantity,
         steps as decisions
     from {{ ref('monthly_rule_usage') }}
@@ -24,6 +25,7 @@ decisions as (
 
     select
         task_rule_id as rule_id,
+        task_rule_override as rule_override,
         tasks as quantity,
         steps as decisions
     from {{ ref('monthly_rule_usage') }}
@@ -32,6 +34,7 @@ decisions as (
 
     select
         rule_id,
+        rule_override,
         quantity,
         1 as decisions
     from {{ ref('metered_jobs') }}
@@ -41,6 +44,7 @@ decisions as (
 
     select
         rule_id,
+        rule_override,
         quantity,
         1 as decisions
     from {{ ref('metered_requests') }}
@@ -50,6 +54,7 @@ decisions as (
 
     select
         task_rule_id as rule_id,
+        task_rule_override as rule_override,
         tasks as quantity,
         1 as decisions
     from {{ ref('metered_requests') }}
@@ -61,25 +66,62 @@ decisions as (
 
     select
         rule_id,
+        rule_override,
         quantity,
         1 as decisions
     from {{ ref('metered_seats') }}
 
 ),
 
+-- Each rule as published, whatever it decided, and beside it each override, in force or not, that carries its id.
+rows_of_rules as (
+
+    select
+        rule_id,
+        cast(null as string) as rule_override
+    from rules
+
+    {% for table in [
+        'app_eligibility', 'operation_metrics', 'control_keywords', 'call_operations', 'recipe_types', 'proxy_operations',
+        'billing_contexts_by_recipe_type', 'billing_contexts_by_call', 'context_rules', 'request_rules', 'seat_rules',
+        'task_rules',
+    ] %}
+        union
+
+        select
+            rule_id,
+            rule_override
+        from {{ ref('effective_' ~ table) }}
+        where rule_override is not null
+    {% endfor %}
+
+    union
+
+    select
+        rule_id,
+        rule_override
+    from decisions
+
+),
+
 rule_coverage as (
 
     select
-        rules.rule_id,
+        rows_of_rules.rule_id,
+        rows_of_rules.rule_override,
         rules.decides,
         rules.source,
         rules.rule,
         cast(coalesce(sum(decisions.quantity), 0) as bigint) as quantity,
         cast(coalesce(sum(decisions.decisions), 0) as bigint) as decisions
 
-    from rules
-    left join decisions on rules.rule_id = decisions.rule_id
-    group by rules.rule_id, rules.decides, rules.source, rules.rule
+    from rows_of_rules
+    inner join rules on rows_of_rules.rule_id = rules.rule_id
+    left join decisions
+        on
+            rows_of_rules.rule_id = decisions.rule_id
+            and rows_of_rules.rule_override is not distinct from decisions.rule_override
+    group by rows_of_rules.rule_id, rows_of_rules.rule_override, rules.decides, rules.source, rules.rule
 
 )
 

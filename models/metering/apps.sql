@@ -14,7 +14,7 @@ connections as (
 
 app_eligibility as (
 
-    select * from {{ ref('app_eligibility') }}
+    select * from {{ ref('effective_app_eligibility') }}
 
 ),
 
@@ -55,22 +55,80 @@ folded as (
 
 ),
 
+listed_periods as (
+
+    select
+        *,
+        lead(effective_from) over (partition by adapter_name order by effective_from) as next_effective_from,
+        row_number() over (partition by adapter_name order by effective_from) as nth
+    from app_eligibility
+
+),
+
+-- On other days an adapter is as if it were not listed: before its first ruling, between two, after its last.
+unlisted_periods as (
+
+    select
+        adapter_name,
+        cast('1970-01-01' as date) as effective_from,
+        effective_from as effective_to
+    from listed_periods
+    where nth = 1 and effective_from > cast('1970-01-01' as date)
+
+    union all
+
+    select
+        adapter_name,
+        effective_to as effective_from,
+        next_effective_from as effective_to
+    from listed_periods
+    where effective_to < coalesce(next_effective_from, cast('9999-12-31' as date))
+
+),
+
+rulings as (
+
+    select
+        adapter_name,
+        true as is_listed,
+        rule_id,
+        rule_override,
+        app,
+        effective_from,
+        effective_to
+    from app_eligibility
+
+    union all
+
+    select
+        adapter_name,
+        false as is_listed,
+        cast(null as string) as rule_id,
+        cast(null as string) as rule_override,
+        cast(null as string) as app,
+        effective_from,
+        effective_to
+    from unlisted_periods
+
+),
+
 ruled as (
 
     select
         folded.adapter_name,
         folded.listed_name,
         {{ is_matching('folded.listed_name', '.+_connector_[0-9]+_[0-9]+') }} as is_custom_connector,
-        app_eligibility.adapter_name is not null as is_listed,
-        app_eligibility.rule_id,
-        app_eligibility.app,
+        coalesce(rulings.is_listed, false) as is_listed,
+        rulings.rule_id,
+        rulings.rule_override,
+        rulings.app,
         app_names.app_name,
-        app_eligibility.effective_from,
-        app_eligibility.effective_to
+        rulings.effective_from,
+        rulings.effective_to
 
     from folded
-    left join app_eligibility on folded.listed_name = app_eligibility.adapter_name
-    left join app_names on app_eligibility.app = app_names.app
+    left join rulings on folded.listed_name = rulings.adapter_name
+    left join app_names on rulings.app = app_names.app
 
 ),
 
@@ -78,6 +136,7 @@ named as (
 
     select
         adapter_name,
+        rule_override,
         effective_from,
         effective_to,
         case
@@ -112,6 +171,7 @@ apps as (
             else app_name
         end as app_name,
         rule_id,
+        rule_override,
         case rule_id
             when 'S-ACTION' then true
             when 'S-UNRULED' then {{ boolean_option('unruled_app_is_eligible') }}

@@ -21,13 +21,13 @@ jobs as (
 
 call_operations as (
 
-    select * from {{ ref('call_operations') }}
+    select * from {{ ref('effective_call_operations') }}
 
 ),
 
 control_keywords as (
 
-    select * from {{ ref('control_keywords') }}
+    select * from {{ ref('effective_control_keywords') }}
 
 ),
 

@@ -10,6 +10,7 @@ jobs as (
         typed_jobs.job_id,
         typed_jobs.recipe_id,
         typed_jobs.recipe_type,
+        typed_jobs.type_override,
         typed_jobs.rule_date,
         jobs.calling_job_id,
         jobs.root_recipe_id
@@ -50,13 +51,13 @@ recipe_types_listed as (
 
 contexts_by_type as (
 
-    select * from {{ ref('billing_contexts_by_recipe_type') }}
+    select * from {{ ref('effective_billing_contexts_by_recipe_type') }}
 
 ),
 
 contexts_by_call as (
 
-    select * from {{ ref('billing_contexts_by_call') }}
+    select * from {{ ref('effective_billing_contexts_by_call') }}
 
 ),
 
@@ -81,6 +82,7 @@ typed as (
         jobs.*,
         coalesce(via_mcp.billing_context, direct.billing_context) as own_context,
         coalesce(via_mcp.rule_id, direct.rule_id) as own_rule_id,
+        case when via_mcp.rule_id is not null then via_mcp.rule_override else direct.rule_override end as own_override,
         coalesce(via_mcp.metric, direct.metric) as own_metric,
         case when via_mcp.rule_id is null then direct.call_type end as call_type,
         direct.billing_context is null as is_function
@@ -112,10 +114,12 @@ functions as (
         typed.job_id,
         typed.rule_date,
         typed.recipe_type,
+        typed.type_override,
         typed.own_metric,
         typed.call_type,
         function_calls.calling_job_id,
         function_calls.call_mode,
+        by_root.rule_override as orphan_override,
         coalesce(function_calls.is_mixed, false) as is_mixed_call,
         coalesce(by_root.orphan_function_context, 'workflow') as orphan_context
 
@@ -297,6 +301,7 @@ job_billing_contexts as (
         cast(0 as bigint) as call_depth,
         false as is_in_cycle,
         own_rule_id as context_rule_id,
+        coalesce(own_override, type_override) as context_override,
         false as is_orphan,
         false as is_mixed_call
     from typed
@@ -318,6 +323,10 @@ job_billing_contexts as (
         cast(called.call_depth as bigint) as call_depth,
         called.is_in_cycle,
         case when called.is_unsettled then 'J-FN-ORPHAN' else by_call.rule_id end as context_rule_id,
+        coalesce(
+            case when called.is_unsettled then called.orphan_override else by_call.rule_override end,
+            called.type_override
+        ) as context_override,
         called.is_orphan,
         called.is_mixed_call
 

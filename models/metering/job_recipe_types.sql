@@ -28,19 +28,19 @@ listed as (
 
 recipe_types as (
 
-    select * from {{ ref('recipe_types') }}
+    select * from {{ ref('effective_recipe_types') }}
 
 ),
 
 proxy_operations as (
 
-    select * from {{ ref('proxy_operations') }}
+    select * from {{ ref('effective_proxy_operations') }}
 
 ),
 
 control_keywords as (
 
-    select * from {{ ref('control_keywords') }}
+    select * from {{ ref('effective_control_keywords') }}
 
 ),
 
@@ -49,6 +49,7 @@ listed_jobs as (
     select
         jobs.*,
         listed.recipe_type as listed_type,
+        listed.type_override as listed_override,
         listed.read_from as listed_from
 
     from jobs
@@ -77,6 +78,8 @@ steps_read as (
         open_jobs.customer_id,
         open_jobs.job_id,
         recipe_types.recipe_type,
+        recipe_types.rule_override as type_override,
+        proxy_operations.rule_override as operation_override,
         (
             steps.line_index > 0
             and steps.adapter_name is not null
@@ -113,6 +116,8 @@ jobs_read as (
         customer_id,
         job_id,
         max(recipe_type) as recipe_type,
+        max(type_override) as type_override,
+        max(operation_override) as operation_override,
         bool_or(is_transforming) as is_transforming
     from steps_read
     group by customer_id, job_id
@@ -125,6 +130,11 @@ typed_jobs as (
     select
         listed_jobs.*,
         jobs_read.is_transforming,
+        jobs_read.operation_override,
+        case
+            when listed_jobs.listed_type is not null then listed_jobs.listed_override
+            else jobs_read.type_override
+        end as type_override,
         coalesce(listed_jobs.listed_type, jobs_read.recipe_type, 'workflow') as read_type,
         case
             when listed_jobs.listed_type is not null then listed_jobs.listed_from
@@ -149,6 +159,7 @@ job_recipe_types as (
         recipe_id,
         read_from,
         rule_date,
+        coalesce(type_override, case when read_type = 'api_proxy' then operation_override end) as type_override,
         case
             when read_type = 'api_proxy' and is_transforming then 'api_proxy_transformation'
             else read_type

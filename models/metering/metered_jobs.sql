@@ -22,6 +22,7 @@ classified as (
         contexts.recipe_type,
         contexts.billing_context,
         contexts.context_rule_id,
+        contexts.context_override,
         contexts.own_metric,
         contexts.call_type as own_call_type,
         {{ local_date('jobs.completed_at') }} as usage_date,
@@ -47,6 +48,7 @@ decided as (
             when is_excluded then 'G11'
             else context_rule_id
         end as rule_id,
+        case when is_finished and not is_excluded then context_override end as rule_override,
         is_finished and not is_excluded and is_successful and own_metric is not null as is_counted
 
     from classified
@@ -88,6 +90,7 @@ metered_jobs as (
         call_type,
         quantity,
         rule_id,
+        rule_override,
 
         -- what happened
         status,

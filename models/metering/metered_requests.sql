@@ -35,13 +35,13 @@ jobs as (
 
 request_rules as (
 
-    select * from {{ ref('request_rules') }}
+    select * from {{ ref('effective_request_rules') }}
 
 ),
 
 task_rules as (
 
-    select * from {{ ref('task_rules') }}
+    select * from {{ ref('effective_task_rules') }}
     where task_terms = {{ literal(var('task_terms')) }}
 
 ),
@@ -139,6 +139,7 @@ decided as (
         dated.*,
         request_rules.call_type as call_type_of_rule,
         case when dated.has_job then 'R-JOB' else request_rules.rule_id end as rule_id,
+        case when not dated.has_job then request_rules.rule_override end as rule_override,
         case when dated.is_successful and not dated.has_job then request_rules.metric end as metric,
         case request_rules.quantity_from
             when 'one' then 1
@@ -160,6 +161,7 @@ measured as (
     select
         decided.*,
         task_rules.rule_id as task_rule_id,
+        task_rules.rule_override as task_rule_override,
         cast(case when decided.metric is not null then decided.units else 0 end as bigint) as quantity,
         cast(case when decided.metric is not null then coalesce(task_rules.tasks, 0) else 0 end as bigint) as tasks,
         case when decided.metric is not null then decided.call_type_of_rule end as call_type
@@ -195,10 +197,12 @@ metered_requests as (
         call_type,
         quantity,
         rule_id,
+        rule_override,
 
         -- the same work in tasks
         tasks,
         task_rule_id,
+        task_rule_override,
 
         requested_at
 

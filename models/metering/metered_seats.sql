@@ -8,7 +8,7 @@ seats as (
 
 seat_rules as (
 
-    select * from {{ ref('seat_rules') }}
+    select * from {{ ref('effective_seat_rules') }}
 
 ),
 
@@ -55,6 +55,7 @@ metered_seats as (
         seat_rules.metric,
         cast(sum(dated.seats) as bigint) as quantity,
         seat_rules.rule_id,
+        seat_rules.rule_override,
         count(*) as orders
 
     from dated
@@ -62,7 +63,9 @@ metered_seats as (
         on
             dated.product = seat_rules.product
             and {{ is_in_force('seat_rules', 'dated.rule_date') }}
-    group by dated.customer_id, dated.usage_date, dated.product, seat_rules.metric, seat_rules.rule_id
+    group by
+        dated.customer_id, dated.usage_date, dated.product, seat_rules.metric, seat_rules.rule_id,
+        seat_rules.rule_override
 
 )
 

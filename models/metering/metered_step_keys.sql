@@ -18,7 +18,8 @@ metered_step_keys as (
         recipe_hash,
         {{ row_hash(['adapter_name', 'app', 'operation']) }} as operation_hash,
         {{ row_hash([
-            'step_kind', 'metric', 'rule_id', 'is_default_applied', 'is_count_missing', 'tasks', 'task_rule_id',
+            'step_kind', 'metric', 'rule_id', 'rule_override', 'is_default_applied', 'is_count_missing', 'tasks',
+            'task_rule_id', 'task_rule_override',
         ]) }} as ruling_hash,
         quantity
     from decisions

@@ -50,12 +50,14 @@ metered_steps as (
         rulings.metric,
         keys.quantity,
         rulings.rule_id,
+        rulings.rule_override,
         rulings.is_default_applied,
         rulings.is_count_missing,
 
         -- the same work in tasks
         rulings.tasks,
-        rulings.task_rule_id
+        rulings.task_rule_id,
+        rulings.task_rule_override
 
     from keys
     inner join jobs on keys.job_hash = jobs.job_hash

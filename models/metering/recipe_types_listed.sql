@@ -9,13 +9,13 @@ recipes as (
 
 recipe_types as (
 
-    select * from {{ ref('recipe_types') }}
+    select * from {{ ref('effective_recipe_types') }}
 
 ),
 
 known_types as (
 
-    select recipe_type from {{ ref('billing_contexts_by_recipe_type') }}
+    select recipe_type from {{ ref('effective_billing_contexts_by_recipe_type') }}
     union
     select recipe_type from recipe_types
 
@@ -53,6 +53,12 @@ recipe_types_listed as (
             end,
             case when worded.trigger_adapter is not null then 'workflow' end
         ) as recipe_type,
+        case
+            when
+                known_types.recipe_type is null
+                and coalesce(worded.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
+                then recipe_types.rule_override
+        end as type_override,
         case
             when known_types.recipe_type is not null then 'recipe_type'
             when worded.trigger_adapter is not null then 'trigger'

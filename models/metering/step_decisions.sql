@@ -14,7 +14,7 @@ metered_jobs as (
 
 context_rules as (
 
-    select * from {{ ref('context_rules') }}
+    select * from {{ ref('effective_context_rules') }}
 
 ),
 
@@ -23,7 +23,8 @@ jobs as (
 
     select
         metered_jobs.*,
-        context_rules.rule_id as steps_rule_id
+        context_rules.rule_id as steps_rule_id,
+        context_rules.rule_override as steps_override
 
     from metered_jobs
     left join context_rules
@@ -35,19 +36,19 @@ jobs as (
 
 control_keywords as (
 
-    select * from {{ ref('control_keywords') }}
+    select * from {{ ref('effective_control_keywords') }}
 
 ),
 
 call_operations as (
 
-    select * from {{ ref('call_operations') }}
+    select * from {{ ref('effective_call_operations') }}
 
 ),
 
 operation_metrics as (
 
-    select * from {{ ref('operation_metrics') }}
+    select * from {{ ref('effective_operation_metrics') }}
 
 ),
 
@@ -59,7 +60,7 @@ apps as (
 
 task_rules as (
 
-    select * from {{ ref('task_rules') }}
+    select * from {{ ref('effective_task_rules') }}
     where task_terms = {{ literal(var('task_terms')) }}
 
 ),
@@ -88,12 +89,20 @@ ruled as (
 
         apps.app,
         apps.rule_id as app_rule_id,
+        apps.rule_override as app_override,
         apps.is_eligible,
         apps.is_default_ruling,
         jobs.steps_rule_id as context_rule_id,
+        jobs.steps_override as context_override,
+        control_keywords.rule_override as control_override,
+        call_operations.rule_override as call_override,
         coalesce(own_operation.rule_id, any_other_operation.rule_id) as operation_rule_id,
         coalesce(own_operation.metric, any_other_operation.metric) as operation_metric,
         coalesce(own_operation.quantity_from, any_other_operation.quantity_from) as quantity_from,
+        case
+            when own_operation.rule_id is not null then own_operation.rule_override
+            else any_other_operation.rule_override
+        end as operation_override,
 
         steps.adapter_name is null or control_keywords.keyword is not null as is_control,
         steps.line_index = 0 as is_trigger,
@@ -150,6 +159,14 @@ decided as (
             when not is_successful then 'S-FAILED'
             else coalesce(operation_rule_id, context_rule_id, app_rule_id)
         end as rule_id,
+        case
+            when not is_finished or is_excluded then null
+            when is_control then control_override
+            when is_skipped or not is_successful then null
+            when operation_rule_id is not null then operation_override
+            when context_rule_id is not null then context_override
+            else app_override
+        end as rule_override,
         is_finished and not is_excluded and not is_control and is_successful as is_executed
 
     from ruled
@@ -186,6 +203,9 @@ measured as (
             case when quantified.metric is not null and quantified.units > 0 then quantified.units else 0 end as bigint
         ) as quantity,
         cast(case when quantified.is_executed then task_rules.tasks else 0 end as bigint) as tasks,
+        coalesce(
+            task_rules.rule_override, case when quantified.step_kind = 'action' then quantified.call_override end
+        ) as task_rule_override,
         quantified.is_decided_by_app and quantified.is_default_ruling as is_default_applied,
         quantified.metric is not null and coalesce(quantified.units < 0, true) as is_count_missing
 
@@ -224,12 +244,14 @@ step_decisions as (
         metric,
         quantity,
         rule_id,
+        rule_override,
         is_default_applied,
         is_count_missing,
 
         -- the same work in tasks
         tasks,
-        task_rule_id
+        task_rule_id,
+        task_rule_override
 
     from measured
 

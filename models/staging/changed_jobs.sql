@@ -21,10 +21,11 @@ changed_recipes as (
             customer_id,
             recipe_id,
             recipe_type,
+            type_override,
             read_from
         from {{ ref('recipe_types_listed') }}
         except
-        select * from run_state.recipe_types
+        select * from run_state.listed_recipe_types
     ) as listed_now
 
 ),

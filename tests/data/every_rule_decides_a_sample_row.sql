@@ -6,4 +6,10 @@ select
     rule,
     decisions
 from {{ ref('rule_coverage') }}
-where decisions = 0
+where
+    decisions = 0
+    -- with overrides another rule may decide
+    and not exists (
+        select 1 from {{ ref('rule_coverage') }} as coverage
+        where coverage.rule_override is not null
+    )

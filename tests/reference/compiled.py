@@ -28,7 +28,7 @@ from dbt_forks import Forks
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "usage"  # dbt's name for the database that it built in; compiled SQL names relations by it
-LAYERS = ("staging", "metering", "marts", "audit")
+LAYERS = ("rules", "staging", "metering", "marts", "audit")
 KEPT = ("rules", "run_state")  # what no model makes: the rule book, and what earlier runs noted (nothing)
 PLACE = ("_load", "_file")  # of a row, beside the columns of the contract: where it was delivered
 
@@ -222,14 +222,16 @@ class Warehouse:
             f"attach ':memory:' as {DATABASE}; use {DATABASE};"
             f"attach '{project.rules}' as compiled (read_only)"
         )
-        for schema in (*LAYERS, *KEPT, "extracts", "delivered"):
+        for schema in dict.fromkeys((*LAYERS, *KEPT, "extracts", "delivered")):
             self.connection.execute(f"create schema {schema}")
         for schema, table in self.connection.execute(
             "select schema_name, table_name from duckdb_tables() "
             "where database_name = 'compiled' and list_contains(?, schema_name)",
             [list(KEPT)],
         ).fetchall():
-            self.connection.execute(f"create table {schema}.{table} as from compiled.{schema}.{table}")
+            # the published rule book: overrides are what a test adds
+            rows = "where false" if table.startswith("override_") else ""
+            self.connection.execute(f"create table {schema}.{table} as from compiled.{schema}.{table} {rows}")
         self._views = dict(
             self.connection.execute(
                 "select view_name, regexp_extract(sql, '(?is)^create view .*? as (.*?);?$', 1) from duckdb_views() "
@@ -284,9 +286,10 @@ class Warehouse:
                 )
 
     def _dated_rules(self) -> list[str]:
-        """The tables of the rule book whose rows have dates."""
+        """The published tables of the rule book whose rows have dates."""
         found = self.connection.execute(
-            "select table_name from duckdb_columns() where schema_name = 'rules' and column_name = 'effective_to'"
+            "select table_name from duckdb_columns() where schema_name = 'rules' and column_name = 'effective_to' "
+            "and not regexp_matches(table_name, '^(override|effective)_')"
         )
         return [f"rules.{name}" for (name,) in found.fetchall()]
 

@@ -33,7 +33,7 @@ job_days as (
 
 metrics as (
 
-    select * from {{ ref('metrics') }}
+    select * from {{ ref('effective_metrics') }}
 
 ),
 

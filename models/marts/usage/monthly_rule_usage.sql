@@ -60,8 +60,10 @@ monthly_rule_usage as (
         operations.app,
         operations.adapter_name,
         rulings.rule_id,
+        rulings.rule_override,
         rulings.metric,
         rulings.task_rule_id,
+        rulings.task_rule_override,
         rulings.is_default_applied,
         rolled_up.usage_month,
         cast(sum(rolled_up.quantity) as bigint) as quantity,
@@ -74,7 +76,8 @@ monthly_rule_usage as (
     inner join rulings on rolled_up.ruling_hash = rulings.ruling_hash
     group by
         recipes.customer_id, rolled_up.usage_month, operations.app, operations.adapter_name,
-        rulings.rule_id, rulings.metric, rulings.task_rule_id, rulings.is_default_applied
+        rulings.rule_id, rulings.rule_override, rulings.metric, rulings.task_rule_id, rulings.task_rule_override,
+        rulings.is_default_applied
 
 )
 

@@ -8,7 +8,7 @@ usage_by_capability as (
 
 metrics as (
 
-    select * from {{ ref('metrics') }}
+    select * from {{ ref('effective_metrics') }}
 
 ),
 

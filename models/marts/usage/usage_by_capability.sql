@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_date',
-    meta={'replaces_too': "metric in (select distinct levels.metric from rules.metrics as levels where levels.month_figure = 'peak')"}
+    meta={'replaces_too': "metric in (select distinct levels.metric from rules.effective_metrics as levels where levels.month_figure = 'peak')"}
 ) }}
 
 with
@@ -35,7 +35,7 @@ seats as (
 
 metrics as (
 
-    select * from {{ ref('metrics') }}
+    select * from {{ ref('effective_metrics') }}
 
 ),
 

@@ -1,0 +1,112 @@
+{#- The rule book that decides: the published rows of seeds/rules, with your changes of seeds/rules/overrides in their
+    place. An override replaces the published rows of its key from its first day until, excluding, its last; before and
+    after it they hold as they are. With the var rule_overrides false the published rows are all there is. -#}
+{% macro rules_in_force(rules, key, columns) -%}
+{%- set has_same_key -%}
+    {%- for column in key -%}
+        %(one)s.{{ column }} is not distinct from %(other)s.{{ column }}{{ ' and ' if not loop.last }}
+    {%- endfor -%}
+{%- endset -%}
+{%- set others = columns | reject('in', ['effective_from', 'effective_to']) | list -%}
+with
+
+published as (
+
+    select * from {{ ref(rules) }}
+
+),
+
+overrides as (
+
+    select
+        *,
+        reason || ' (' || author || ')' as rule_override
+    from {{ ref('override_' ~ rules) }}
+    where {{ boolean_option('rule_overrides') }}
+
+),
+
+-- The days on which a rule of some key begins or ends; an open end is the last day that a date can be compared with.
+days as (
+    {% for relation in ['published', 'overrides'] %}
+    {% for day in ['effective_from', "coalesce(effective_to, cast('9999-12-31' as date))"] %}
+    select
+        {{ key | join(', ') }},
+        {{ day }} as day
+    from {{ relation }}
+    {{ 'union' if not loop.last }}
+    {% endfor %}
+    {{ 'union' if not loop.last }}
+    {% endfor %}
+),
+
+periods as (
+
+    select
+        *,
+        lead(day) over (partition by {{ key | join(', ') }} order by day) as next_day
+    from days
+
+),
+
+published_in_force as (
+
+    select
+        {% for column in others %}
+        published.{{ column }},
+        {% endfor %}
+        periods.day as effective_from,
+        case when periods.next_day < cast('9999-12-31' as date) then periods.next_day end as effective_to
+
+    from published
+    inner join periods
+        on
+            {{ has_same_key % {'one': 'published', 'other': 'periods'} }}
+            and published.effective_from <= periods.day
+            and periods.day < coalesce(published.effective_to, cast('9999-12-31' as date))
+    left join overrides
+        on
+            {{ has_same_key % {'one': 'periods', 'other': 'overrides'} }}
+            and {{ is_in_force('overrides', 'periods.day') }}
+    where overrides.effective_from is null
+
+),
+
+rules_in_force as (
+
+    select
+        {{ columns | join(', ') }},
+        cast(null as string) as rule_override
+    from published_in_force
+
+    union all
+
+    select
+        {{ columns | join(', ') }},
+        rule_override
+    from overrides
+
+)
+
+select * from rules_in_force
+{%- endmacro %}
+
+
+{#- Run hook: overrides that can't be meant stop the run before it starts, each with a sentence. -#}
+{% macro check_overrides() -%}
+    {%- if execute -%}
+        {{ return(adapter.dispatch('check_overrides')()) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro duckdb__check_overrides() -%}
+    {%- set problems = run_query("select override_problems(" ~ literal(project_path()) ~ ", " ~ literal(project_path('seeds/rules/overrides')) ~ ")").columns[0].values()[0] -%}
+    {%- if problems -%}
+        {{ exceptions.raise_compiler_error("The rule book can't be changed so:\n" ~ problems) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- No function of Spark reads the project's files: run dbt run-operation check_overrides on the default target. The data
+    tests of the rules in force run here, too. -#}
+{% macro spark__check_overrides() -%}
+{%- endmacro %}

@@ -1,0 +1,180 @@
+"""Changes of the rule book: a folder of files ``override_<table>.csv``, looked at before anything is computed by them.
+
+``override_problems(project, folder) -> text`` reads the published tables in ``project/seeds/rules`` and the overrides
+in ``folder``, and says in sentences what can't be meant; an empty text when all is well. An override has the columns of
+its table and ``reason`` and ``author``; it takes the place of the published rows of its key between its dates.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+Row = dict[str, str]
+
+# Each table that can be overridden: its key. Those without dates, status_words and decision_rules, say what words mean.
+KEYS = {
+    "app_eligibility": ("adapter_name",),
+    "operation_metrics": ("adapter_name", "adapter_operation"),
+    "control_keywords": ("keyword",),
+    "call_operations": ("adapter_name", "adapter_operation"),
+    "recipe_types": ("trigger_adapter",),
+    "proxy_operations": ("adapter_name", "adapter_operation"),
+    "billing_contexts_by_recipe_type": ("recipe_type", "is_mcp"),
+    "billing_contexts_by_call": ("caller_context", "call_mode"),
+    "context_rules": ("billing_context",),
+    "request_rules": ("extract_name", "request_type", "is_mcp"),
+    "seat_rules": ("product",),
+    "metrics": ("metric",),
+    "task_rules": ("task_terms", "unit_kind"),
+}
+# A key that one of these lacks is one that the rules don't know yet. The others have a row for whatever can be.
+OPEN = {
+    "app_eligibility",
+    "operation_metrics",
+    "control_keywords",
+    "call_operations",
+    "recipe_types",
+    "proxy_operations",
+}
+# Columns in which anything may stand; in every other one a word that a published row has in a column of that name.
+NAMES = {
+    "adapter_name",
+    "adapter_operation",
+    "app_name",
+    "keyword",
+    "trigger_adapter",
+    "trigger_operation",
+    "unit",
+    "source",
+    "note",
+}
+ADDED = ("reason", "author")
+OPEN_END = date.max
+
+
+class RuleBook:
+    """The published tables, and the words that their columns know."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tables = {path.stem: _rows(path) for path in sorted(folder.glob("*.csv"))}
+        self.headers = {path.stem: _header(path) for path in sorted(folder.glob("*.csv"))}
+        self._words: dict[str, set[str]] = defaultdict(set)
+        for rows in self.tables.values():
+            for row in rows:
+                for column, value in row.items():
+                    self._words[column].add(value)
+        self._decides = {row["rule_id"]: row["decides"] for row in self.tables["decision_rules"]}
+
+    def words(self, table: str, column: str) -> set[str]:
+        """What may stand in a column of a table; an empty text where a published row of it has none."""
+        own = {row[column] for row in self.tables[table]}
+        if column != "rule_id":
+            return {word for word in self._words[column] if word} | (own & {""})
+        if table == "app_eligibility":
+            return own
+        decided = {self._decides[rule] for rule in own}
+        return {rule for rule, decides in self._decides.items() if decides in decided}
+
+    def is_without_value(self, table: str, column: str) -> bool:
+        """Whether a published row of the table has nothing in the column."""
+        return column in ("effective_to", "source", "note") or any(not row[column] for row in self.tables[table])
+
+
+def override_problems(project: str, folder: str) -> str:
+    """What is wrong with the overrides in ``folder``, a sentence a line; an empty text when nothing is."""
+    book = RuleBook(Path(project, "seeds", "rules"))
+    problems: list[str] = []
+    found: dict[str, tuple[Path, list[Row]]] = {}
+    for path in sorted(found for found in Path(folder).rglob("*") if found.suffix.lower() == ".csv"):
+        table = path.stem.removeprefix("override_")
+        if path.stem == table or table not in KEYS or path.suffix != ".csv":
+            problems.append(f"{path}: its name must be override_<table>.csv, with one of the tables {', '.join(KEYS)}.")
+            continue
+        try:
+            header, rows = _header(path), _rows(path)
+        except UnicodeDecodeError:
+            problems.append(f"{path}: it is not UTF-8.")
+            continue
+        wanted = [*book.headers[table], *ADDED]
+        if sorted(header) != sorted(wanted):
+            problems.append(f"{path}: its columns are {', '.join(header)}; they must be {', '.join(wanted)}.")
+            continue
+        found[table] = path, rows
+    adapters = {row["adapter_name"] for row in book.tables["app_eligibility"]}
+    adapters |= {row["adapter_name"] for row in found.get("app_eligibility", (None, []))[1]}
+    for table, (path, rows) in found.items():
+        periods: dict[tuple[str, ...], list[tuple[date, date]]] = defaultdict(list)
+        for number, row in enumerate(rows, start=1):
+            of_row = list(_problems_of_row(book, table, row, adapters))
+            if not of_row:
+                key = tuple(row[column] for column in KEYS[table])
+                first, last = _day(row["effective_from"]), _day(row["effective_to"]) or OPEN_END
+                if any(first < other_last and other_first < last for other_first, other_last in periods[key]):
+                    of_row.append(f"another row of {' '.join(key)} is in force on some of its days")
+                periods[key].append((first, last))
+            problems += [f"{path}, row {number}: {problem}." for problem in of_row]
+    return "\n".join(problems)
+
+
+def _problems_of_row(book: RuleBook, table: str, row: Row, adapters: set[str]) -> Iterator[str]:
+    if len(row) > len(book.headers[table]) + len(ADDED):
+        yield "it has more values than columns: quote one with a comma in it"
+    for column in ADDED:
+        if not row[column].strip():
+            yield f"it has no {column}"
+    for column in book.headers[table]:
+        value = row[column]
+        if not value:
+            if not book.is_without_value(table, column):
+                yield f"it has no {column}"
+        elif value != value.strip():
+            yield f"{column} has blanks around {value.strip()}"
+        elif column in ("effective_from", "effective_to"):
+            if not _day(value):
+                yield f"{column} is {value}: it must be a date, YYYY-MM-DD"
+            elif value == OPEN_END.isoformat():
+                yield f"{column} is {value}: leave it empty where the row has no end"
+        elif column == "tasks":
+            if not re.fullmatch("[0-9]{1,9}", value):
+                yield f"tasks is {value}: it must be a whole number"
+        elif column == "app":
+            if value not in adapters:
+                yield f"app is {value}, which app_eligibility does not list as an adapter_name"
+        elif column not in NAMES and value not in (words := book.words(table, column)):
+            yield f"{column} is {value}: it must be one of {', '.join(sorted(words - {''}))}"
+    first, last = _day(row["effective_from"]), _day(row["effective_to"])
+    if first and last and last <= first:
+        yield f"it ends on {last}, and begins on {first}"
+    key = [row[column] for column in KEYS[table]]
+    known = [[published[column] for column in KEYS[table]] for published in book.tables[table]]
+    if key not in known:
+        if table not in OPEN:
+            yield f"{table} has no {' '.join(key)} that it could change"
+        for other in known:
+            if [word.lower() for word in key] == other:
+                yield f"{' '.join(key)} has another letter case in {table}: {' '.join(other)}"
+    if table == "billing_contexts_by_call" and row["call_mode"] == "async" and row["billing_context"] != "workflow":
+        yield "what is called asynchronously is a workflow, whatever the caller"
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _rows(path: Path) -> list[Row]:
+    """The rows; a value that is missing is an empty text, one beyond the columns stands under None."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [{column: value or "" for column, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) else None
+    except ValueError:
+        return None
