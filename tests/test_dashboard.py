@@ -1283,6 +1283,84 @@ class TestEmpty:
         assert page.problems == []
 
 
+class TestOverrides:
+    """Of the sample's copy in which an override decided on triggers of eligible apps, and a rule on all other steps."""
+
+    REASON = "clause 4 </script><b>of</b> our contract (Dana)"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def site(cls, sample, browser, tmp_path_factory) -> Site:
+        folder = tmp_path_factory.mktemp("overrides")
+        shutil.copyfile(sample.published, folder / "usage.duckdb")
+        with duckdb.connect(folder / "usage.duckdb") as connection:
+            for table in ("staging.step_rulings", "marts.monthly_rule_usage"):
+                connection.execute(
+                    f"update {table} set rule_override = ? where rule_id = 'S-ACTION' and task_rule_id = 'T-TRIGGER'",
+                    [cls.REASON],
+                )
+            connection.execute(
+                "insert into audit.rule_coverage by name "
+                "select rule_id, ? as rule_override, decides, source, rule, 3 as quantity, 5 as decisions "
+                "from rules.decision_rules where rule_id = 'S-ACTION'",
+                [cls.REASON],
+            )
+        assert run("site", folder=folder).returncode == 0
+        return Site(folder, browser)
+
+    @staticmethod
+    def decided(site, customer_id, first_day):
+        """(steps, quantity) by reason and author of an override, or None for the rule as published."""
+        found = site.warehouse.rows(
+            "select rule_override, count(*), sum(quantity) from metering.metered_steps where customer_id = ? "
+            "and rule_id = 'S-ACTION' and date_trunc('month', usage_date) = ? group by rule_override",
+            customer_id,
+            first_day,
+        )
+        assert len(found) == 2
+        return {override: (steps, quantity) for override, steps, quantity in found}
+
+    def test_why_says_what_a_rule_decided_and_what_an_override_of_it(self, site):
+        page = site.open(site.page_of("1008") + "#why=2026-08")
+        lines = page.locator("#why-tables tr[data-rule=S-ACTION][data-units=steps]")
+        assert {tuple(line.locator("td").all_inner_texts()[1:]) for line in lines.all()} == {
+            (f"{steps} steps", f"{quantity} business actions", f"override: {override}" if override else "BA")
+            for override, (steps, quantity) in self.decided(site, "1008", "2026-08-01").items()
+        }
+        for line in lines.all():
+            line.get_by_role("button").click()
+            recipes = line.locator("xpath=following-sibling::tr[1]").locator("tbody td:nth-child(2)").all_inner_texts()
+            steps = int(line.locator("td").nth(1).inner_text().split()[0])
+            assert sum(int(text.split()[0]) for text in recipes) == steps
+        assert page.problems == []
+
+    def test_the_data_page_lists_it_beside_its_rule(self, site):
+        page = site.open("data.html")
+        rows = page.locator("#table-rules tbody tr").filter(has=page.get_by_text("S-ACTION", exact=True))
+        shown = [row.locator("td").all_text_contents() for row in rows.all()]
+        assert [row[2] for row in shown] == ["BA", f"override: {self.REASON}"]
+        assert shown[1][3:] == ["5", "3"]
+        rules, used = site.warehouse.rows(
+            "select count(*), count(*) filter (where rule_id in (select rule_id from audit.rule_coverage "
+            "where decisions > 0)) from rules.decision_rules"
+        )[0]
+        assert page.locator("#rules summary").text_content() == f"{rules} rules, {used} of them used"
+        assert page.problems == []
+
+    def test_a_statement_says_so_too(self, site):
+        target = site.root.parent / "statement.html"
+        written = run(
+            "statement", "--customer", "1008", "--month", "2026-08", "--output", str(target), folder=site.root.parent
+        )
+        assert written.returncode == 0, written.stderr
+        page = site.browser.new_context(offline=True).new_page()
+        page.goto(target.as_uri())
+        assert {tuple(row[2:5]) for row in read(page, "table-why") if row[0] == "S-ACTION"} == {
+            (f"override: {override}" if override else "BA", f"{steps} steps", f"{quantity} business actions")
+            for override, (steps, quantity) in self.decided(site, "1008", "2026-08-01").items()
+        }
+
+
 class TestStatement:
     @pytest.fixture(scope="class")
     @classmethod
