@@ -220,7 +220,7 @@
     {%- endfor -%}
     {%- do run_statements(statements) -%}
     {#- asked for again when the views come to hold older files, too -#}
-    {%- do graph.setdefault('present_run', {}).update({'superseded': found.superseded.keys() | list, 'lacks': found.lacks}) -%}
+    {%- do graph.setdefault('present_run', {}).update({'superseded': found.superseded.keys() | list, 'lacks': found.lacks, 'found': found}) -%}
     {%- set by_load = contracts.values() | selectattr('meta.is_read_by_load') | map(attribute='name') | join("', '") -%}
     {%- do view_stored_files(contracts.values() | list, is_new() ~ " or extract_name not in ('" ~ by_load ~ "')") -%}
 {%- endmacro %}

@@ -139,19 +139,85 @@
 {%- endmacro %}
 
 
-{#- The newest month's totals, and what a person should look at. -#}
+{#- What the run read, the totals of the current month beside the last full one, and what a person should look at. -#}
 {% macro summarize() -%}
-    {%- set months = run_query("select usage_month, count(*), sum(tasks), sum(business_actions), sum(api_calls), sum(pages_processed), sum(events_processed), sum(mcp_calls), sum(genie_actions), sum(go_seats), sum(workflow_app_seats) from marts.monthly_customer_usage where is_current_month group by usage_month") -%}
-    {%- set findings = run_query("select (select count(*) from audit.quarantined_rows), (select count(*) from audit.findings)").rows[0] -%}
     {%- do log("", info=True) -%}
     {%- do log("Published " ~ published_path(), info=True) -%}
-    {%- for month in months.rows -%}
-        {%- do log("Usage in " ~ month[0].strftime('%B %Y') ~ ", " ~ month[1] ~ " customers:", info=True) -%}
-        {%- for name in ['tasks', 'business actions', 'API calls', 'pages processed', 'events processed', 'MCP calls', 'genie actions', 'GO seats', 'workflow app seats'] -%}
-            {%- do log("  " ~ "{:>12,}".format(month[loop.index + 1] | int) ~ "  " ~ name, info=True) -%}
-        {%- endfor -%}
+    {%- for line in what_was_read() + totals_of_months() + what_to_look_at() -%}
+        {%- do log(line, info=True) -%}
     {%- endfor -%}
-    {%- do log("  " ~ "{:>12,}".format(findings[0]) ~ "  rows in audit.quarantined_rows, " ~ "{:,}".format(findings[1]) ~ " in audit.findings", info=True) -%}
+{%- endmacro %}
+
+
+{% macro what_was_read() -%}
+    {%- if not graph['present_run'].found -%}
+        {{ return(["Read " ~ extracts_from() ~ "."]) }}
+    {%- endif -%}
+    {%- set found = graph['present_run'].found -%}
+    {%- if not found.folder -%}
+        {{ return(["Read the stored deliveries alone: only_stored_deliveries is set."]) }}
+    {%- endif -%}
+    {%- set lines = [] -%}
+    {%- if found.by_extract -%}
+        {%- do lines.append("Read from " ~ found.folder ~ ": " ~ found.by_extract ~ ".") -%}
+    {%- else -%}
+        {%- do lines.append("Read nothing new from " ~ found.folder ~ ": every file of it is stored already.") -%}
+    {%- endif -%}
+    {%- if found.ignored -%}
+        {%- do lines.append("Ignored " ~ found.ignored | length ~ (" path" if found.ignored | length == 1 else " paths") ~ ", the first " ~ found.ignored[0] ~ ".") -%}
+    {%- endif -%}
+    {{ return(lines) }}
+{%- endmacro %}
+
+
+{#- A line each for what is measured: in the month before the current one where some customer has it, and in the current. -#}
+{% macro totals_of_months() -%}
+    {%- set names = ['tasks', 'business actions', 'API calls', 'pages processed', 'events processed', 'MCP calls', 'genie actions', 'GO seats', 'workflow app seats'] -%}
+    {%- set sums = [] -%}
+    {%- for name in names -%}
+        {%- do sums.append("sum(used." ~ name | lower | replace(' ', '_') ~ ")") -%}
+    {%- endfor -%}
+    {%- set months = run_query(
+        "select used.usage_month, max(as_of.as_of_date), bool_or(used.is_current_month), bool_and(used.is_covered), count(*), " ~ sums | join(', ')
+        ~ " from marts.monthly_customer_usage as used cross join " ~ working_schema('staging') ~ ".as_of as as_of"
+        ~ " where used.usage_month >= as_of.as_of_month - interval '1' month group by used.usage_month order by used.usage_month"
+    ).rows -%}
+    {%- set said = [] -%}
+    {%- for month in months -%}
+        {%- set words = month[0].strftime('%B %Y') -%}
+        {%- do said.append(words if not month[2] else "up to " ~ month[1].day ~ " " ~ words) -%}
+    {%- endfor -%}
+    {%- set lines = ["Usage of " ~ months[-1][4] ~ " customers in " ~ said | join(', and ') ~ ":"] if months else [] -%}
+    {%- for name in names if months -%}
+        {%- set cells, position = [], loop.index + 4 -%}
+        {%- for month in months -%}
+            {%- set is_unknown = not month[3] and not month[position] and not name.endswith('seats') -%}
+            {%- do cells.append("{:>12}".format("not covered") if is_unknown else "{:>12,}".format(month[position] | int)) -%}
+        {%- endfor -%}
+        {%- do lines.append("  " ~ cells | join('  ') ~ "  " ~ name) -%}
+    {%- endfor -%}
+    {{ return(lines) }}
+{%- endmacro %}
+
+
+{#- How many rows are quarantined, most often why, and how many more than after the run before; how many findings there are. -#}
+{% macro what_to_look_at() -%}
+    {%- set reasons = run_query("select extract_name, reason, count(*) as many from audit.quarantined_rows group by extract_name, reason order by many desc, extract_name, reason").rows -%}
+    {%- set findings = run_query("select count(*) from audit.findings").rows[0][0] -%}
+    {%- set before = run_query("select rows_quarantined from publication.runs where published_at is not null and run_id <> " ~ literal(invocation_id) ~ " order by published_at desc, started_at desc limit 1").rows -%}
+    {%- set total, most = reasons | sum(attribute=2, start=0) | int, [] -%}
+    {%- for extract, reason, many in reasons[:3] -%}
+        {%- do most.append("{:,}".format(many | int) ~ " of " ~ extract ~ " (" ~ reason ~ ")") -%}
+    {%- endfor -%}
+    {%- if reasons | length > 3 -%}
+        {%- do most.append("{:,}".format(reasons[3:] | sum(attribute=2, start=0) | int) ~ " for other reasons") -%}
+    {%- endif -%}
+    {%- set more = total - before[0][0] | int if before else 0 -%}
+    {%- set since = ", {:,} {} than after the last run".format(more | abs, 'more' if more > 0 else 'fewer') if more else "" -%}
+    {{ return([
+        "{:,} rows in audit.quarantined_rows".format(total) ~ since ~ (": " if most else "") ~ most | join(', '),
+        "{:,} rows in audit.findings".format(findings),
+    ]) }}
 {%- endmacro %}
 
 

@@ -10,6 +10,7 @@ path are a new delivery, beside the old one; unless they continue the old ones, 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +99,11 @@ def take_in_deliveries(folder: str, store: str, contract: str, *, progress: Prog
     "limits": of conversion.Limits, "quarantine_files": bool}``; settled are the loads that a warehouse was computed
     from, is_whole says that everything stored will be read: then its checksums are looked at first, and files that were
     set aside are tried again. With quarantine_files a file that can't be taken in is set aside, and the run goes on.
-    The answer is JSON: ``{"problem": null, "root": store, "ignored": [paths], "to_look_at": [texts],
-    "newest_load": 0 without any, "taken_in": number of new files, "loads": {number: id}, "files": {extract: [[load,
-    path of the stored file below the store, path that was delivered, rows], ...]}, "superseded": {extract: [[load,
-    path that was delivered, rows], ...]}, "quarantined": [[extract, load, path, reason, whether it was replaced], ...],
+    The answer is JSON: ``{"problem": null, "root": store, "folder": the one that was read, for a person, "ignored":
+    [paths], "to_look_at": [texts], "newest_load": 0 without any, "taken_in": number of new files, "by_extract": what
+    came of each extract, for a person, "loads": {number: id}, "files": {extract: [[load, path of the stored file below
+    the store, path that was delivered, rows], ...]}, "superseded": {extract: [[load, path that was delivered, rows],
+    ...]}, "quarantined": [[extract, load, path, reason, whether it was replaced], ...],
     "lacks": {path of a stored file: [columns]}}``, by load and path. Or ``{"problem": text}``, the first one found;
     then the store is as it was:
 
@@ -150,6 +153,7 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
     ignored: list[str] = []
     to_look_at: list[str] = []
     taken_in = 0
+    by_extract = ""
     if folder:
         extracts = contract["extracts"]
         found, ignored = _list_folder(Path(folder), extracts)
@@ -169,6 +173,8 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
             progress.line(_describe_load(load, progress.elapsed))
             store = open_store(root)
             taken_in = sum(not file.is_kept for file in new)
+            by_extract = _by_extract(load)
+        to_look_at += chain.from_iterable(_misplaced(Path(folder), extracts).values())
         _write_seen(root, found, hashes, seen)
     if folder or accepts_missing():
         note_loads(store)
@@ -178,7 +184,9 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
             store = merge_loads(store, {*reading.unreadable, *reading.lacks}, progress)
         except Unstorable as problem:
             to_look_at.append(f"Loads are not merged. {problem}")
-    return _answer(store, reading) | {"ignored": ignored, "to_look_at": to_look_at, "taken_in": taken_in}
+    told = {"ignored": ignored, "to_look_at": to_look_at, "taken_in": taken_in, "by_extract": by_extract}
+    told["folder"] = printable(folder)
+    return _answer(store, reading) | told
 
 
 def _answer(store: Store, reading: Reading) -> dict[str, Any]:
@@ -238,6 +246,24 @@ def _list_folder(root: Path, contract: dict[str, Any]) -> tuple[list[_Delivered]
     return found, [printable(path) for path in ignored]
 
 
+def _misplaced(root: Path, contract: dict[str, Any]) -> dict[str, list[str]]:
+    """{extract: sentences on folders that are named nearly like its own, and on files beside the folders}."""
+    problems: dict[str, list[str]] = {}
+    for path in sorted(root.iterdir()):
+        if path.name in contract or _is_of_a_tool(path.relative_to(root)):
+            continue
+        is_folder = path.is_dir()
+        if not is_folder and not ending_of(path.name):
+            continue
+        name = (path.name if is_folder else path.name.split(".")[0]).lower().replace("-", "_").removeprefix("raw_")
+        for meant in difflib.get_close_matches(name, sorted(contract), n=1, cutoff=0.8):
+            kind = "folder" if is_folder else "file"
+            problems.setdefault(meant, []).append(
+                f"The {kind} {printable(path)} is not read. If it holds {meant}, its place is {root / meant}."
+            )
+    return problems
+
+
 def _is_of_a_tool(path: Path) -> bool:
     """Whether a path below EXTRACTS_DIR is hidden, unfinished, or what a tool keeps beside the data.
 
@@ -294,7 +320,8 @@ def _require_folders(root: Path, contract: dict[str, Any], found: set[str], stor
             continue
         state = "has no file to read" if is_there else "is missing"
         instead = " (job_history may stand in for it)" if may_be_streamed else ""
-        raise Problem(f"The required folder {root / name} {state}{instead}.")
+        hints = "".join(f" {text}" for text in _misplaced(root, contract).get(name, []))
+        raise Problem(f"The required folder {root / name} {state}{instead}.{hints}")
 
 
 def _wait_until_settled(
@@ -527,9 +554,12 @@ def _entry(file: _Delivered, sha256: str, rows: int) -> dict[str, Any]:
 
 def _describe_load(manifest: dict[str, Any], seconds: float) -> str:
     """What a load took in, for a person: its files and rows by extract."""
+    return f"Took in {files_text(len(manifest['files']))} in {seconds:.0f} s: {_by_extract(manifest)}."
+
+
+def _by_extract(manifest: dict[str, Any]) -> str:
     rows = rows_by_extract(manifest).items()
-    by_extract = ", ".join(f"{name} {as_count(sum(of))} rows in {files_text(len(of))}" for name, of in rows)
-    return f"Took in {files_text(len(manifest['files']))} in {seconds:.0f} s: {by_extract}."
+    return ", ".join(f"{name} {as_count(sum(of))} rows in {files_text(len(of))}" for name, of in rows)
 
 
 def _store_file(

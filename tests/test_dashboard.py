@@ -1203,6 +1203,12 @@ class TestAsOfAGivenDate:
         assert "Change so far, on all of Jun 2026" in text_of(statement("resumed", "2026-07"))
         assert "Change on May 2026" in text_of(statement("resumed", "2026-06"))
 
+    def test_the_runs_closing_lines_compare_with_the_month_before_where_it_is_known(self, built):
+        """What June has is known, and a 0 of it is not, but of seats."""
+        assert "Usage of 9 customers in June 2026, and up to 10 July 2026:" in built.output
+        for line in (r"2 +12 +tasks", r"not covered +0 +API calls", r"0 +0 +GO seats"):
+            assert re.search(rf"^\S+ +{line}$", built.output, flags=re.MULTILINE), line
+
     def test_months_that_the_extracts_do_not_reach_are_not_known(self, built, statement):
         """The first job of any customer is of 15 June: May and June say nothing, July does."""
         covered = "select usage_month::varchar, is_covered from marts.monthly_customer_usage where customer_id = ? "

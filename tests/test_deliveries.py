@@ -188,7 +188,8 @@ def test_what_was_taken_in_is_not_taken_in_again(taking):
     first = taking.take_in()
     assert (first["taken_in"], first["newest_load"], first["root"]) == (3, 1, str(taking.store))
     before = taking.contents()
-    assert taking.take_in() == {**first, "taken_in": 0}
+    assert first["by_extract"] == "customers 1 rows in 1 file, jobs 20 rows in 1 file, steps 1 rows in 1 file"
+    assert taking.take_in() == {**first, "taken_in": 0, "by_extract": ""}
     assert taking.contents() == before
 
 
@@ -243,7 +244,7 @@ def test_the_same_files_in_another_folder_are_not_new(taking, tmp_path):
 def test_the_store_needs_no_file_of_the_source_any_more(taking):
     answer = taking.take_in()
     shutil.rmtree(taking.extracts)
-    assert taking.take_in("") == {**answer, "taken_in": 0}
+    assert taking.take_in("") == {**answer, "taken_in": 0, "by_extract": "", "folder": ""}
     assert len(taking.rows("000001/jobs.parquet")) == 20
 
 
@@ -251,7 +252,7 @@ def test_without_a_folder_and_a_store_nothing_is_stored(taking):
     answer = taking.take_in("")
     assert answer == {
         **{"problem": None, "root": str(taking.store), "ignored": [], "to_look_at": []},
-        **{"newest_load": 0, "taken_in": 0},
+        **{"newest_load": 0, "taken_in": 0, "by_extract": "", "folder": ""},
         **{"loads": {}, "files": {}, "superseded": {}, "quarantined": [], "lacks": {}},
     }
     assert not taking.store.exists()
@@ -671,6 +672,37 @@ def test_a_required_column_may_first_occur_late_in_a_json_file(taking):
     (taking.extracts / "jobs/a.csv").unlink()
     taking.write("jobs/a.json", [*({"id": "1"} for _ in range(500)), JOBS[0]])
     assert taking.take_in()["files"]["jobs"] == [[1, "000001/jobs.parquet", "jobs/a.json", 501]]
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("seat/a.csv", "seats"),
+        ("Seats/a.csv", "seats"),
+        ("raw_seats/a.csv", "seats"),
+        ("Job-History/a.json", "job_history"),
+        ("seats.csv.gz", "seats"),
+        ("jobs.parquet", "jobs"),
+        ("archive/a.csv", None),
+        ("_seats/a.csv", None),
+        ("seats.txt", None),
+    ],
+)
+def test_a_folder_or_file_beside_its_place_is_named(path, meant, taking):
+    """A misspelt folder of an optional extract is no usage at all."""
+    misplaced = taking.extracts / path
+    misplaced.parent.mkdir(exist_ok=True)
+    misplaced.write_bytes(b"id\n1\n")
+    named = misplaced if misplaced.parent == taking.extracts else misplaced.parent
+    kind = "file" if named == misplaced else "folder"
+    told = f"The {kind} {named} is not read. If it holds {meant}, its place is {taking.extracts / str(meant)}."
+    for _ in range(2):  # as long as it is there
+        assert taking.take_in()["to_look_at"] == ([told] if meant else [])
+
+
+def test_a_required_folder_that_is_missing_is_looked_for_under_a_name_like_it(taking):
+    (taking.extracts / "customers").rename(taking.extracts / "Customer")
+    taking.stops("The required folder ", f"The folder {taking.extracts / 'Customer'} is not read.")
 
 
 def test_what_is_no_extract_is_ignored_and_named(taking, tmp_path):
