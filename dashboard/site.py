@@ -100,6 +100,14 @@ ADVICE = {
         "lost usage",
         "A gateway request names a job that no extract holds, and counts 0 until it arrives. Deliver the job.",
     ),
+    "days without jobs": (
+        "lost usage",
+        "No customer has a job on days that usually have some: an extract may be missing. Export those days again.",
+    ),
+    "months before the first job": (
+        "look",
+        "The extracts of jobs begin later than the customers: usage of these months is not known. Export older jobs.",
+    ),
     "every step failed": (
         "lost usage",
         "A job succeeded although each of its steps reads as failed. Look at the export's status and error.",

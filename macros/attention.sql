@@ -38,6 +38,17 @@
         {%- do texts.append(corrections[0] ~ " corrections of the past change earlier figures, such as " ~ corrections[1] ~ ": " ~ corrections[2] ~ ". See audit.findings, 'correction of the past'.") -%}
     {%- endif -%}
 
+    {#- an old gap is said once: nobody can fill it any more -#}
+    {%- set recent = "true" if is_whole_run() else "last_date >= (select as_of_date - interval '31' day from " ~ staging ~ ".as_of)" -%}
+    {%- set query = "select count(*), sum(missing_days), max(last_date) from " ~ audit ~ ".coverage_gaps where " ~ recent -%}
+    {%- set gaps = run_query(query).rows[0] -%}
+    {%- if gaps[0] -%}
+        {%- do texts.append(
+            "No customer has a job on " ~ gaps[1] ~ " days that usually have some, the last of them " ~ gaps[2]
+            ~ ". Is an extract of jobs missing? See audit.coverage_gaps; the usage of these days reads as 0."
+        ) -%}
+    {%- endif -%}
+
     {%- set query = "select finding, count(*), min(subject), min(detail) from " ~ audit ~ ".findings where finding in ('every step failed', 'id without counterpart', 'in no listing') group by finding order by finding" -%}
     {%- for row in run_query(query).rows -%}
         {%- do texts.append("audit.findings has " ~ row[1] ~ " of '" ~ row[0] ~ "', such as " ~ row[2] ~ ": " ~ row[3] ~ ".") -%}

@@ -1,5 +1,8 @@
 """Oddities of a whole extract, which no row shows, are findings; what deserves attention is a warning of the run."""
 
+import re
+from datetime import date, timedelta
+
 import pytest
 from builders import (
     CALL,
@@ -120,14 +123,98 @@ class TestJobsThatSucceededWithoutAStepThatDid:
         ]
 
 
+class TestDaysWithoutJobs:
+    """Days without a job of any customer read as 0 usage: a gap in the extracts where such days usually have some."""
+
+    AS_OF = "2026-07-03T22:00:00Z"  # a Friday, which is not over
+    DAILY = tuple(date(2026, 5, 4) + timedelta(days=n) for n in range(60))  # Monday 4 May to Thursday 2 July
+    WORKDAYS = tuple(day for day in DAILY if day.weekday() < 5)
+    MONDAYS = tuple(day for day in DAILY if day.weekday() == 0)
+
+    def rows(self, days, as_of=AS_OF):
+        listed = {"extracted_at": as_of}
+        jobs = [job(f"j-{day}", completed_at=f"{day}T12:00:00Z", **listed) for day in days]
+        return [customer(**listed), recipe(**listed), connection(**listed), *jobs]
+
+    @pytest.mark.parametrize(
+        ("days", "subject", "missing"),
+        {
+            "a Wednesday": ([day for day in DAILY if day != date(2026, 6, 3)], "2026-06-03 to 2026-06-03", 1),
+            "a week of workdays": (
+                [day for day in WORKDAYS if not date(2026, 6, 8) <= day <= date(2026, 6, 12)],
+                "2026-06-08 to 2026-06-12",
+                5,
+            ),
+            "two weeks of workdays, whose weekends are none": (
+                [day for day in WORKDAYS if not date(2026, 6, 8) <= day <= date(2026, 6, 19)],
+                "2026-06-08 to 2026-06-19",
+                10,
+            ),
+            "a month": ([day for day in DAILY if day.month != 6], "2026-06-01 to 2026-06-30", 30),
+            "one of the Mondays": ([day for day in MONDAYS if day != date(2026, 6, 1)], "2026-06-01 to 2026-06-01", 1),
+            "all since": ([day for day in DAILY if day <= date(2026, 6, 20)], "2026-06-21 on", 12),
+        }.values(),
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_days_that_usually_have_jobs_and_have_none_are_a_finding(self, days, subject, missing, found):
+        detail = f"no customer has a job on {missing} of these days, which usually have some"
+        assert found("days without jobs", *self.rows(days)) == [(subject, detail, missing)]
+
+    @pytest.mark.parametrize(
+        "days",
+        [
+            DAILY,
+            WORKDAYS,  # weekends never have any
+            MONDAYS,
+            MONDAYS[::2],  # every other Monday
+            DAILY[::9],  # now and then
+            DAILY[3:],  # the first week begins with its first job
+            DAILY[:1],
+            (DAILY[0], DAILY[3]),  # one week: nothing to compare with
+        ],
+    )
+    def test_days_that_usually_have_none_are_not(self, days, found):
+        assert found("days without jobs", *self.rows(days)) == []
+
+    def test_one_week_does_not_say_what_is_usual(self, found):
+        """Monday 4 May has a job, the 11th has none: too little to go by."""
+        assert found("days without jobs", *self.rows(self.DAILY[:1], "2026-05-12T22:00:00Z")) == []
+        two_weeks = self.rows((self.DAILY[0], self.DAILY[7]), "2026-05-20T22:00:00Z")
+        assert [subject for subject, *_ in found("days without jobs", *two_weeks)] == ["2026-05-18 on"]
+
+    def test_two_gaps_are_two_findings(self, found):
+        days = [day for day in self.DAILY if day not in (date(2026, 6, 3), date(2026, 6, 5), date(2026, 6, 6))]
+        gaps = found("days without jobs", *self.rows(days))
+        assert [(subject, missing) for subject, _, missing in gaps] == [
+            ("2026-06-03 to 2026-06-03", 1),
+            ("2026-06-05 to 2026-06-06", 2),
+        ]
+
+    def test_months_that_customers_have_before_the_first_job_are_one(self, found):
+        """The customer was created on 10 March. A job of 1 March covers that month; one of 4 May none before June."""
+        finding = "months before the first job"
+        assert found(finding, *self.rows(self.DAILY)) == [
+            ("2026-03-01 to 2026-05-01", "customers are known from then on, jobs from 2026-05-04 on", 3)
+        ]
+        assert found(finding, *self.rows([date(2026, 3, 1)])) == []
+        assert found(finding, *self.rows([]), without_steps(job(status="pending", completed_at=None))) == [
+            ("2026-03-01 to 2026-07-01", "customers are known from then on, and no job", 5)
+        ]
+
+
 class TestWarnings:
-    """One run that has something of each kind, and a run without anything new after it."""
+    """One run that has something of each kind, and a run without anything new after it, beside misplaced files.
+
+    Each Tuesday from 3 to 24 March 2026 has a job, but the 17th, and none since has.
+    """
 
     WORLD = world(
         customer(extracted_at="2150-01-31T22:00:00Z"),
         connection(extracted_at="2150-01-31T22:00:00Z"),
         recipe(),
         job("failed", step(*TRIGGER, error="-")),
+        job("week before", completed_at="2026-03-03T12:00:00Z"),
+        job("two weeks after", completed_at="2026-03-24T12:00:00Z"),
         request("far", job_id="FAILED", extracted_at="2199-01-01T00:00:00Z"),
         request("near", job_id="FAILED"),
         seats(),
@@ -138,7 +225,11 @@ class TestWarnings:
     @classmethod
     def runs(cls, build):
         first = build(cls.WORLD)
-        return first, build(first.warehouse.parent / "extracts", onto=first)
+        folder = first.warehouse.parent / "extracts"
+        (folder / "credit-ratio").mkdir()
+        for path in (folder / "credit-ratio" / "a.csv", folder / "subscriptions.csv", folder / "notes.txt"):
+            path.write_text("account_id\n", encoding="utf-8")
+        return first, build(folder, onto=first)
 
     LASTING = (
         "The newest extracted_at of connections, 2150-01-31 22:00:00 UTC, is later than this machine's clock.",
@@ -159,6 +250,37 @@ class TestWarnings:
         for text in self.LASTING:
             assert text in said
         assert "corrections of the past" not in said
+
+    def test_days_without_jobs_are_said_and_an_old_gap_only_once(self, runs):
+        since = (date(2150, 1, 30) - date(2026, 3, 31)).days // 7 + 1  # Tuesdays
+        for run, missing in zip(runs, (since + 1, since), strict=True):
+            text = f"No customer has a job on {missing} days that usually have some, the last of them 2150-01-27."
+            assert text in " ".join(run.output.split())
+
+    def test_the_closing_lines_say_what_was_read_and_what_was_not(self, runs):
+        first, second = (run.output[run.output.index("Published ") :].replace("\n", " ") for run in runs)
+        folder = runs[0].warehouse.parent / "extracts"
+        assert f"Read from {folder}: customers 1 rows in 1 file, " in first
+        assert "jobs 3 rows in 1 file, " in first
+        assert "Ignored" not in first
+        assert f"Read nothing new from {folder}: every file of it is stored already." in second
+        assert f"Ignored 3 paths, the first {folder}/credit-ratio." in second
+        for said in (first, second):
+            assert "1 rows in audit.quarantined_rows: 1 of api_requests (unconfirmed extracted_at)" in said
+
+    def test_the_closing_lines_have_the_last_full_month_beside_the_current_one(self, runs):
+        said = runs[0].output
+        assert "Usage of 1 customers in December 2149, and up to 31 January 2150:" in said
+        assert re.search(r"^\S+ +0 +0 +tasks$", said, flags=re.MULTILINE)
+        assert re.search(r"^\S+ +7 +7 +GO seats$", said, flags=re.MULTILINE)
+
+    def test_what_lies_nearly_in_an_extracts_place_is_a_warning(self, runs):
+        folder = runs[0].warehouse.parent / "extracts"
+        said = " ".join(runs[1].output.split())
+        assert f"The folder {folder}/credit-ratio is not read. If it holds credit_ratios, its place is" in said
+        assert f"The file {folder}/subscriptions.csv is not read. If it holds subscriptions, its place is" in said
+        assert "notes.txt is not read" not in said
+        assert "is not read" not in runs[0].output
 
     def test_no_figure_depends_on_the_clock(self, runs):
         assert runs[0].column("select max(usage_month)::varchar from marts.monthly_customer_usage") == ["2150-01-01"]

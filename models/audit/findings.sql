@@ -203,9 +203,53 @@ authorization_time_missing as (
 
 ),
 
+days_without_jobs as (
+
+    select
+        'days without jobs' as finding,
+        cast(null as string) as rule_id,
+        cast(null as string) as customer_id,
+        cast(first_date as string)
+        || case when is_open then ' on' else ' to ' || cast(last_date as string) end as subject,
+        'no customer has a job on ' || cast(missing_days as string)
+        || ' of these days, which usually have some' as detail,
+        missing_days as occurrences
+    from {{ ref('coverage_gaps') }}
+
+),
+
+first_job as (
+
+    select cast(min(usage_date) as string) as completed_on
+    from {{ ref('job_days') }}
+
+),
+
+-- In these months 0 means not known.
+months_before_the_first_job as (
+
+    select
+        'months before the first job' as finding,
+        cast(null as string) as rule_id,
+        cast(null as string) as customer_id,
+        cast(min(months.usage_month) as string) || ' to ' || cast(max(months.usage_month) as string) as subject,
+        'customers are known from then on, '
+        || coalesce('jobs from ' || max(first_job.completed_on) || ' on', 'and no job') as detail,
+        count(distinct months.usage_month) as occurrences
+    from {{ ref('monthly_customer_usage') }} as months
+    cross join first_job
+    where not months.is_covered
+    having count(*) > 0
+
+),
+
 findings as (
 
     select * from shrunken_listing
+    union all
+    select * from days_without_jobs
+    union all
+    select * from months_before_the_first_job
     union all
     select * from authorization_time_missing
     union all
