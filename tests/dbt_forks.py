@@ -33,14 +33,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 NODE_EVENTS = ("NodeStart", "NodeFinished")
-IMPORTED_LATE = (
-    "dbt.task.build",
-    "dbt_common.clients.agate_helper",
-    "numpy",
-    "daff",
-    "multiprocessing.dummy",
-    "conversion",
-)
+IMPORTED_LATE = ("dbt.task.build", "dbt_common.clients.agate_helper", "numpy", "daff", "multiprocessing.dummy")
 TOO_LONG = 900  # seconds after which a command that doesn't end is killed, so that its test fails
 
 

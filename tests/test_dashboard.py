@@ -6,7 +6,6 @@ import csv
 import hashlib
 import html
 import io
-import json
 import os
 import re
 import shutil
@@ -876,16 +875,10 @@ class TestOddWorld:
         folder = workbench.warehouse
         (folder / "dashboard.new").mkdir(parents=True)  # a folder in the place of the link that is to be renamed
         shutil.copyfile(built.published, folder / "usage.duckdb")
-        options = ["--vars", json.dumps(OPTIONS)]
-        failed = subprocess.run(
-            [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "run-operation", "dashboard", *options],
-            cwd=PROJECT,
-            env=workbench.environment(workbench.extracts),
-            capture_output=True,
-            text=True,
-        )
-        assert failed.returncode != 0
-        assert f"{folder}/usage.duckdb is published, but its dashboard is not written: " in failed.stdout
+        output = workbench.folder / "output.txt"
+        command = workbench.start(workbench.extracts, output, OPTIONS, command=("run-operation", "dashboard"))
+        assert command.wait() != 0
+        assert f"{folder}/usage.duckdb is published, but its dashboard is not written: " in output.read_text()
         assert (folder / "usage.duckdb").read_bytes() == built.published.read_bytes()
         assert list((folder / "dashboard_runs").iterdir()) == []
 

@@ -382,6 +382,7 @@ class TestOptions:
 
 class TestReaders:
     READERS = 4
+    READS = sampled(100)
     READ = """
 import sys, duckdb
 with duckdb.connect(sys.argv[1], read_only=True) as published:
@@ -407,7 +408,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as published:
             reads.append(read.stderr or tuple(map(int, read.stdout.split())))
 
         def keep_reading():
-            while not runs_are_over.is_set() or len(reads) < 100:
+            while not runs_are_over.is_set() or len(reads) < self.READS:
                 read()
                 time.sleep(0.5)  # or the runs would hardly get on
             read()
@@ -423,7 +424,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as published:
         for finished in reading:
             finished.result()
         print(f"{len(reads)} reads: {Counter(reads)}")
-        assert len(reads) >= 100
+        assert len(reads) >= self.READS
         assert set(reads) == {(1, 10, 10), (2, 30, 30), (3, 60, 60)}
 
 

@@ -15,9 +15,11 @@ import duckdb
 import pytest
 from builders import LOGGER, SALESFORCE, TRIGGER, customer, job, recipe, world
 from building import PROJECT, Build
+from dbt_forks import Forks
 from reference.files import write_world
 
 PARTS = ("dbt_project.yml", "profiles", "models", "seeds", "macros", "plugins", "dashboard", "analyses", "tests/data")
+NO_WAIT = ("--vars", json.dumps({"settling_seconds": 0}))
 WORLD = world(customer(), recipe(), job("one", TRIGGER, SALESFORCE, LOGGER), job("two"))
 
 RUNNER = """
@@ -34,7 +36,8 @@ for arguments in json.loads(sys.argv[1]):
 class Place:
     """A copy of the project, another folder to start in, and commands started there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, forks: Forks) -> None:
+        self.forks = forks
         self.real = folder / "it's a project"
         self.link = folder / "link"
         self.start = folder / "started here"
@@ -61,7 +64,7 @@ class Place:
             link.symlink_to(file)
         (self.start / "extracts").symlink_to("linked")
 
-    def run(self, *command: str | Path, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess:
+    def environment(self) -> dict[str, str]:
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -73,20 +76,25 @@ class Place:
             "DBT_LOG_PATH": str(self.target),
             "DO_NOT_TRACK": "1",
         }
+        return inherited | own
+
+    def run(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
             [sys.executable, *command],
-            cwd=folder or self.start,
-            env=inherited | own | environment,
+            cwd=self.start,
+            env=self.environment() | environment,
             capture_output=True,
             text=True,
         )
 
     def dbt(self, *arguments: str | Path, folder: Path | None = None, **environment: str) -> str:
-        """What a dbt command prints; its failure fails the test."""
-        vars = ["--vars", json.dumps({"settling_seconds": 0})]
-        done = self.run("-m", "dbt.cli.main", "--no-use-colors", *arguments, *vars, folder=folder, **environment)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
+        """What a dbt command prints; its failure fails the test. A fork; the build alone starts as users do."""
+        given = ["--no-use-colors", *map(str, arguments), *NO_WAIT]
+        output = self.target.with_name("output.txt")
+        command = self.forks.start(given, self.environment() | environment, folder or self.start, output)
+        exit_code = command.wait()
+        assert exit_code == 0, output.read_text()[-3000:]
+        return output.read_text()
 
     def state(self) -> dict[Path, tuple]:
         """Each path of the project, with what changes when it is written to. Python's caches are nobody's doing."""
@@ -105,8 +113,8 @@ class Place:
 
 
 @pytest.fixture(scope="class")
-def place(tmp_path_factory):
-    place = Place(tmp_path_factory.mktemp("elsewhere"))
+def place(tmp_path_factory, forks):
+    place = Place(tmp_path_factory.mktemp("elsewhere"), forks)
     place.lay_extracts()
     place.permit(writing=False)
     yield place
@@ -122,10 +130,10 @@ class TestElsewhere:
     def built(self, place, before):
         arguments = ["--project-dir", "../link", "--profiles-dir", "../link", "--threads", "1"]
         leave_out = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-        output = place.dbt(
-            "build", *arguments, *leave_out, WAREHOUSE_DIR="my warehouse", TZ="Pacific/Kiritimati", LC_ALL="tr_TR.UTF-8"
-        )
-        return Build(0, output, place.start / "my warehouse")
+        command = ["-m", "dbt.cli.main", "--no-use-colors", "build", *arguments, *leave_out, *NO_WAIT]
+        done = place.run(*command, WAREHOUSE_DIR="my warehouse", TZ="Pacific/Kiritimati", LC_ALL="tr_TR.UTF-8")
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return Build(0, done.stdout, place.start / "my warehouse")
 
     @pytest.fixture(scope="class")
     def plain(self, build):
@@ -172,8 +180,7 @@ class TestElsewhere:
 
     def test_the_runner_works_more_than_once_in_a_process(self, place, built):
         arguments = ["--project-dir", "../link", "--profiles-dir", "../link"]
-        vars = ["--vars", json.dumps({"settling_seconds": 0})]
-        invocations = [["run-operation", "take_in", *arguments, *vars], ["parse", *arguments, *vars]]
+        invocations = [["run-operation", "take_in", *arguments, *NO_WAIT], ["parse", *arguments, *NO_WAIT]]
         done = place.run("-c", RUNNER, json.dumps(invocations), WAREHOUSE_DIR="my warehouse")
         assert done.returncode == 0, done.stdout + done.stderr
         assert "No new files" in done.stdout
