@@ -407,16 +407,19 @@ def _open_json(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, 
         return _Source(f"{_json_objects(path)} as delivered", [("record", record, record)])
     names = [key for key in keys if key != UNREADABLE]
     paths = ", ".join(literal(_json_path(key)) for key in names)
-    relation = f"(select json, json_extract(json, [{paths}]) as found from {_json_objects(path)}) as delivered"
     # a JSON null is no value; a whole number stays one, whatever digits behind the point it is written with
-    delivered = []
-    for n, name in enumerate(names, 1):
+    columns = ["json"]
+    for n in range(1, len(names) + 1):
         whole = _whole(f"cast(found[{n}] as varchar)")
-        natural = f"case when json_type(found[{n}]) <> 'NULL' then found[{n}] end"
-        text = (
-            f"case json_type(found[{n}]) when 'NULL' then null when 'DOUBLE' then {whole} else found[{n}] ->> '$' end"
+        kind = f"json_type(found[{n}])"
+        columns.append(
+            f"case {kind} when 'NULL' then null when 'DOUBLE' then {whole} else found[{n}] ->> '$' end as t{n}"
         )
-        delivered.append((name, text, natural))
+        columns.append(f"case when {kind} <> 'NULL' then found[{n}] end as n{n}")
+    # columns of their own: as expressions they would stand in the query as often as it names them
+    found = f"(select json, json_extract(json, [{paths}]) as found from {_json_objects(path)}) as extracted"
+    relation = f"(select {', '.join(columns)} from {found}) as delivered"
+    delivered = [(name, f"t{n}", f"n{n}") for n, name in enumerate(names, 1)]
 
     def unread(column: str) -> str:
         return f"json_extract_string(json, {literal(_json_path(UNREADABLE, column))})"
