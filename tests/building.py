@@ -29,7 +29,7 @@ from reference.files import write_nested_jobs, write_world
 
 PROJECT = Path(__file__).resolve().parent.parent
 # A test's files are whole when its build begins; it is about the published rule book, whatever a partner changed.
-NO_WAIT = {"settling_seconds": 0, "rule_overrides": False}
+VARS = {"settling_seconds": 0, "rule_overrides": False}
 THREADS = ("--threads", "1")  # of a build, of which several run at a time; a later --threads wins
 KEPT_BUILDS = PROJECT / "target" / "test-builds"
 CODE = ("dbt_project.yml", "profiles", "models", "seeds", "macros", "plugins", "dashboard", "analyses", "tests/data")
@@ -168,7 +168,7 @@ class Workbench:
     ) -> Command:
         """Start ``dbt build``, or another command, over a folder in the warehouse as it is: to wait for, or to kill."""
         return self.forks.start(
-            ["--no-use-colors", *command, *THREADS, "--vars", json.dumps(NO_WAIT | (vars or {})), *arguments],
+            ["--no-use-colors", *command, *THREADS, "--vars", json.dumps(VARS | (vars or {})), *arguments],
             self.environment(source, with_tests) | (env or {}),
             self.project,
             output,

@@ -25,11 +25,12 @@ from builders import (
 from building import PROJECT
 
 AUGUST, SEPTEMBER = "2026-08-10T12:00:00Z", "2026-09-10T12:00:00Z"
+LISTED = "2026-09-30T22:00:00Z"  # usage dated later would be in no mart
 WORLD = world(
-    customer(),
+    customer(extracted_at=LISTED),
     recipe("r"),
     recipe("f", recipe_type="recipe_function"),
-    connection(),
+    connection(extracted_at=LISTED),
     job("august", TRIGGER, SALESFORCE, step(*CALL, called_recipe_id="f"), recipe_id="r", completed_at=AUGUST),
     job("called", FUNCTION, SALESFORCE, recipe_id="f", calling_job_id="august", completed_at=AUGUST),
     job("september", TRIGGER, PAGES, recipe_id="r", completed_at=SEPTEMBER),

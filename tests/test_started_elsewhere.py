@@ -14,12 +14,12 @@ from pathlib import Path
 import duckdb
 import pytest
 from builders import LOGGER, SALESFORCE, TRIGGER, customer, job, recipe, world
-from building import PROJECT, Build
+from building import PROJECT, VARS, Build
 from dbt_forks import Forks
 from reference.files import write_world
 
 PARTS = ("dbt_project.yml", "profiles", "models", "seeds", "macros", "plugins", "dashboard", "analyses", "tests/data")
-NO_WAIT = ("--vars", json.dumps({"settling_seconds": 0}))
+WITH_VARS = ("--vars", json.dumps(VARS))
 WORLD = world(customer(), recipe(), job("one", TRIGGER, SALESFORCE, LOGGER), job("two"))
 
 RUNNER = """
@@ -89,7 +89,7 @@ class Place:
 
     def dbt(self, *arguments: str | Path, folder: Path | None = None, **environment: str) -> str:
         """What a dbt command prints; its failure fails the test. A fork; the build alone starts as users do."""
-        given = ["--no-use-colors", *map(str, arguments), *NO_WAIT]
+        given = ["--no-use-colors", *map(str, arguments), *WITH_VARS]
         output = self.target.with_name("output.txt")
         command = self.forks.start(given, self.environment() | environment, folder or self.start, output)
         exit_code = command.wait()
@@ -130,7 +130,7 @@ class TestElsewhere:
     def built(self, place, before):
         arguments = ["--project-dir", "../link", "--profiles-dir", "../link", "--threads", "1"]
         leave_out = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-        command = ["-m", "dbt.cli.main", "--no-use-colors", "build", *arguments, *leave_out, *NO_WAIT]
+        command = ["-m", "dbt.cli.main", "--no-use-colors", "build", *arguments, *leave_out, *WITH_VARS]
         done = place.run(*command, WAREHOUSE_DIR="my warehouse", TZ="Pacific/Kiritimati", LC_ALL="tr_TR.UTF-8")
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return Build(0, done.stdout, place.start / "my warehouse")
@@ -180,7 +180,7 @@ class TestElsewhere:
 
     def test_the_runner_works_more_than_once_in_a_process(self, place, built):
         arguments = ["--project-dir", "../link", "--profiles-dir", "../link"]
-        invocations = [["run-operation", "take_in", *arguments, *NO_WAIT], ["parse", *arguments, *NO_WAIT]]
+        invocations = [["run-operation", "take_in", *arguments, *WITH_VARS], ["parse", *arguments, *WITH_VARS]]
         done = place.run("-c", RUNNER, json.dumps(invocations), WAREHOUSE_DIR="my warehouse")
         assert done.returncode == 0, done.stdout + done.stderr
         assert "No new files" in done.stdout
