@@ -4,6 +4,7 @@ A warehouse is continued by run after run, each with a night's files. What a lat
 brought is tried claim by claim over small worlds, then over random worlds in random nights.
 """
 
+import json
 import os
 import random
 import re
@@ -441,11 +442,14 @@ PLANS = st.builds(
     formats=st.sampled_from(["one", "own", "changing", "changing"]),
     streamed=st.booleans(),
     replaced=st.booleans(),
+    odd=st.booleans(),
     gone=st.sampled_from(["no", "some", "some", "all"]),
     first_world=st.integers(0, 9_999),
 )
 # What becomes of the last run but one.
-TURNS = st.sampled_from(["good", "good", "other options", "full refresh", "not published", "stopped", "killed"])
+TURNS = st.sampled_from(
+    ["good", "good", "other options", "full refresh", "not published", "stopped", "killed", "restored", "verified"]
+)
 # From which dates the nights look, in turn; "": the newest extract.
 AS_OF_DATES = st.lists(st.sampled_from(["", "", "2024-05-20", "2024-04-10"]), min_size=1, max_size=4)
 
@@ -494,11 +498,20 @@ def clear_the_way(warehouse):
         (warehouse / IN_THE_WAY).rmdir()
 
 
+def verify(warehouse, options):
+    return subprocess.run(
+        [sys.executable, PROJECT / "scripts" / "verify.py", f"--vars={json.dumps(options)}"],
+        env=os.environ | {"WAREHOUSE_DIR": str(warehouse), "AS_OF_DATE": ""},
+        capture_output=True,
+        text=True,
+    )
+
+
 def turned_run(turn, options, before, workbench, build):
     """A run that goes another way than others do; what can't be read, or is killed, is run again."""
 
     def run(**arguments):
-        return build(workbench.extracts, onto=before, **{"vars": options, "keep": False, **arguments})
+        return build(workbench.extracts, **{"onto": before, "vars": options, "keep": False, **arguments})
 
     def start(options):
         return workbench.start(workbench.extracts, workbench.folder / "turned.txt", options)
@@ -519,6 +532,13 @@ def turned_run(turn, options, before, workbench, build):
         time.sleep(moment)
         command.kill()
 
+    def restore(warehouse):
+        """All but the deliveries is put back from a backup of the run before."""
+        for folder in (warehouse, before.warehouse):
+            for path in [path for path in folder.iterdir() if path.name != "deliveries"]:
+                copied = ["rm", "-r", path] if folder == warehouse else ["cp", "-a", path, warehouse]
+                subprocess.run(copied, check=True)
+
     match turn:
         case "good":
             return succeeded(run())
@@ -534,6 +554,13 @@ def turned_run(turn, options, before, workbench, build):
             return succeeded(run(prepare=stop))
         case "killed":
             return succeeded(run(prepare=kill))
+        case "restored":
+            return succeeded(run(onto=succeeded(run()), prepare=restore))
+        case "verified":
+            verified = succeeded(run())
+            recomputed = verify(verified.warehouse, options)
+            assert recomputed.returncode == 0, recomputed.stdout + recomputed.stderr
+            return verified
 
 
 def test_after_random_nights_the_rows_are_those_of_one_build_over_all_files(workbench, build):

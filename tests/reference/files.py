@@ -98,6 +98,21 @@ def literal(path):
     return "'" + str(path).replace("'", "''") + "'"
 
 
+def identifier(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _cast(column, type_):
+    match type_:
+        case "VARCHAR":
+            return column
+        case "BLOB":
+            return f"encode({column})"
+        case "BIGINT" | "INTEGER":  # from 78.0, too
+            return f"cast(cast(nullif({column}, '') as double) as {type_})"
+    return f"cast(nullif({column}, '') as {type_})"
+
+
 def write_parquet(path, rows, types):
     """Write the rows as Parquet; ``types`` is {column: DuckDB type}."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,11 +121,8 @@ def write_parquet(path, rows, types):
         for row in rows:
             written = {column: None if row.get(column) is None else str(row[column]) for column in types}
             file.write(json.dumps(written) + "\n")
-    texts = ", ".join(f"'{column}': 'VARCHAR'" for column in types)
-    casts = ", ".join(
-        column if type_ == "VARCHAR" else f"cast(nullif({column}, '') as {type_}) as {column}"
-        for column, type_ in types.items()
-    )
+    texts = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in types)
+    casts = ", ".join(f"{_cast(identifier(column), type_)} as {identifier(column)}" for column, type_ in types.items())
     with duckdb.connect() as db:
         db.execute("set timezone = 'UTC'; set threads = 1")
         lines = f"read_json({literal(scratch)}, format = 'newline_delimited', columns = {{{texts}}})"
@@ -257,3 +269,68 @@ def write_job_history(world, folder, seed=0, ending="json", name="part"):
     nested, rest = nest(world, seed)
     write_nested_jobs(nested, folder, seed, ending)
     return {**write_world(rest, folder, "json", seed=seed, name=name), "job_history": nested}
+
+
+# ------------------------------------------------------------------------------------------- one file, spelled oddly
+
+UNKNOWN_COLUMNS = ("filename", "file_name", "load_id", "Extra", "unread_column", "größe", "a column, of theirs")
+NOTHING = ("", "\\N", "NULL", "nan", "None", "<NA>", "N/A")
+BOOLEANS = {True: ("true", "TRUE", "t", "Yes", "1", "1.0"), False: ("false", "False", "f", "no", "0", "0.0")}
+TIMES = ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f+00:00", "%Y-%m-%d %H:%M:%S.%f +0000")
+ODD_TYPES = {  # by the type that a Parquet column has elsewhere
+    "VARCHAR": ("VARCHAR", "BLOB"),
+    "TIMESTAMPTZ": ("TIMESTAMPTZ", "TIMESTAMP", "VARCHAR"),
+    "BIGINT": ("BIGINT", "DOUBLE", "DECIMAL(20,2)", "VARCHAR"),
+    "INTEGER": ("INTEGER", "DOUBLE", "VARCHAR"),
+    "BOOLEAN": ("BOOLEAN", "TINYINT", "VARCHAR"),
+}
+
+
+def write_oddly(extract, rows, path, rng):
+    """Write readable rows so that they say the same in other words.
+
+    What differs: letter case and blanks of column names, columns that nobody knows, what stands for no value, spellings
+    of booleans, numbers and times, types of Parquet columns.
+    """
+    kinds = {column.rstrip("?"): kind for column, kind in reference.EXTRACTS[extract].items()}
+    optional = {column.rstrip("?") for column in reference.EXTRACTS[extract] if column.endswith("?")}
+    columns = [c for c in kinds if c not in optional or any(row.get(c) not in (None, "") for row in rows)]
+    rng.shuffle(columns)
+    is_csv, is_parquet = ".csv" in path.name, path.suffix == ".parquet"
+    names = {c: rng.choice([c, c, c.upper(), c.title(), f" {c}" if is_csv else c]) for c in columns}
+    unknown = rng.sample(UNKNOWN_COLUMNS, rng.choice([0, 1, 3]))
+    types = dict.fromkeys(unknown, "VARCHAR")
+    for c in columns:
+        types[names[c]] = rng.choice(ODD_TYPES.get(usual := parquet_type(extract, c, rows), (usual,)))
+    written = [
+        {names[c]: _oddly(row.get(c), kinds[c], types[names[c]] if is_parquet else None, rng) for c in columns}
+        | {c: rng.choice(["theirs", "17", None]) for c in unknown}
+        for row in rows
+    ]
+    if is_parquet:
+        write_parquet(path, written, types)
+    elif is_csv:
+        text = as_csv(written, types).replace("\n", rng.choice(["\n", "\r\n"]))
+        write_text(path, rng.choice(["", "\ufeff"]) + text)
+    else:
+        write_text(path, as_json_lines(written, types, {names[c] for c in columns if c not in optional}, rng))
+
+
+def _oddly(value, kind, type_, rng):
+    """A value in other words, as a Parquet column of the type takes them; None: of any other file."""
+    is_text = type_ in (None, "VARCHAR", "BLOB")
+    if value in (None, ""):
+        has_marks = is_text and kind not in ("id", "text", "name")  # where empty texts are texts of their own
+        return rng.choice([None, *NOTHING]) if has_marks else None if type_ else value
+    kind = "count" if kind == "soft_count" else kind
+    if kind not in ("bool", "time", "int", "count"):
+        return value
+    try:
+        value_read = reference.read_value(value, kind, ZoneInfo("UTC"))
+    except reference.Unreadable:  # a soft count
+        return value
+    if kind == "bool":
+        return rng.choice(BOOLEANS[value_read]) if is_text else str(int(value_read))
+    if kind == "time":
+        return value_read.strftime(rng.choice(TIMES) if is_text else TIMES[0])
+    return f"{value_read}.0" if rng.random() < 0.3 else str(value_read)

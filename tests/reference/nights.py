@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from . import reference
-from .files import FORMATS, is_readable, nest, write_nested_jobs, write_world
+from .files import FORMATS, is_readable, nest, write_nested_jobs, write_oddly, write_world
 from .worlds import END, LISTINGS, merge_worlds, random_world
 
 REQUIRED = ("customers", "recipes", "connections", "jobs", "steps")
@@ -81,6 +81,7 @@ class Plan:
     formats: str = "one"  # for all extracts; or "own": each has one; or "changing" from night to night
     streamed: bool = False  # some nights bring jobs as streamed job files
     replaced: bool = False  # some extracts come under the same file names each night
+    odd: bool = False  # files say what they say in other words, types and columns, each its own
     gone: str = "no"  # which files of earlier nights are gone when the next one comes: no, some, all
     first_world: int = 0
 
@@ -314,7 +315,10 @@ class Source:
             typed = all(is_readable(extract, row) for row in part)
             written = part if typed or fmt != "parquet" else [as_text(row) for row in part]
             folder = self.folder.with_name("written")
-            write_world({extract: written}, folder, fmt, split=1, seed=self.night, typed=typed, overlap=0)
+            if self.plan.odd and typed:
+                write_oddly(extract, part, folder / extract / f"part-0.{fmt}", self.rng)
+            else:
+                write_world({extract: written}, folder, fmt, split=1, seed=self.night, typed=typed, overlap=0)
             self._take(Path(extract, f"part-0.{fmt}"), Path(extract, str(number), f"{name}.{fmt}"), part)
 
     def _stream(self, nested):
