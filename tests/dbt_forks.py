@@ -199,6 +199,8 @@ def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
         _enter(request)
         gc.disable()
         _leave_out_debug_events()
+        if _threads(request["arguments"]) == "1":
+            _let_the_engine_use_one_thread()
         if moment := os.environ.get("KILLED_BEFORE"):
             _die_before(*moment.split())
         if manifest is None:
@@ -224,6 +226,29 @@ def _die_before(call: str, name: str) -> None:
         really(source, target, *arguments, **options)
 
     setattr(os, call, killed)
+
+
+def _threads(arguments: list[str]) -> str | None:
+    """What dbt's option --threads says; a later one wins."""
+    return next(
+        (value for option, value in zip(arguments[-2::-1], arguments[:0:-1], strict=True) if option == "--threads"),
+        None,
+    )
+
+
+def _let_the_engine_use_one_thread() -> None:
+    """On small worlds threads mostly wait for each other. Builds with more of dbt's threads keep the engine's, too."""
+    import duckdb
+
+    connect = duckdb.connect
+
+    def connect_with_one_thread(*arguments: Any, **options: Any) -> Any:
+        connection = connect(*arguments, **options)
+        if connection.execute("select current_setting('threads')").fetchone() != (1,):
+            connection.execute("set threads = 1")
+        return connection
+
+    duckdb.connect = connect_with_one_thread
 
 
 def _leave_out_debug_events() -> None:

@@ -28,7 +28,7 @@ FIRST_SEED = {"csv": 0, "json": 100, "parquet": 200, "job_history": 300}
 
 
 def test_the_warehouse_equals_the_reference_in_every_format(build, extracts):
-    """In one folder, whose files have the worlds' accounts in one format each."""
+    """In one folder, whose files have the worlds' accounts in one format each, with all of the engine's threads."""
     delivered, all_admins = {}, []
     for fmt, seed in FIRST_SEED.items():
         world, admins = worlds_from(seed)
@@ -39,7 +39,7 @@ def test_the_warehouse_equals_the_reference_in_every_format(build, extracts):
             part = write_world(drop_bad_rows(world) if fmt == "parquet" else world, extracts, fmt, name=fmt)
         for extract, rows in part.items():
             delivered.setdefault(extract, []).extend(rows)
-    built = build(extracts, vars={"admin_account_ids": all_admins})
+    built = build(extracts, vars={"admin_account_ids": all_admins}, arguments=("--threads", "4"))
     assert_same(built, delivered, Options(admin_account_ids=tuple(all_admins)))
 
 
