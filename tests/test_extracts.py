@@ -4,6 +4,8 @@ One small world, which uses every capability, is delivered in every format, as t
 files. What is decided and published is compared row for row with the plain delivery: one CSV file an extract.
 """
 
+import subprocess
+import sys
 from collections import Counter
 
 import duckdb
@@ -180,9 +182,22 @@ class TestTablesOfASchema:
     def test_they_give_the_same_rows_as_files(self, built, plain):
         assert_same_rows(built, plain)
 
-    def test_they_are_still_there_for_the_next_run(self, built, build, plain):
-        again = build(None, vars={"extracts_schema": "landing"}, onto=built)
-        assert len(again.tables("landing")) == len(STORY)
+    def test_they_are_still_there_for_the_next_run_with_what_a_killed_loader_wrote(self, built, build, plain):
+        """It wrote a table more, which is in the log of the published file alone."""
+        write = (
+            "import duckdb, os, sys; db = duckdb.connect(sys.argv[1]); db.execute(\"set wal_autocheckpoint = '1TB'\"); "
+            "db.execute('create table landing.more as select 1 as a'); os._exit(9)"
+        )
+
+        def load_and_die(warehouse):
+            assert subprocess.run([sys.executable, "-c", write, warehouse / "usage.duckdb"]).returncode == 9
+            assert (warehouse / "usage.duckdb.wal").exists()
+
+        again = build(None, vars={"extracts_schema": "landing"}, onto=built, prepare=load_and_die)
+        assert again.exit_code == 0, again.output
+        assert not (again.warehouse / "usage.duckdb.wal").exists()
+        landing = again.tables("landing")
+        assert (len(landing), landing["landing.more"]) == (len(STORY) + 1, [(1,)])
         assert_same_rows(again, plain)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from builders import NOON, SALESFORCE, TRIGGER, customer, job, request, step, world
+from builders import LISTED, NOON, SALESFORCE, TRIGGER, customer, job, request, step, world
 from reference.files import as_csv, literal, write_text, write_world
 
 PLAIN = "plain"
@@ -39,6 +39,7 @@ NIGHT_1 = world(
         *(step(*line, error=e) for line, e in ((TRIGGER, "{}"), (SALESFORCE, "[]"), (SALESFORCE, "false"))),
     ),
     *usual("booleans", is_test="Yes", is_poll_error="0.0", is_repeat="F"),
+    customer("streamed"),
     customer("Null", name="Null"),  # is a mark as an id, and a name as a name
     customer("calls"),
     *(
@@ -77,13 +78,33 @@ def write_jobs(folder: Path, name: str, job_rows, step_rows, job_types="", step_
         lines.unlink()
 
 
+def write_streamed(folder: Path) -> None:
+    """Of the usual steps each says in another way that there was no error."""
+    steps = zip((TRIGGER, SALESFORCE, SALESFORCE), ({}, [], False), strict=True)
+    lines = [step(*line, recipe_line_number=n, error=error) for n, (line, error) in enumerate(steps)]
+    nested = {"id": "j-streamed", "account_id": "streamed", "recipe_id": "r", "status": "succeeded", "error": {}}
+    times = dict.fromkeys(("started_at", "completed_at"), NOON)
+    write_text(folder / "job_history/streamed/j.json", json.dumps({**nested, **times, "lines": lines}))
+
+
 def rows_of(account: str, job_id: str):
     rows = world(job(job_id, TRIGGER, SALESFORCE, SALESFORCE, account_id=account), with_required=False)
     return rows["jobs"], rows["steps"]
 
 
+def write_recipe(folder: Path, night: str, running: str) -> None:
+    """A Parquet file with a recipe, whose column ``running`` has a type of its own."""
+    with duckdb.connect() as db:
+        db.execute(
+            f"copy (select '{night}' as id, '{PLAIN}' as user_id, 'R' as name, 'salesforce' as trigger_application, "
+            f"{running} as running, timestamptz '{NOON}' as created_at, timestamptz '{LISTED}' as extracted_at) "
+            f"to {literal(folder / f'recipes/{night}.parquet')} (format parquet)"
+        )
+
+
 def deliver_first_night(folder: Path) -> None:
     write_world(NIGHT_1, folder, "csv", split=1, ragged=False)
+    write_streamed(folder)
     # 64-bit ids, beyond what a float can tell apart
     write_jobs(
         folder, "n1.parquet", *rows_of("33359", "9007199254740993"),
@@ -103,6 +124,7 @@ def deliver_first_night(folder: Path) -> None:
             f"copy (select 'order' as id, '{PLAIN}' as account_id, 'workato_go' as product, 5 as seats, "
             f"date '2026-03-01' as effective_from) to {literal(folder / 'seats/n1.parquet')} (format parquet)"
         )
+    write_recipe(folder, "n1", "true")
     # numbers that no sum could hold
     columns = "id,account_id,requested_at,endpoint,message_count,status,extracted_at"
     lines = [f"e-{count},{PLAIN},{NOON},batch_publish,{count},succeeded,{NOON}" for count in (9223372036854775807, 1)]
@@ -123,6 +145,7 @@ def deliver_second_night(folder: Path) -> None:
             "timestamptz '2026-05-01 12:00:00+00' as effective_from) "
             f"to {literal(folder / 'seats/n2.parquet')} (format parquet)"
         )
+    write_recipe(folder, "n2", "1.0::double")
     # the repaired file; the one with the column filename stays stored
     write_text(folder / "customers/more.csv", f"id,name,created_at,extracted_at\n33359,Ids,{NOON},{NOON}\n")
 
@@ -146,7 +169,9 @@ class TestSpellings:
     def figures(cls, nights):
         return {customer_id: figures for customer_id, *figures in nights[1].rows(TASKS_AND_ACTIONS)}
 
-    @pytest.mark.parametrize("account", [PLAIN, *(f"mark {n}" for n in range(len(MARKS))), "empty errors", "offset"])
+    @pytest.mark.parametrize(
+        "account", [PLAIN, *(f"mark {n}" for n in range(len(MARKS))), *("empty errors", "streamed", "offset")]
+    )
     def test_an_oddity_counts_as_if_there_were_none(self, account, figures):
         assert figures[account] == [2, 3]
 
@@ -190,6 +215,10 @@ class TestSpellings:
             "and usage_month between '2026-02-01' and '2026-03-01' order by all"
         )
         assert nights[1].rows(query, PLAIN) == [("2026-03-01", 5)]
+
+    def test_a_boolean_may_be_a_number_in_another_file(self, nights):
+        query = "select recipe_id, is_running from marts.recipe_history where recipe_id in ('n1', 'n2') order by all"
+        assert nights[1].rows(query) == [("n1", True), ("n2", True)]
 
     def test_a_count_that_no_sum_can_hold_is_quarantined(self, nights):
         query = "select reason from audit.quarantined_rows where extract_name = 'event_stream_requests'"
