@@ -15,7 +15,7 @@
 {% macro publish(results) -%}
     {%- if execute and flags.WHICH == 'build' -%}
         {%- set failed = results | rejectattr('status', 'in', ['success', 'pass', 'warn', 'no-op']) | list -%}
-        {%- set not_plain = flags_that_forbid_publishing() -%}
+        {%- set not_plain = flags_that_forbid_publishing() or nodes_left_out(results) -%}
         {%- if failed or not_plain -%}
             {%- set reason = failed | length ~ " nodes failed or were skipped" if failed else "not a plain build of the whole project (" ~ not_plain | join(', ') ~ ")" -%}
             {%- do log("Not published: " ~ reason ~ ". " ~ (published_path() if target.type == 'duckdb' else 'What readers see') ~ " is as it was.", info=True) -%}
@@ -50,6 +50,15 @@
         {%- endif -%}
     {%- endfor -%}
     {{ return(found) }}
+{%- endmacro %}
+
+
+{#- What of the project's models and seeds this run left out, in a few words; an empty list where all of them ran. No flag says
+    so of dbt retry, which runs what an earlier run left, while new files may have come. -#}
+{% macro nodes_left_out(results) -%}
+    {%- set ran = results | map(attribute='node') | map(attribute='unique_id') | list -%}
+    {%- set missing = graph.nodes.values() | selectattr('resource_type', 'in', ['model', 'seed']) | rejectattr('unique_id', 'in', ran) | map(attribute='name') | list -%}
+    {{ return([missing | length ~ " models and seeds did not run, such as " ~ missing | sort | first] if missing else []) }}
 {%- endmacro %}
 
 

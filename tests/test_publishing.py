@@ -176,12 +176,60 @@ PLAIN = {
 )
 def test_only_a_plain_build_is_published(given, forbidding):
     """The macro alone, with the flags of a run as dbt hands them over."""
+    assert answer_of("flags_that_forbid_publishing", invocation_args_dict=PLAIN | given) == forbidding
+
+
+@pytest.mark.parametrize(
+    ("ran", "forbidding"),
+    [
+        (["model.a", "model.b", "seed.c", "test.d", "operation.e"], []),
+        (["model.a", "model.b", "seed.c"], []),  # tests may be left out
+        (["model.b", "seed.c", "test.d"], ["1 models and seeds did not run, such as a"]),
+        ([], ["3 models and seeds did not run, such as a"]),
+    ],
+)
+def test_a_run_that_left_a_model_out_is_not_published_whatever_its_flags_say(ran, forbidding):
+    """``dbt retry`` looks like a build: it took new files in, ran what had failed before, and was published."""
+    nodes = {
+        name: {"unique_id": name, "name": name[-1], "resource_type": name[:-2]}
+        for name in ("model.a", "model.b", "seed.c", "test.d")
+    }
+    results = [SimpleNamespace(node=SimpleNamespace(unique_id=name)) for name in ran]
+    assert answer_of("nodes_left_out", results, graph={"nodes": nodes}) == forbidding
+
+
+def answer_of(macro, *arguments, **context):
+    """What a macro of publishing returns, without dbt."""
     answers = []
     macros = (PROJECT / "macros" / "publish.sql").read_text(encoding="utf-8")
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    context = {"invocation_args_dict": PLAIN | given, "return": answers.append}
-    environment.from_string(macros, globals=context).module.flags_that_forbid_publishing()
-    assert answers == [forbidding]
+    module = environment.from_string(macros, globals=context | {"return": answers.append}).module
+    getattr(module, macro)(*arguments)
+    return answers[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "decides"),
+    [
+        ("models/staging/stg_jobs.sql", True),
+        ("models/staging/_extracts.yml", True),  # the contract says what is quarantined
+        ("macros/materializations/table.sql", True),
+        ("seeds/rules/status_words.csv", True),
+        ("seeds/rules/overrides/override_metrics.csv", True),
+        ("models/staging/stg_jobs.yml", False),
+        ("seeds/extracts/raw_jobs.csv", False),
+        ("docs/upgrading.md", False),
+    ],
+)
+def test_a_run_sees_that_the_code_changed_which_decides_on_figures(changed, decides, publishing, tmp_path):
+    """Then it computes everything anew. A new file is a change, too."""
+    digests = [publishing.code_digest(str(tmp_path))]
+    path = tmp_path / changed
+    path.parent.mkdir(parents=True)
+    for text in ("one", "two"):
+        path.write_text(text, encoding="utf-8")
+        digests.append(publishing.code_digest(str(tmp_path)))
+    assert len({*digests}) == (3 if decides else 1)
 
 
 WRITE = """
