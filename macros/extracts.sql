@@ -325,7 +325,10 @@
         {%- set columns = [] -%}
         {%- for column in contract.columns.values() -%}
             {%- set kind = stored_type(column) -%}
-            {%- do columns.append([column.name, kind, column.meta.required or false, column.meta.may_be_unreadable or false]) -%}
+            {%- do columns.append([
+                column.name, kind, column.meta.required or false, column.meta.may_be_unreadable or false,
+                (column.meta.required and not column.meta.may_be_empty) or false, cannot_be(column),
+            ]) -%}
             {%- if kind not in terms.types -%}
                 {%- do terms.types.update({kind: {'as': kind, 'read': read_as(kind, '{value}')}}) -%}
             {%- endif -%}
@@ -333,6 +336,23 @@
         {%- do terms.extracts.update({name: {'required': contract.meta.required or false, 'columns': columns}}) -%}
     {%- endfor -%}
     {{ return(terms) }}
+{%- endmacro %}
+
+
+{#- SQL over the stored {value} of a column: whether no row can be used with it, as quarantine_reason() has it. null: any value
+    that could be read can be. -#}
+{% macro cannot_be(column) -%}
+    {%- if column.meta.is_status -%}
+        {%- set words = run_query("select word from read_csv(" ~ literal(exact_pattern(project_path('seeds/rules/status_words.csv'))) ~ ", header = true, all_varchar = true) order by all").columns[0].values() -%}
+        {{ return("lower({value}) not in ('" ~ words | join("', '") ~ "')") }}
+    {%- elif column.meta.accepted_values -%}
+        {{ return("lower({value}) not in ('" ~ column.meta.accepted_values | join("', '") ~ "')") }}
+    {%- elif column.data_type == 'date' -%}
+        {{ return("{value} is not null and (" ~ to_date('{value}') ~ ") is null") }}
+    {%- elif column.meta.is_count -%}
+        {{ return("{value} < 0") }}
+    {%- endif -%}
+    {{ return(none) }}
 {%- endmacro %}
 
 

@@ -38,6 +38,8 @@ UNREADABLE = "(unreadable)"  # the key under which a rewritten JSON object keeps
 FAILURES = {"status", "error"}  # columns that say whether a step failed
 NO_VALUE_IN_PATH = "__HIVE_DEFAULT_PARTITION__"
 
+csv.field_size_limit(LONGEST_ROW)
+
 
 class Problem(Exception):
     """Something that the run can't go on with; the message is for the person who runs it."""
@@ -49,12 +51,18 @@ class LacksColumn(Exception):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the contract. ``kind``: a key of the contract's types."""
+    """A column of the contract. ``kind``: a key of the contract's types.
+
+    A row can't be used without a value where it ``must_have_one``, nor with one for which ``cannot_be`` holds: SQL over
+    the stored {value}, which has the kind's type; a text is no null mark then.
+    """
 
     name: str
     kind: str
     is_required: bool
     may_be_unreadable: bool = False
+    must_have_one: bool = False
+    cannot_be: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,31 +146,52 @@ def _notes(source: _Source, contract: Contract) -> list[str]:
 def refuse_unreadable(
     connection: duckdb.DuckDBPyConnection, part: Path, rows: int, contract: Contract, limits: Limits
 ) -> list[str]:
-    """Look at a converted file's values that could not be read; returns what a person should look at.
+    """Look at a converted file's rows that can't be used; returns what a person should look at.
 
-    Raises ValueError, with the column and three of its values, where too many rows have one.
+    Raises ValueError, with the column and three of its values, where they are too many.
     """
-    columns = [
-        c.name for c in contract.columns if contract.types[c.kind]["as"] != "varchar" and not c.may_be_unreadable
-    ]
-    if rows < limits.least_rows or not columns:
+    flaws = [flaw for column in contract.columns for flaw in _flaws(column, contract, limits)]
+    if rows < limits.least_rows or not flaws:
         return []
-    marks = ", ".join(literal(mark.strip().lower()) for mark in ("", *limits.null_marks))
-    counts = []
-    for column in columns:
-        text = f"json_extract_string(extra, {literal(_json_path(column))})"
-        lost = f"extra is not null and {quoted(column)} is null and lower(trim({text})) not in ({marks})"
-        counts.append(f"count(*) filter ({lost}), list(distinct {text}) filter ({lost})")
-    found = connection.execute(f"select {', '.join(counts)} from read_parquet({literal(as_pattern(part))})").fetchone()
-    notes = []
-    for column, lost, examples in zip(columns, found[::2], found[1::2], strict=True):
-        such_as = ", ".join(map(repr, sorted(examples or [])[:3]))
-        said = f"{lost:,} of {rows:,} rows have a {column} that can't be read, such as {such_as}"
-        if lost >= limits.fail_share * rows:
-            raise ValueError(said)
-        if lost > limits.warn_share * rows:
-            notes.append(said)
+    asked = ["count(*) filter (" + " or ".join(f"({condition})" for condition, *_ in flaws) + ")"]
+    for condition, _, value in flaws:
+        asked += [f"count(*) filter ({condition})", f"list(distinct {value}) filter ({condition})"]
+    query = f"select {', '.join(asked)} from read_parquet({literal(as_pattern(part))})"
+    unusable, *found = connection.execute(query).fetchone()
+    if unusable <= limits.warn_share * rows and unusable < limits.fail_share * rows:
+        return []
+    counted = sorted(zip(found[::2], flaws, found[1::2], strict=True), key=lambda flaw: -flaw[0])
+    notes = [
+        f"{count:,} of {rows:,} rows have {what}{', '.join(map(repr, sorted(filter(None, examples or []))[:3]))}"
+        for count, (_, what, _), examples in counted
+        if count > limits.warn_share * rows or count == counted[0][0]
+    ]
+    if unusable > counted[0][0]:
+        notes[0] = f"{unusable:,} of {rows:,} rows can't be used: {notes[0]}"
+    if unusable >= limits.fail_share * rows:
+        raise ValueError(notes[0])
     return notes
+
+
+def _flaws(column: Column, contract: Contract, limits: Limits) -> Iterator[tuple[str, str, str]]:
+    """Why a stored row can't be used: (SQL for which it can't, what such rows have, SQL of the value that came)."""
+    marks = ", ".join(literal(mark.strip().lower()) for mark in ("", *limits.null_marks))
+    stored = value = came = quoted(column.name)
+    is_lost = "false"
+    if contract.types[column.kind]["as"] == "varchar":
+        value = f"(case when lower(trim({stored})) not in ({marks}) then {stored} end)"
+    else:
+        text = f"json_extract_string(extra, {literal(_json_path(column.name))})"
+        is_lost = f"coalesce(extra is not null and {stored} is null and lower(trim({text})) not in ({marks}), false)"
+        came = f"coalesce({text}, cast({stored} as varchar))"
+    unusable = [is_lost] if is_lost != "false" and not column.may_be_unreadable else []
+    if column.cannot_be:
+        unusable.append(f"coalesce({column.cannot_be.replace('{value}', value)}, false)")
+    if unusable:
+        article = "an" if column.name.startswith(("a", "e", "i", "o")) else "a"
+        yield " or ".join(unusable), f"{article} {column.name} that can't be read, such as ", came
+    if column.must_have_one:
+        yield f"{value} is null and not {is_lost}", f"no {column.name}", "null"
 
 
 def convert_streamed(
@@ -378,7 +407,6 @@ def _look_through(path: Path) -> _Lines:
 
 def _rewrite_csv(path: Path, scratch: Path, columns: int) -> None:
     """Write the file with one kind of line end: DuckDB reads no other."""
-    csv.field_size_limit(LONGEST_ROW)
     with _open_text(path) as text, scratch.open("w", encoding="utf-8", newline="") as rewritten:
         writer = csv.writer(rewritten, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
         reader = csv.reader(text, strict=True)

@@ -213,6 +213,22 @@ def test_a_file_that_cannot_be_parsed_is_named(spoil, refuses, extracts):
     refuses(extracts, "broken.")
 
 
+@pytest.mark.parametrize(
+    ("extract", "row", "said"),
+    [
+        ("jobs", without_steps(job("j", status="done"))[0][1], "have a status that can't be read, such as 'done'"),
+        ("steps", {**only_steps(job())[0][1], "job_id": None}, "have no job_id"),
+        ("seats", seats(effective_from="01.03.2026")[0][1], "have an effective_from that can't be read"),
+        ("api_requests", request(request_type="REST")[0][1], "have a request_type that can't be read, such as 'REST'"),
+    ],
+    ids=["a status word", "an id", "a date", "a word"],
+)
+def test_a_large_file_no_row_of_which_can_be_used_is_named(extract, row, said, refuses, extracts):
+    """Its rows would all be quarantined, and the run would end as if nothing were wrong."""
+    write_world({**SMALL, extract: [row] * 120}, extracts, split=1, ragged=False)
+    refuses(extracts, f"{extract}/part-0.csv can't be parsed: 120 of 120 rows {said}")
+
+
 def test_a_streamed_file_that_cannot_be_parsed_is_named(stops, extracts):
     write_world({**SMALL, "jobs": [], "steps": []}, extracts)
     write_text(extracts / "job_history/acme/broken.json", '{"id": "j-1", "lines": [{"adapter_name": "sales')

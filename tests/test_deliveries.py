@@ -1,6 +1,7 @@
 """Every delivered file is stored for good, once, with all its rows; or nothing is, and the message names the file."""
 
 import csv
+import gzip
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import pytest
 from building import PROJECT
 from power_loss import Recorder
 from reference.files import FORMATS, literal, write_parquet, write_text
-from taking import COLUMNS, CONTRACT, JOBS
+from taking import COLUMNS, CONTRACT, JOBS, TEXT
 
 
 def as_rows(rows):
@@ -359,6 +361,33 @@ class TestUnreadable:
         taking.limits = {"null_marks": ["NULL"]}
         self.write(taking, ["null "] * 100)
         assert taking.take_in()["to_look_at"] == []
+
+    def test_no_value_where_one_must_be_and_words_that_nobody_knows_are_no_better(self, taking):
+        """Of 120 rows 6 have no id, 6 another status, 12 no count that can be read: a fifth only together."""
+        columns = [["id", TEXT, True, False, True], ["status", TEXT, True, False, True, "{value} not in ('ok', 'bad')"]]
+        jobs = CONTRACT["extracts"]["jobs"]
+        jobs = jobs | {"columns": columns + jobs["columns"][2:]}
+        taking.contract = CONTRACT | {"extracts": CONTRACT["extracts"] | {"jobs": jobs}}
+        taking.limits = {"null_marks": ["n/a"]}
+        good = [["1", "ok", "1"]] * 96
+        strange = [[" N/A ", "ok", "1"]] * 6 + [["1", "done", "1"]] * 6 + [["1", "ok", "x"]] * 12
+
+        def write(rows):
+            write_text(taking.extracts / "jobs/b.csv", "id,status,count\n" + "".join(",".join(r) + "\n" for r in rows))
+
+        write(good + strange)
+        taking.stops(
+            "jobs/b.csv can't be parsed: 24 of 120 rows can't be used: 12 of 120 rows have a count that can't be read, "
+            "such as 'x'"
+        )
+        write([["1", "", "n/a"]] * 96 + good[:24])
+        taking.stops("jobs/b.csv can't be parsed: 96 of 120 rows have no status")
+        write(good + good[:3] + strange[:-2])
+        assert taking.take_in()["to_look_at"] == [
+            "jobs/b.csv: 22 of 121 rows can't be used: 10 of 121 rows have a count that can't be read, such as 'x'.",
+            "jobs/b.csv: 6 of 121 rows have a status that can't be read, such as 'done'.",
+            "jobs/b.csv: 6 of 121 rows have no id.",
+        ]
 
     def test_a_column_under_a_slightly_different_name_is_said(self, taking):
         for name in ("b", "c"):
@@ -854,6 +883,18 @@ def test_a_long_header_is_read_whole(taking):
     taking.take_in()
     ((one, other, extra),) = taking.rows("000001/jobs.parquet", "id, status, extra")
     assert (one, other, json.loads(extra)) == ("id", "status", {name: name for name in columns[2:]})
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_a_header_that_has_no_end_is_refused_without_reading_all_of_it(ending, taking):
+    """Such as a file of zeros, which a crash of the writer leaves."""
+    zeros = bytes(60_000_000)
+    file = taking.extracts / f"jobs/b.{ending}"
+    file.write_bytes(zeros if ending == "csv" else gzip.compress(zeros, 1))
+    tracemalloc.start()
+    taking.stops(f"jobs/b.{ending} can't be parsed: its header is longer than 1,048,576 characters")
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
 
 
 # ----------------------------------------------------------------------------------------------- what exports look like
