@@ -92,6 +92,15 @@ ADVICE = {
         "lost usage",
         "A finished job came without its lines, so its usage can't be seen. Deliver it with its steps.",
     ),
+    "trigger without adapter": (
+        "lost usage",
+        "A job's first step, its trigger, names no adapter: where others don't, either, none of them counts. Look at "
+        "the export's adapter_name.",
+    ),
+    "completion time missing": (
+        "lost usage",
+        "A job ended and doesn't say when, so it counts on no day. Look at the export's completed_at.",
+    ),
     "count missing": (
         "lost usage",
         "A step that counts by pages or messages says no number of them, and counts 0. Look at the export.",

@@ -38,6 +38,8 @@
         {%- do texts.append(corrections[0] ~ " corrections of the past change earlier figures, such as " ~ corrections[1] ~ ": " ~ corrections[2] ~ ". See audit.findings, 'correction of the past'.") -%}
     {%- endif -%}
 
+    {%- do texts.extend(warnings_of_as_of_date()) -%}
+
     {#- an old gap is said once: nobody can fill it any more -#}
     {%- set recent = "true" if is_whole_run() else "last_date >= (select as_of_date - interval '31' day from " ~ staging ~ ".as_of)" -%}
     {%- set query = "select count(*), sum(missing_days), max(last_date) from " ~ audit ~ ".coverage_gaps where " ~ recent -%}
@@ -49,9 +51,27 @@
         ) -%}
     {%- endif -%}
 
-    {%- set query = "select finding, count(*), min(subject), min(detail) from " ~ audit ~ ".findings where finding in ('every step failed', 'id without counterpart', 'in no listing') group by finding order by finding" -%}
+    {%- set query = "select finding, count(*), min(subject), min(detail) from " ~ audit ~ ".findings where finding in ('every step failed', 'trigger without adapter', 'completion time missing', 'id without counterpart', 'in no listing') group by finding order by finding" -%}
     {%- for row in run_query(query).rows -%}
         {%- do texts.append("audit.findings has " ~ row[1] ~ " of '" ~ row[0] ~ "', such as " ~ row[2] ~ ": " ~ row[3] ~ ".") -%}
     {%- endfor -%}
+    {{ return(texts) }}
+{%- endmacro %}
+
+
+{#- A date "as of" far from the extracts is a typo, most likely: figures would be 0, and the run as good as any. -#}
+{% macro warnings_of_as_of_date() -%}
+    {%- set texts, given = [], as_of_option() -%}
+    {%- if given -%}
+        {%- set newest = "cast(max(newest_extracted_at) as date)" -%}
+        {%- set query = "select " ~ newest ~ ", " ~ newest ~ " < cast(" ~ literal(given) ~ " as date) - interval '" ~ var('unconfirmed_after_days') ~ "' day from " ~ working_schema('staging') ~ ".delivery_totals" -%}
+        {%- set found = run_query(query).rows[0] -%}
+        {%- if found[1] -%}
+            {%- do texts.append("AS_OF_DATE is " ~ given ~ ", and the newest extracted_at is of " ~ found[0] ~ ": up to that date usage reads as 0.") -%}
+        {%- endif -%}
+        {%- if not run_query("select count(*) from " ~ working_schema('marts') ~ ".monthly_customer_usage").rows[0][0] | int -%}
+            {%- do texts.append("AS_OF_DATE is " ~ given ~ ", when there was no customer yet: the marts hold no month.") -%}
+        {%- endif -%}
+    {%- endif -%}
     {{ return(texts) }}
 {%- endmacro %}

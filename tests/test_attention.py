@@ -2,7 +2,10 @@
 
 import re
 from datetime import date, timedelta
+from types import SimpleNamespace
 
+import duckdb
+import jinja2
 import pytest
 from builders import (
     CALL,
@@ -17,10 +20,12 @@ from builders import (
     request,
     seats,
     step,
+    streamed,
     subscription,
     without_steps,
     world,
 )
+from building import PROJECT
 from reference.compiled import Warehouse
 
 
@@ -123,6 +128,40 @@ class TestJobsThatSucceededWithoutAStepThatDid:
         ]
 
 
+class TestJobsWhoseTriggerHasNoAdapter:
+    """As of an extract whose adapters stand under another name: all of its steps read as control, and none counts."""
+
+    def test_it_is_a_finding(self, found):
+        lines = [{"adapterName": "salesforce", "recipe_line_number": n} for n in range(2)]
+        times = dict.fromkeys(("started_at", "completed_at"), "2026-03-10T12:00:00Z")
+        nested = {"id": "streamed", "account_id": "acme", "recipe_id": "r", "status": "succeeded", **times}
+        rows = [
+            streamed([{**nested, "lines": lines}]),
+            job("no adapter", step(None, None), step(None, None)),
+            job("the first", step(None, None), step(*SALESFORCE)),
+            job("control", step(*TRIGGER), step(None, None, keyword="if"), step(*SALESFORCE)),
+            job("still running", step(None, None), status="pending", completed_at=None),
+        ]
+        said = "its first step names none, and reads as control"
+        assert found("trigger without adapter", *rows) == [
+            (name, said, 1) for name in ("no adapter", "streamed", "the first")
+        ]
+
+
+class TestJobsThatEndedWithoutATime:
+    """As of an extract whose completed_at has another name: all of its jobs read as running, and nothing counts."""
+
+    def test_it_is_a_finding(self, found):
+        rows = [
+            *(job(status, status=status, completed_at=None) for status in ("success", "failed", "canceled", "pending")),
+            job("with a time"),
+        ]
+        assert found("completion time missing", *rows) == [
+            ("failed", "failed, and not counted", 1),
+            ("success", "succeeded, and not counted", 1),
+        ]
+
+
 class TestDaysWithoutJobs:
     """Days without a job of any customer read as 0 usage: a gap in the extracts where such days usually have some."""
 
@@ -202,6 +241,44 @@ class TestDaysWithoutJobs:
         ]
 
 
+@pytest.mark.parametrize(
+    ("given", "months", "said"),
+    [
+        ("", 0, []),
+        ("2026-03-31", 3, []),
+        ("2026-06-29", 3, []),  # 90 days after the newest
+        (
+            "2026-06-30",
+            3,
+            [
+                "AS_OF_DATE is 2026-06-30, and the newest extracted_at is of 2026-03-31: "
+                "up to that date usage reads as 0."
+            ],
+        ),
+        ("1926-03-31", 0, ["AS_OF_DATE is 1926-03-31, when there was no customer yet: the marts hold no month."]),
+    ],
+)
+def test_a_date_as_of_far_from_the_extracts_is_a_warning(given, months, said):
+    """The macro alone, over two tables."""
+    answers = []
+    with duckdb.connect() as db:
+        db.execute("create schema staging; create schema marts")
+        db.execute("create table staging.delivery_totals as select timestamp '2026-03-31 22:00:00' newest_extracted_at")
+        db.execute("create table marts.monthly_customer_usage as from range(?)", [months])
+        context = {
+            "as_of_option": lambda: given,
+            "var": {"unconfirmed_after_days": 90}.get,
+            "literal": "'{}'".format,
+            "working_schema": str,
+            "run_query": lambda query: SimpleNamespace(rows=db.execute(query).fetchall()),
+            "return": answers.append,
+        }
+        macros = (PROJECT / "macros" / "attention.sql").read_text(encoding="utf-8")
+        environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+        environment.from_string(macros, globals=context).module.warnings_of_as_of_date()
+    assert answers == [said]
+
+
 class TestWarnings:
     """One run that has something of each kind, and a run without anything new after it, beside misplaced files.
 
@@ -213,6 +290,7 @@ class TestWarnings:
         connection(extracted_at="2150-01-31T22:00:00Z"),
         recipe(),
         job("failed", step(*TRIGGER, error="-")),
+        job("timeless", completed_at=None),
         job("week before", completed_at="2026-03-03T12:00:00Z"),
         job("two weeks after", completed_at="2026-03-24T12:00:00Z"),
         request("far", job_id="FAILED", extracted_at="2199-01-01T00:00:00Z"),
@@ -236,6 +314,7 @@ class TestWarnings:
         "1 rows are quarantined, such as one of api_requests/part-0.csv: their extracted_at (2199-01-01 00:00:00) is "
         "more than 90 days after those of all other files.",
         "audit.findings has 1 of 'every step failed', such as failed: the job succeeded.",
+        "audit.findings has 1 of 'completion time missing', such as timeless: succeeded, and not counted.",
         "audit.findings has 1 of 'id without counterpart', such as api_requests.job_id: none of its values is in",
     )
 
@@ -261,7 +340,7 @@ class TestWarnings:
         first, second = (run.output[run.output.index("Published ") :].replace("\n", " ") for run in runs)
         folder = runs[0].warehouse.parent / "extracts"
         assert f"Read from {folder}: customers 1 rows in 1 file, " in first
-        assert "jobs 3 rows in 1 file, " in first
+        assert "jobs 4 rows in 1 file, " in first
         assert "Ignored" not in first
         assert f"Read nothing new from {folder}: every file of it is stored already." in second
         assert f"Ignored 3 paths, the first {folder}/credit-ratio." in second

@@ -92,6 +92,27 @@ every_step_failed as (
 
 ),
 
+-- A job begins with its trigger, which has an adapter: this extract may hold adapters under another name.
+trigger_without_adapter as (
+
+    select
+        steps.job_hash,
+        'trigger without adapter' as finding,
+        rulings.rule_id,
+        jobs.customer_id,
+        jobs.job_id as subject,
+        'its first step names none, and reads as control' as detail,
+        cast(1 as bigint) as occurrences
+    from steps
+    inner join {{ ref('step_rulings') }} as rulings
+        on
+            steps.ruling_hash = rulings.ruling_hash
+            and rulings.rule_id = 'S-CONTROL'
+    inner join jobs on steps.job_hash = jobs.job_hash
+    where steps.line_index = 0
+
+),
+
 contradictory_delivery as (
 
     select
@@ -177,11 +198,33 @@ job_without_steps as (
 
 ),
 
+-- It says how it ended and not when, so it belongs to no day, and reads as one that still runs.
+ended_without_time as (
+
+    select
+        job_hash,
+        'completion time missing' as finding,
+        'G10' as rule_id,
+        customer_id,
+        job_id as subject,
+        status || ', and not counted' as detail,
+        cast(1 as bigint) as occurrences
+    from jobs
+    where
+        status in ('succeeded', 'failed')
+        and not is_finished
+
+),
+
 job_findings as (
 
     select * from count_missing
     union all
+    select * from ended_without_time
+    union all
     select * from every_step_failed
+    union all
+    select * from trigger_without_adapter
     union all
     select * from contradictory_delivery
     union all
