@@ -39,6 +39,8 @@ def main() -> None:
             print(f"Wrote {write_statement(folder, asked.customer, asked.month, asked.output)}")
     except (NoWarehouse, Unknown) as problem:
         sys.exit(str(problem))
+    except OSError as error:  # a read-only folder, a full disk
+        sys.exit(f"{error.filename or folder} can't be written: {error.strerror or error}.")
 
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ class Plugin(BasePlugin):
             raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be used: a file is in its place.") from error
         except OSError as error:
             raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error.strerror}.") from error
-        hold_warehouse(folder)
         try:
+            hold_warehouse(folder)
             if newer := newer_format(str(folder.parent / "deliveries")):
                 raise DbtRuntimeError(newer)
             said = publishing.finish_publishing(folder.parent / "usage.duckdb")

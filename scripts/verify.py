@@ -50,18 +50,30 @@ def main() -> int:
     if problem := verify_store(str(store), progress):
         print(problem)
         return 1
-    with tempfile.TemporaryDirectory(prefix="verify-", dir=warehouse) as scratch:
-        again = Path(scratch) / "warehouse"
-        (again / "deliveries").mkdir(parents=True)
-        # the run reads the loads through links; the list of runs is not its own
-        for path in store.iterdir():
-            if not path.name.startswith("runs."):
-                (again / "deliveries" / path.name).symlink_to(path)
-        progress.line(f"Copying {as_bytes(published.stat().st_size)}, what is published, to {scratch}")
-        shutil.copyfile(published, Path(scratch) / "usage.duckdb")
-        if not recompute(again, Path(scratch), options, progress):
-            return 2
-        return report(differences(Path(scratch) / "usage.duckdb", again / "usage.duckdb", progress))
+    try:
+        with tempfile.TemporaryDirectory(prefix="verify-", dir=warehouse) as scratch:
+            return recompute_and_compare(warehouse, Path(scratch), options, progress)
+    except OSError as error:  # a read-only folder, a full disk
+        print(
+            f"Verifying needs to write beside the warehouse: {error.filename or warehouse}: {error.strerror or error}."
+        )
+        return 2
+
+
+def recompute_and_compare(warehouse: Path, scratch: Path, options: dict, progress: Progress) -> int:
+    """Compute everything again in ``scratch``, and say what differs from what is published."""
+    store, published = warehouse / "deliveries", warehouse / "usage.duckdb"
+    again = scratch / "warehouse"
+    (again / "deliveries").mkdir(parents=True)
+    # the run reads the loads through links; the list of runs is not its own
+    for path in store.iterdir():
+        if not path.name.startswith("runs."):
+            (again / "deliveries" / path.name).symlink_to(path)
+    progress.line(f"Copying {as_bytes(published.stat().st_size)}, what is published, to {scratch}")
+    shutil.copyfile(published, scratch / "usage.duckdb")
+    if not recompute(again, scratch, options, progress):
+        return 2
+    return report(differences(scratch / "usage.duckdb", again / "usage.duckdb", progress))
 
 
 def read_vars(text: str) -> dict | None:

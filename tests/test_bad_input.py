@@ -117,6 +117,22 @@ def test_a_warehouse_that_is_a_file_is_named(build, extracts, tmp_path):
     assert (tmp_path / "warehouse").read_text() == "a file"
 
 
+def test_a_warehouse_that_cannot_be_written_is_named(build, extracts):
+    """Such as one that another account made, or a disk that is mounted for reading."""
+    write_world(SMALL, extracts)
+    stopped = build(
+        extracts,
+        command=("run-operation", "take_in"),
+        prepare=lambda warehouse: (warehouse / "build" / "lock").mkdir(parents=True),
+    )
+    assert stopped.exit_code != 0
+    warehouse = stopped.warehouse.parent / "warehouse"
+    assert f"WAREHOUSE_DIR={warehouse} can't be written: [Errno 21] Is a directory: '{warehouse}/build/lock'." in (
+        stopped.output
+    )
+    assert "Traceback" not in stopped.output
+
+
 # ------------------------------------------------------------------------------------------------------------ the files
 
 

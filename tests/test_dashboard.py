@@ -1412,6 +1412,21 @@ class TestStatement:
         assert failed.stderr.startswith(said.format(path=statement.parent.parent / "usage.duckdb"))
         assert failed.stderr.count("\n") == 1
 
+    @pytest.mark.parametrize(
+        ("command", "in_the_way", "why"),
+        [
+            (("statement", "--customer", "1001", "--month", "2026-08"), "statements", "File exists"),
+            (("site",), "dashboard.lock/", "Is a directory"),
+        ],
+        ids=["statement", "site"],
+    )
+    def test_where_it_can_not_be_written_it_says_so(self, sample, command, in_the_way, why, tmp_path):
+        shutil.copyfile(sample.published, tmp_path / "usage.duckdb")
+        path = tmp_path / in_the_way
+        path.mkdir() if in_the_way.endswith("/") else path.touch()
+        written = run(*command, folder=tmp_path)
+        assert (written.returncode, written.stderr) == (1, f"{path} can't be written: {why}.\n")
+
     @pytest.mark.parametrize("command", [("site",), ("statement", "--customer", "1003", "--month", "2026-08")])
     def test_without_a_warehouse_it_says_how_to_make_one(self, command, tmp_path):
         failed = run(*command, folder=tmp_path)

@@ -121,6 +121,20 @@ class TestRepair:
         assert found.returncode == 1
         assert stored.name in found.stdout
 
+    def test_verifying_where_nothing_can_be_written_says_so(self, runs, monkeypatch, capsys):
+        monkeypatch.syspath_prepend(PROJECT / "scripts")
+        import verify as script
+
+        def refuse(**where):
+            raise OSError(30, "Read-only file system", str(where["dir"]))
+
+        monkeypatch.setattr(script.tempfile, "TemporaryDirectory", refuse)
+        monkeypatch.setattr(sys, "argv", ["verify.py"])
+        monkeypatch.setenv("WAREHOUSE_DIR", str(runs[0].warehouse))
+        assert script.main() == 2
+        said = f"Verifying needs to write beside the warehouse: {runs[0].warehouse}: Read-only file system.\n"
+        assert capsys.readouterr().out == said
+
     def test_there_may_be_nothing_to_verify(self, tmp_path):
         assert verify(tmp_path).returncode == 2
 
