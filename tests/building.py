@@ -205,6 +205,24 @@ class Workbench:
         }
 
 
+def verify(warehouse: Path, vars: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+    """What ``make verify`` runs, over a warehouse that was built with the vars."""
+    return subprocess.run(
+        [sys.executable, PROJECT / "scripts" / "verify.py", f"--vars={json.dumps(vars or {})}"],
+        env=os.environ | {"WAREHOUSE_DIR": str(warehouse), "AS_OF_DATE": ""},
+        capture_output=True,
+        text=True,
+    )
+
+
+def restore_all_but_deliveries(warehouse: Path, backup: Path | None = None) -> None:
+    """Put all of a warehouse but its deliveries back from a backup; None: remove it."""
+    for folder, command in ((warehouse, ["rm", "-r"]), (backup, ["cp", "-a", "-t", warehouse])):
+        if folder:
+            paths = [path for path in folder.iterdir() if path.name != "deliveries"]
+            subprocess.run([*command, *paths], check=True)
+
+
 # ---------------------------------------------------------------------------------------------------------- kept builds
 
 

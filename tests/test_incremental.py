@@ -4,7 +4,6 @@ A warehouse is continued by run after run, each with a night's files. What a lat
 brought is tried claim by claim over small worlds, then over random worlds in random nights.
 """
 
-import json
 import os
 import random
 import re
@@ -35,7 +34,7 @@ from builders import (
     without_steps,
     world,
 )
-from building import PROJECT, Workbench
+from building import PROJECT, Workbench, restore_all_but_deliveries, verify
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from reference.files import write_world
@@ -498,15 +497,6 @@ def clear_the_way(warehouse):
         (warehouse / IN_THE_WAY).rmdir()
 
 
-def verify(warehouse, options):
-    return subprocess.run(
-        [sys.executable, PROJECT / "scripts" / "verify.py", f"--vars={json.dumps(options)}"],
-        env=os.environ | {"WAREHOUSE_DIR": str(warehouse), "AS_OF_DATE": ""},
-        capture_output=True,
-        text=True,
-    )
-
-
 def turned_run(turn, options, before, workbench, build):
     """A run that goes another way than others do; what can't be read, or is killed, is run again."""
 
@@ -532,13 +522,6 @@ def turned_run(turn, options, before, workbench, build):
         time.sleep(moment)
         command.kill()
 
-    def restore(warehouse):
-        """All but the deliveries is put back from a backup of the run before."""
-        for folder in (warehouse, before.warehouse):
-            for path in [path for path in folder.iterdir() if path.name != "deliveries"]:
-                copied = ["rm", "-r", path] if folder == warehouse else ["cp", "-a", path, warehouse]
-                subprocess.run(copied, check=True)
-
     match turn:
         case "good":
             return succeeded(run())
@@ -555,7 +538,12 @@ def turned_run(turn, options, before, workbench, build):
         case "killed":
             return succeeded(run(prepare=kill))
         case "restored":
-            return succeeded(run(onto=succeeded(run()), prepare=restore))
+            return succeeded(
+                run(
+                    onto=succeeded(run()),
+                    prepare=lambda warehouse: restore_all_but_deliveries(warehouse, before.warehouse),
+                )
+            )
         case "verified":
             verified = succeeded(run())
             recomputed = verify(verified.warehouse, options)

@@ -1,8 +1,6 @@
 """The stored history can be verified, one month of it computed again, and all of it copied as one folder."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from builders import (
     without_steps,
     world,
 )
-from building import PROJECT
+from building import PROJECT, restore_all_but_deliveries, verify
 
 AUGUST, SEPTEMBER = "2026-08-10T12:00:00Z", "2026-09-10T12:00:00Z"
 LISTED = "2026-09-30T22:00:00Z"  # usage dated later would be in no mart
@@ -36,15 +34,6 @@ WORLD = world(
     job("september", TRIGGER, PAGES, recipe_id="r", completed_at=SEPTEMBER),
 )
 STORED_ONLY = {"only_stored_deliveries": True}
-
-
-def verify(warehouse: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, PROJECT / "scripts" / "verify.py"],
-        env=os.environ | {"WAREHOUSE_DIR": str(warehouse), "AS_OF_DATE": ""},
-        capture_output=True,
-        text=True,
-    )
 
 
 def damage(warehouse: Path) -> None:
@@ -208,11 +197,7 @@ class TestRestoredDeliveries:
         monday, tuesday = nights
 
         def restore(warehouse):
-            for path in [path for path in warehouse.iterdir() if path.name != "deliveries"]:
-                subprocess.run(["rm", "-r", path], check=True)
-            if restored == "all but deliveries":
-                for path in [path for path in monday.warehouse.iterdir() if path.name != "deliveries"]:
-                    subprocess.run(["cp", "-a", path, warehouse], check=True)
+            restore_all_but_deliveries(warehouse, monday.warehouse if restored == "all but deliveries" else None)
 
         built = build(None, onto=tuesday, prepare=restore, vars=STORED_ONLY)
         assert built.exit_code == 0, built.output
