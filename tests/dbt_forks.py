@@ -29,6 +29,8 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -164,6 +166,19 @@ def _warm_up(manifest: Any) -> None:
             importlib.import_module(module)
     from dbt_common.clients import jinja
 
+    _keep_compiled_templates()
+    for macro in manifest.macros.values():
+        jinja.template_cache.get_node_template(macro)
+    for node in manifest.nodes.values():
+        if node.resource_type in ("model", "operation"):
+            jinja.get_template(node.raw_code, {})
+
+
+@cache
+def _keep_compiled_templates() -> None:
+    """dbt keeps those of macros alone."""
+    from dbt_common.clients import jinja
+
     compile_ = jinja.MacroFuzzEnvironment.compile
     compiled: dict[str, Any] = {}
 
@@ -174,13 +189,7 @@ def _warm_up(manifest: Any) -> None:
             compiled[source] = compile_(self, source)
         return compiled[source]
 
-    if compile_.__name__ != compile_once.__name__:
-        jinja.MacroFuzzEnvironment.compile = compile_once
-    for macro in manifest.macros.values():
-        jinja.template_cache.get_node_template(macro)
-    for node in manifest.nodes.values():
-        if node.resource_type in ("model", "operation"):
-            jinja.get_template(node.raw_code, {})
+    jinja.MacroFuzzEnvironment.compile = compile_once
 
 
 def _digest(*texts: str) -> str:
@@ -199,7 +208,7 @@ def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
         _enter(request)
         gc.disable()
         _leave_out_debug_events()
-        if _threads(request["arguments"]) == "1":
+        if dict(pairwise(request["arguments"])).get("--threads") == "1":  # the last one, as dbt has it
             _let_the_engine_use_one_thread()
         if moment := os.environ.get("KILLED_BEFORE"):
             _die_before(*moment.split())
@@ -226,14 +235,6 @@ def _die_before(call: str, name: str) -> None:
         really(source, target, *arguments, **options)
 
     setattr(os, call, killed)
-
-
-def _threads(arguments: list[str]) -> str | None:
-    """What dbt's option --threads says; a later one wins."""
-    return next(
-        (value for option, value in zip(arguments[-2::-1], arguments[:0:-1], strict=True) if option == "--threads"),
-        None,
-    )
 
 
 def _let_the_engine_use_one_thread() -> None:

@@ -108,8 +108,6 @@ def _cast(column, type_):
             return column
         case "BLOB":
             return f"encode({column})"
-        case "BIGINT" | "INTEGER":  # from 78.0, too
-            return f"cast(cast(nullif({column}, '') as double) as {type_})"
     return f"cast(nullif({column}, '') as {type_})"
 
 
