@@ -1,10 +1,7 @@
 {#- Run hook, at the end: what deserves attention is said as a warning, and not only in a table that somebody must open. A run
     says what it found itself; what stays quarantined or mismatched is said each time. Nothing here changes a figure. -#}
 {% macro warn_of_what_was_found(results) -%}
-    {%- set made = [] -%}
-    {%- for result in results if result.status == 'success' -%}
-        {%- do made.append(result.node.name) -%}
-    {%- endfor -%}
+    {%- set made = results | selectattr('status', 'equalto', 'success') | map(attribute='node.name') | list -%}
     {%- if execute and flags.WHICH in ['build', 'run'] and 'findings' in made and not is_sample() -%}
         {%- for text in warnings_of_this_run() -%}
             {%- do exceptions.warn(text) -%}

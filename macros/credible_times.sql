@@ -10,7 +10,7 @@
 {%- endmacro %}
 
 
-{#- Of the new rows: extract_name, load_id, file_name, usage day of their extracted_at, and its oldest and newest; of each
+{#- Of the new rows: extract_name, load_id, file_name, the day of their extracted_at in UTC, and its oldest and newest; of each
     extract, load and day the two files with the newest, which is all that credible_until() needs. By the views over the
     delivered files where `is_laid`, as in a run hook; else by what a model refers to. -#}
 {% macro times_of_files(is_laid=false) -%}

@@ -33,8 +33,8 @@
 
 {#- Why a row of the extract can't be used, or null: the first column, in the contract's order, that is missing,
     unreadable (unread_column), or a word that the contract doesn't know; or an extracted_at far after those of all other
-    files (credible_times). The model has words and dates as the contract has
-    them in columns read_<name>, null where they can't be read. -#}
+    files (credible_times). The model has words and dates as the contract has them in columns read_<name>, null where they
+    can't be read. -#}
 {% macro quarantine_reason(name) -%}
     {%- set credible_times = ref('credible_times') -%}
     case
@@ -321,13 +321,14 @@
     kind, as SQL over {value} (plugins/conversion.py). -#}
 {% macro intake_terms(contracts) -%}
     {%- set terms = {'extracts': {}, 'types': {'string': {'as': 'varchar', 'read': to_text('{value}')}}} -%}
+    {%- set status_words = run_query("select word from read_csv(" ~ literal(exact_pattern(project_path('seeds/rules/status_words.csv'))) ~ ", header = true, all_varchar = true) order by all").columns[0].values() -%}
     {%- for name, contract in contracts.items() -%}
         {%- set columns = [] -%}
         {%- for column in contract.columns.values() -%}
             {%- set kind = stored_type(column) -%}
             {%- do columns.append([
                 column.name, kind, column.meta.required or false, column.meta.may_be_unreadable or false,
-                (column.meta.required and not column.meta.may_be_empty) or false, cannot_be(column),
+                (column.meta.required and not column.meta.may_be_empty) or false, cannot_be(column, status_words),
             ]) -%}
             {%- if kind not in terms.types -%}
                 {%- do terms.types.update({kind: {'as': kind, 'read': read_as(kind, '{value}')}}) -%}
@@ -341,12 +342,10 @@
 
 {#- SQL over the stored {value} of a column: whether no row can be used with it, as quarantine_reason() has it. null: any value
     that could be read can be. -#}
-{% macro cannot_be(column) -%}
-    {%- if column.meta.is_status -%}
-        {%- set words = run_query("select word from read_csv(" ~ literal(exact_pattern(project_path('seeds/rules/status_words.csv'))) ~ ", header = true, all_varchar = true) order by all").columns[0].values() -%}
+{% macro cannot_be(column, status_words) -%}
+    {%- set words = status_words if column.meta.is_status else column.meta.accepted_values -%}
+    {%- if words -%}
         {{ return("lower({value}) not in ('" ~ words | join("', '") ~ "')") }}
-    {%- elif column.meta.accepted_values -%}
-        {{ return("lower({value}) not in ('" ~ column.meta.accepted_values | join("', '") ~ "')") }}
     {%- elif column.data_type == 'date' -%}
         {{ return("{value} is not null and (" ~ to_date('{value}') ~ ") is null") }}
     {%- elif column.meta.is_count -%}

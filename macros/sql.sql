@@ -8,6 +8,12 @@
 {%- endmacro %}
 
 
+{#- Whether the extracts of jobs reach back to a month's first day. The query has a relation job_days. -#}
+{% macro is_covered(usage_month) -%}
+    coalesce((select min(job_days.usage_date) from job_days) <= {{ usage_month }}, false)
+{%- endmacro %}
+
+
 {#- The date whose rules decide a unit of work: its own, unless the var rules_as_of fixes one for all. -#}
 {% macro rule_date(own_date) -%}
     {%- if var('rules_as_of', none) -%}

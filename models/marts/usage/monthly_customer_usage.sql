@@ -201,7 +201,7 @@ monthly_customer_usage as (
         {{ ratio('jobs.jobs_failed', 'jobs.jobs_succeeded + jobs.jobs_failed') }} as failed_job_share,
 
         months.usage_month = as_of.as_of_month as is_current_month,
-        coalesce((select min(job_days.usage_date) from job_days) <= months.usage_month, false) as is_covered
+        {{ is_covered('months.usage_month') }} as is_covered
 
     from months
     cross join as_of

@@ -32,7 +32,7 @@ monthly_tasks as (
         months.usage_month,
         cast(coalesce(sum(customer_months.tasks), 0) as bigint) as tasks,
         count(*) filter (where customer_months.tasks > 0) as active_customers,
-        coalesce((select min(job_days.usage_date) from job_days) <= months.usage_month, false) as is_covered
+        {{ is_covered('months.usage_month') }} as is_covered
 
     from months
     left join customer_months on months.usage_month = customer_months.usage_month
