@@ -281,6 +281,14 @@ class TestWhatCanBeMeant:
             with (PUBLISHED / "overrides" / f"override_{name}.csv").open(encoding="utf-8-sig", newline="") as file:
                 assert set(next(csv.reader(file))) == {*header(name), "reason", "author"}
 
+    def test_models_and_check_know_a_row_by_the_same_key(self, rule_book):
+        models = {path.stem: path.read_text() for path in (PROJECT / "models" / "rules").glob("effective_*.sql")}
+        keys = {
+            name.removeprefix("effective_"): tuple(re.findall(r"'(\w+)'", re.search(r"key=\[(.*?)\]", sql)[1]))
+            for name, sql in models.items()
+        }
+        assert keys == rule_book.KEYS
+
     def test_every_published_row_would_be_accepted_as_an_override(self, rule_book, tmp_path):
         """So what is refused is never what the rule book says itself."""
         for table in rule_book.KEYS:
