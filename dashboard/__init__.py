@@ -2,4 +2,11 @@
 
 ``warehouse`` reads, ``site`` and ``statement`` write, ``formats`` makes figures readable. ``python -m dashboard`` is
 what ``make dashboard``, ``make statement`` and the end of a build call.
+
+Decisions::
+
+    docs/decisions/static-site.md
+    docs/decisions/charts-by-echarts.md
+    docs/decisions/vendored-assets.md
+    docs/decisions/dashboard-failure.md
 """

@@ -2,6 +2,13 @@
 
 The site is written into a folder of its own; ``WAREHOUSE_DIR/dashboard`` is a link that is then pointed to it, in one
 step. Pages have no data of other pages: a customer's folder can be handed out, or guarded, by itself.
+
+Decisions::
+
+    docs/decisions/customer-folders.md
+    docs/decisions/pages-hold-their-data.md
+    docs/decisions/figure-changes.md
+    docs/decisions/term-limit-usage.md
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""What the dashboard reads: the published warehouse, read-only."""
+"""What the dashboard reads: the published warehouse, read-only.
+
+Decisions::
+
+    docs/decisions/csv-formula-protection.md
+    docs/decisions/csv-by-the-engine.md
+"""
 
 from __future__ import annotations
 

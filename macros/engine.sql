@@ -1,3 +1,4 @@
+{#- Decision: docs/decisions/two-engines.md -#}
 {#- What an engine does differently, each with the values that tests/data/engine_macros.sql compares it with. -#}
 
 {% macro literal(value) -%}

@@ -1,3 +1,4 @@
+{#- Decisions: docs/decisions/full-recompute-on-change.md, docs/decisions/committed-runs.md -#}
 {#- Bringing the warehouse up to date: a run looks again at what arrived since the last run that succeeded whole, and at
     what that touches; everything else stays as it was computed. A run is *whole* where it must compute everything: over
     the sample or tables of a schema, with --full-refresh, after a change of the rules, the counting options, the

@@ -1,4 +1,4 @@
-{#- Pieces of SQL that read the same on every engine. -#}
+{#- Pieces of SQL that read the same on every engine. Joins on rules: docs/decisions/rule-joins.md -#}
 
 {#- A rule row's half-open validity: in force from effective_from until, excluding, effective_to. Two plain comparisons,
     so that an outer join on it stays a hash join; with an `or` it becomes a nested loop. -#}

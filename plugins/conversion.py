@@ -10,6 +10,12 @@ The rows have the contract's columns, in its order and types, and behind them:
     The load that the file came with, and its path below EXTRACTS_DIR.
 
 How a value is read as a type is said by the contract (macros/extracts.sql), in SQL with ``{value}`` in it.
+
+Decisions::
+
+    docs/decisions/csv-headers.md
+    docs/decisions/file-formats.md
+    docs/decisions/reading-values.md
 """
 
 from __future__ import annotations

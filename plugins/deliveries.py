@@ -6,6 +6,12 @@ paths) -> text`` whether some files are. What the store looks like says store.py
 
 A delivered file is known by its path below ``EXTRACTS_DIR`` and the SHA-256 of its bytes: other bytes under the same
 path are a new delivery, beside the old one; unless they continue the old ones, which they supersede then.
+
+Decisions::
+
+    docs/decisions/stored-deliveries.md
+    docs/decisions/superseded-files.md
+    docs/decisions/required-folders.md
 """
 
 from __future__ import annotations

@@ -9,6 +9,13 @@ run_id)`` replaces the published database and the folder of Parquet files beside
     parquet_runs/<id>/           the Parquet files of a run; parquet is a link to those of the published one
     usage.duckdb.new             the copy that is about to be usage.duckdb
     usage.duckdb.wal.<id>        the log of the file that the run replaces
+
+Decisions::
+
+    docs/decisions/build-database.md
+    docs/decisions/commit-by-rename.md
+    docs/decisions/one-run-at-a-time.md
+    docs/decisions/parquet-symlink.md
 """
 
 from __future__ import annotations

@@ -3,6 +3,10 @@
 ``override_problems(project, folder) -> text`` reads the published tables in ``project/seeds/rules`` and the overrides
 in ``folder``, and says in sentences what can't be meant; an empty text when all is well. An override has the columns of
 its table and ``reason`` and ``author``; it takes the place of the published rows of its key between its dates.
+
+Decisions::
+
+    docs/decisions/rule-book-overrides.md
 """
 
 from __future__ import annotations

@@ -19,6 +19,11 @@
     .incoming/              what a run that is under way, or was killed, has begun to write
 
 Nothing that a load holds is ever changed. A folder appears whole, by its rename, which is the commit of what it holds.
+
+Decisions::
+
+    docs/decisions/merged-loads.md
+    docs/decisions/damaged-stored-files.md
 """
 
 from __future__ import annotations

@@ -8,6 +8,10 @@ check the hashes. uv reads none of pip's configuration, so this script passes it
 variable of the caller overrides it. Exit code 0 when all is installed, 1 otherwise.
 
 Uses the standard library only: it runs before anything is installed.
+
+Decisions::
+
+    docs/decisions/installing-with-uv.md
 """
 
 from __future__ import annotations

@@ -9,6 +9,10 @@ process has no need of, nor builds the events of the debug log, which no test re
         exit_code = forks.start(["build"], environment, folder, output, manifest_key=["files"]).wait()
 
 The server is ``python dbt_forks.py``: a request per line on standard input, an answer per line on standard output.
+
+Decisions::
+
+    docs/decisions/tests-in-forks.md
 """
 
 from __future__ import annotations

@@ -9,6 +9,10 @@ A damage is noticed by the comparison with the reference over random worlds, by 
 contract, or because the build stops or does not end. Damages that are no valid SQL are left out. What survives
 is either listed in tests/mutants/equivalent.csv, with the reason why no input can show it, or is a gap in the tests:
 exit code 1. The figures go to target/mutants.json, from which docs/accuracy.md is made.
+
+Decisions::
+
+    docs/decisions/own-mutations.md
 """
 
 from __future__ import annotations
@@ -42,7 +46,8 @@ from reference.worlds import every_operation, merge_worlds, random_world
 
 EQUIVALENT = Path(__file__).parent / "mutants" / "equivalent.csv"
 RULES, METERING, MARTS = "rules", "metering", "marts"
-WORDS_FOR_PEOPLE = {"rule", "source", "app_name", "title"}  # in tables of the rule book; no figure knows them
+# Columns of the rule book that no figure depends on.
+WORDS_FOR_PEOPLE = {"rule", "source", "decision_records", "app_name", "title"}
 CUT = date(2024, 4, 1)  # on which much happens in the random worlds
 
 

@@ -253,6 +253,33 @@ def test_every_make_command_that_a_guide_names_is_a_target(guide):
     assert named - targets == set()
 
 
+PAGES = [
+    *PROJECT.glob("*.md"),
+    *(path for folder in ("docs", "benchmarks", "tests", "dashboard") for path in (PROJECT / folder).rglob("*.md")),
+]
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_between_pages_resolves():
+    broken = []
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            target, _, anchor = link.partition("#")
+            if "://" in link:
+                continue
+            path = page.parent / target if target else page
+            if not path.exists() or (anchor and anchor not in anchors(path)):
+                broken.append(f"{page.relative_to(PROJECT)}: {link}")
+    assert len(PAGES) > 80
+    assert broken == []
+
+
 def test_every_test_file_is_listed_with_its_claim():
     """In a row of a table of tests/README.md: the file, and what it protects."""
     folder = PROJECT / "tests"

@@ -1,3 +1,4 @@
+{#- Decision: docs/decisions/custom-materializations.md -#}
 {#- Materializations on DuckDB. Nobody reads the build's database while a run works on it, so a table or view is replaced
     where it is, by one statement in one transaction. dbt-duckdb's own create another one, rename both and drop the old
     one, which is a tenth of a small run. Contracts are checked as there; comments are written by write_comments(). -#}

@@ -8,6 +8,10 @@
 
 It is the SQL of a whole run, without what stands around it: reading files, adding to tables, publishing. Those have
 tests of their own, over real builds.
+
+Decisions::
+
+    docs/decisions/proof-in-memory.md
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 Hypothesis draws batches of worlds and the options to count them under. A batch is one merged world; where it differs
 from the reference, the smallest world that differs is found and kept as an example for good.
+
+Decisions::
+
+    docs/decisions/random-worlds-by-seed.md
 """
 
 from __future__ import annotations
