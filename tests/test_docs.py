@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from building import PROJECT
 from column_gate import HOW_TO_ADD, untested_columns
 
@@ -216,6 +218,19 @@ class TestDocumentation:
             if n["resource_type"] in ("model", "seed") and json.dumps(n["description"]).strip('"') not in page
         ]
         assert missing == []
+
+
+def test_what_several_models_say_of_a_column_is_written_once():
+    """In models/_columns.md, named by doc(): so one text cannot be changed in one model and stay in the next."""
+    folders = ("audit", "marts", "metering", "publication")
+    files = [path for folder in folders for path in (PROJECT / "models" / folder).rglob("*.yml")]
+    models = [model for path in files for model in yaml.safe_load(path.read_text()).get("models", [])]
+    texts = Counter((c["name"], " ".join(c["description"].split())) for m in models for c in m.get("columns", []))
+    assert [text for text, models in texts.items() if models > 1 and "doc(" not in text[1]] == []
+
+    blocks = re.findall(r"{% docs (\w+) %}", (PROJECT / "models" / "_columns.md").read_text())
+    named = Counter(name for _, text in texts.elements() for name in re.findall(r"doc\('(\w+)'\)", text))
+    assert [name for name in blocks if named[name] < 2] == []
 
 
 GUIDES = ("CONTRIBUTING.md", "tests/README.md")
