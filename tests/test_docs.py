@@ -222,9 +222,9 @@ class TestDocumentation:
 
 def test_what_several_models_say_of_a_column_is_written_once():
     """In models/_columns.md, named by doc(): so one text cannot be changed in one model and stay in the next."""
-    folders = ("audit", "marts", "metering", "publication")
-    files = [path for folder in folders for path in (PROJECT / "models" / folder).rglob("*.yml")]
-    models = [model for path in files for model in yaml.safe_load(path.read_text()).get("models", [])]
+    folders = [f"models/{name}" for name in ("audit", "marts", "metering", "publication", "rules")] + ["seeds/rules"]
+    files = [yaml.safe_load(path.read_text()) for folder in folders for path in (PROJECT / folder).rglob("*.yml")]
+    models = [model for file in files for kind in ("models", "seeds") for model in file.get(kind, [])]
     texts = Counter((c["name"], " ".join(c["description"].split())) for m in models for c in m.get("columns", []))
     assert [text for text, models in texts.items() if models > 1 and "doc(" not in text[1]] == []
 
