@@ -1,13 +1,13 @@
-# Everything a newcomer needs: make build, make test. Both work on a fresh clone.
+# Start with make build and make test. Both work on a fresh clone.
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 export DO_NOT_TRACK = 1
-# Tests and lint look at the sample, whatever the caller's environment names.
+# Tests and lint use the sample, whatever the caller's environment contains.
 SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 
-# What a caller sets reaches a command through its environment, as it was typed: neither make nor the shell expands what is
-# in an id, a file name or an option.
+# Values that a caller sets reach a command through its environment, unchanged: neither make nor the shell expands the text of
+# an id, a file name or an option.
 BENCH ?= --steps 1000000 10000000 --runs 3
 GIVEN := JOB LOAD CUSTOMER MONTH OUTPUT VARS WAREHOUSE_DIR EXTRACTS_DIR AS_OF_DATE PYTEST PROOF MUTANTS SPARK BENCH
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
@@ -16,7 +16,7 @@ OPTIONS := $(BIN)/python scripts/with_options.py
 .PHONY: build check dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy parse lint docs explain verify forget-load bench sample clean requirements
 .DEFAULT_GOAL := build
 
-# The pinned environment: what a run needs, and what a developer needs beside it. Installed by uv, or else by pip.
+# The pinned environments: packages for runs, and additional packages for developers. Installed by uv, or otherwise by pip.
 INSTALL := $(PYTHON) scripts/install.py
 $(VENV)/run.stamp: requirements.txt
 	@$(INSTALL) $(VENV) requirements.txt
@@ -26,18 +26,17 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@$(INSTALL) $(VENV) requirements-dev.txt
 	@touch $@
 
-# Seeds, models and data tests over the sample extracts, or over EXTRACTS_DIR, into WAREHOUSE_DIR. (make test runs the
-# unit tests, too.)
+# Builds seeds, models and data tests over the sample extracts, or over EXTRACTS_DIR, into WAREHOUSE_DIR. (Only make test runs
+# the unit tests.)
 build: $(VENV)/run.stamp
 	$(BIN)/dbt build --exclude-resource-type unit_test
 
-# The quick check of a change, under a minute: lint, unit tests of what changed, compile. SINCE=main: since that commit.
+# The quick check of a change, under a minute: lint, unit tests of changed models, compile. SINCE=main: changes since main.
 check: $(VENV)/dev.stamp
 	@$(BIN)/python scripts/check.py
 
-# What every change must pass: lint, and beside it a build with unit and data tests, then pytest with a quarter of the
-# random samples.
-# TEST_SAMPLES=full draws all.
+# Required for every change: lint, in parallel a build with unit and data tests, then pytest with a quarter of the random
+# samples. TEST_SAMPLES=full draws all.
 test: $(VENV)/dev.stamp browser
 	@$(MAKE) --jobs=2 lint prove
 
@@ -46,7 +45,7 @@ prove: $(VENV)/dev.stamp browser
 	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet --vars '{rule_overrides: false}'
 	$(SAMPLE) TEST_WAREHOUSE_DIR=target/test-warehouse $(OPTIONS) PYTEST $(BIN)/pytest --numprocesses=auto
 
-# The browser of the dashboard's tests: the system's own. Installed where there is none and this may install one.
+# The browser of the dashboard's tests: the system's own. Installed if there is none and the user is allowed to.
 browser:
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
 		command -v $$name >/dev/null && exit 0; \
@@ -56,11 +55,11 @@ browser:
 	fi; \
 	echo "No Chromium, and none can be installed: the dashboard's tests are skipped."
 
-# The pictures of docs/dashboard.md and the README, made by those tests.
+# The pictures of docs/dashboard.md and README.md; the dashboard's tests make them.
 screenshots: $(VENV)/dev.stamp browser
 	$(SAMPLE) SCREENSHOTS=docs/images $(BIN)/pytest tests/test_dashboard.py -k pictures
 
-# The same on the next DuckDB, in an environment of its own.
+# make prove on the next DuckDB, in an environment of its own.
 test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
 	$(MAKE) prove VENV=.venv-duckdb-2
 
@@ -69,7 +68,7 @@ test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
 	@$(INSTALL) --no-deps .venv-duckdb-2 requirements-duckdb-2.txt
 	@touch $@
 
-# The same models on Spark: the sample, random worlds over several nights, and a difference that must be found.
+# The same models on Spark: the sample, random worlds over several runs, and a difference that must be found.
 test-spark: .venv-spark/spark.stamp java
 	$(SAMPLE) SPARK_CONF_DIR="$(CURDIR)/tests/spark/conf" $(OPTIONS) SPARK .venv-spark/bin/python -m tests.spark
 
@@ -78,7 +77,7 @@ test-spark: .venv-spark/spark.stamp java
 	@$(INSTALL) .venv-spark requirements-spark.txt
 	@touch $@
 
-# Spark 4 runs on Java 17 or 21. Installed where there is none and this may install one.
+# Spark 4 runs on Java 17 or 21. Installed if there is none and the user is allowed to.
 java:
 	@java -version 2>&1 | grep -qE '"(17|21)[."]' && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -86,23 +85,23 @@ java:
 	fi; \
 	echo "Spark needs Java 17, and none can be installed."; exit 1
 
-# Thousands of random worlds against the independent count (a quarter of an hour at most); another seed each time.
+# Compares thousands of random worlds with the independent count (a quarter of an hour at most), with another seed each time.
 # PROOF="--worlds 400" draws fewer.
 proof: $(VENV)/dev.stamp
 	$(OPTIONS) PROOF $(BIN)/python tests/proof.py
 
-# Which damages do the tests notice? MUTANTS="--of metering" tries a part, MUTANTS="--sample 150" some.
+# Which mutations do the tests detect? MUTANTS="--of metering" tests a part, MUTANTS="--sample 150" some.
 mutants: $(VENV)/dev.stamp
 	$(OPTIONS) MUTANTS $(BIN)/python tests/mutate.py
 
-# docs/accuracy.md, from what the two above found.
+# Writes docs/accuracy.md from the results of make proof and make mutants.
 accuracy: $(VENV)/dev.stamp
 	$(BIN)/python tests/accuracy.py
 
-# Lint runs beside a build: it has a warehouse and a parsed project of its own.
+# Lint runs in parallel with a build, so it has its own warehouse and parsed project.
 APART := $(SAMPLE) WAREHOUSE_DIR=target/lint-warehouse DBT_TARGET_PATH=target/lint
 
-# dbt reads the whole project, and a warning is an error.
+# dbt parses the whole project; a warning is an error.
 parse: $(VENV)/dev.stamp
 	$(APART) $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 
@@ -111,8 +110,8 @@ lint: $(VENV)/dev.stamp parse
 	$(BIN)/ruff format --check .
 	$(APART) $(BIN)/sqlfluff lint models tests analyses
 
-# Every model and column described, with lineage, on one page that opens from disk. Describes what WAREHOUSE_DIR holds:
-# takes nothing in, publishes nothing, and builds only where there is no build yet.
+# Writes one page with the descriptions of all models and columns, and lineage; it opens from disk. It describes the existing
+# build in WAREHOUSE_DIR, loads and publishes nothing, and builds only if there is no build yet.
 docs: $(VENV)/run.stamp
 	@built="$${WAREHOUSE_DIR:-warehouse}/build/usage.duckdb"; test -e "$$built" || { \
 		echo "There is no $$built yet: building it first."; $(BIN)/dbt build --exclude-resource-type unit_test; }
@@ -120,11 +119,11 @@ docs: $(VENV)/run.stamp
 	DBT_WRITE_JSON=true $(BIN)/dbt docs generate --static
 	@echo "Open target/static_index.html"
 
-# make explain JOB=j-…   or   make explain CUSTOMER=… MONTH=2026-08   (CUSTOMER beside JOB where the id is ambiguous)
+# make explain JOB=j-…   or   make explain CUSTOMER=… MONTH=2026-08   (with JOB, add CUSTOMER if the id is ambiguous)
 explain: $(VENV)/run.stamp
 	@$(BIN)/python -B scripts/explain.py --job="$$JOB" --customer="$$CUSTOMER" --month="$$MONTH"
 
-# The static site of WAREHOUSE_DIR (docs/dashboard.md): WAREHOUSE_DIR/dashboard/index.html.
+# Writes the static site of WAREHOUSE_DIR (docs/dashboard.md): WAREHOUSE_DIR/dashboard/index.html.
 dashboard: $(VENV)/run.stamp
 	@$(BIN)/python -m dashboard site
 
@@ -132,15 +131,16 @@ dashboard: $(VENV)/run.stamp
 statement: $(VENV)/run.stamp
 	@$(BIN)/python -m dashboard statement --customer="$$CUSTOMER" --month="$$MONTH" --output="$$OUTPUT"
 
-# Does recomputing the stored deliveries give the published rows? Of WAREHOUSE_DIR; VARS as the nightly run is given them.
+# Checks that recomputing the stored deliveries of WAREHOUSE_DIR gives the published rows. VARS: the variables of the scheduled
+# run.
 verify: $(VENV)/run.stamp
 	@$(BIN)/python scripts/verify.py --vars="$$VARS"
 
-# Removes a load from the stored deliveries, for good: make forget-load LOAD=3. The next run computes everything without it.
+# Removes a load from the stored deliveries permanently: make forget-load LOAD=3. The next run computes everything without it.
 forget-load: $(VENV)/run.stamp
 	@$(BIN)/python -B scripts/forget_load.py --load="$$LOAD"
 
-# Measures this project beside the shortest script, Polars and pandas; writes benchmarks/RESULTS.md. Takes a while.
+# Measures this project, the shortest script, Polars and pandas; writes benchmarks/RESULTS.md. Takes a long time.
 bench: .venv-bench/bench.stamp
 	$(OPTIONS) BENCH .venv-bench/bin/python benchmarks/run.py
 
@@ -149,13 +149,13 @@ bench: .venv-bench/bench.stamp
 	@$(INSTALL) .venv-bench requirements-bench.txt
 	@touch $@
 
-# Writes the sample extracts anew from the script that tells their story.
+# Writes the sample extracts from the script that defines them.
 sample: $(VENV)/run.stamp
 	$(BIN)/python scripts/make_sample_extracts.py
 
-# Pins the dependencies of pyproject.toml anew, for every platform; "fewest" pins no second version for later Pythons.
-# The developer's file comes first and limits the others: what is in two files has one version, so the tests run on what
-# ships (tests/test_requirements.py).
+# Pins the dependencies of pyproject.toml for every platform; "fewest" pins no second version for later Pythons. The developer's
+# file comes first and limits the others: a package in two files has one version, so the tests run with the versions that ship
+# (tests/test_requirements.py).
 COMPILE = $(INSTALL) $(VENV) --compile --quiet --upgrade --universal --python-version=3.11 --fork-strategy=fewest \
 	--generate-hashes --no-strip-extras --custom-compile-command="make requirements"
 requirements:
