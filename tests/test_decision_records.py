@@ -7,6 +7,7 @@ import csv
 import re
 
 import pytest
+import yaml
 from building import PROJECT
 
 FOLDER = PROJECT / "docs" / "decisions"
@@ -111,3 +112,15 @@ def test_the_index_lists_every_record_with_its_rules():
     listed = re.findall(r"^\| (.*?) ?\| \S.* \| \[([\w-]+)\]\(\2\.md\) \|$", index, re.MULTILINE)
     expected = [(", ".join(rules_of(record)), record.stem) for record in RECORDS]
     assert sorted((rules.strip(), name) for rules, name in listed) == sorted(expected)
+
+
+def test_every_variable_that_a_record_names_is_an_option():
+    """``variable `name``` and ``variable `name: value```; names in capitals are of the environment."""
+    declared = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    named = {
+        (name, record.stem)
+        for record in RECORDS
+        for name in re.findall(r"[Vv]ariables? `([a-z_]+)(?:: \w+)?`", record.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 8
+    assert sorted((name, record) for name, record in named if name not in declared) == []
