@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,9 @@ from taking import Taking
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
-    with Forks() as forks:
+    """A server that the workers of a run share: each one of its own would import dbt and parse the project again."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    with Forks(Path(tempfile.gettempdir(), f"forks-{os.getuid()}", run[:16]) if run else None) as forks:
         yield forks
 
 
@@ -54,9 +57,9 @@ def sample(build: Callable[..., Build]) -> Build:
 
 
 @pytest.fixture(scope="session")
-def projects() -> dict[str, Project]:
+def projects(forks: Forks) -> dict[str, Project]:
     """The project compiled under each set of options of the proof."""
-    return compile_all()
+    return compile_all(forks)
 
 
 @pytest.fixture

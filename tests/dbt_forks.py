@@ -8,7 +8,8 @@ process has no need of, nor builds the events of the debug log, which no test re
     with Forks() as forks:
         exit_code = forks.start(["build"], environment, folder, output, manifest_key=["files"]).wait()
 
-The server is ``python dbt_forks.py``: a request per line on standard input, an answer per line on standard output.
+The server is ``python dbt_forks.py``: a request per line of a connection, an answer per line. The workers of a test run
+share one.
 
 Decisions::
 
@@ -24,39 +25,46 @@ import hashlib
 import importlib
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 NODE_EVENTS = ("NodeStart", "NodeFinished")
 IMPORTED_LATE = ("dbt.task.build", "dbt_common.clients.agate_helper", "numpy", "daff", "multiprocessing.dummy")
 TOO_LONG = 900  # seconds after which a command that doesn't end is killed, so that its test fails
+LOOK_EVERY = 0.02  # seconds after which the server looks again whether a command has ended
 
 
 class Forks:
-    """A server of dbt commands; one command at a time."""
+    """A server of dbt commands; one command at a time.
 
-    def __init__(self) -> None:
-        self._server: subprocess.Popen[str] | None = None
+    ``address``: of the socket of a server that other processes use, too; it is started where none answers, and ends
+    with its last user. None: a server of its own.
+    """
+
+    def __init__(self, address: Path | None = None) -> None:
+        self._address = address
+        self._connection: TextIO | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> Forks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._server:
-            self._server.stdin.close()
-            self._server.wait()
+        if self._connection:
+            self._connection.close()
 
     def start(
         self,
@@ -82,16 +90,54 @@ class Forks:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            if self._server is None:
-                self._server = subprocess.Popen(
-                    [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-                )
-            self._server.stdin.write(json.dumps(request) + "\n")
-            self._server.stdin.flush()
-            answer = self._server.stdout.readline()
+            if self._connection is None:
+                self._connection = _connect(self._address).makefile("rw")
+            self._connection.write(json.dumps(request) + "\n")
+            self._connection.flush()
+            answer = self._connection.readline()
         if not answer:
             raise RuntimeError("the server of dbt commands died")
         return json.loads(answer)
+
+
+def _connect(address: Path | None) -> socket.socket:
+    """A connection to the server at the address, which is started if there is none."""
+    if address is None:
+        ours, theirs = socket.socketpair()
+        _start_server(theirs)
+        return ours
+    with _held(address):
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(address))
+        except (FileNotFoundError, ConnectionRefusedError):
+            address.unlink(missing_ok=True)
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(str(address))
+                listening.listen()
+                _start_server(listening, str(address))
+            connection.connect(str(address))
+        return connection
+
+
+def _start_server(connection: socket.socket, *address: str) -> None:
+    """It is given a connection; or, with its address, the socket that takes connections."""
+    with connection:
+        subprocess.Popen(
+            [sys.executable, __file__, str(connection.fileno()), *address],
+            pass_fds=[connection.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+@contextlib.contextmanager
+def _held(address: Path) -> Iterator[None]:
+    """Nobody else connects, and the server doesn't end."""
+    address.parent.mkdir(exist_ok=True)
+    with address.with_name("lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass(frozen=True)
@@ -114,31 +160,72 @@ class Command:
 # --------------------------------------------------------------------------------------------------------- the server
 
 
-def serve() -> None:
-    """Answer requests until standard input ends."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # standard output carries answers and nothing else
+def serve(given: socket.socket, address: Path | None) -> None:
+    """Answer the requests of every connection until the last one is closed."""
     manifests: dict[str, Any] = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        if process := request.get("wait_for"):
-            overdue = threading.Timer(TOO_LONG, os.killpg, (process, signal.SIGKILL))
-            overdue.start()
-            _, status = os.waitpid(process, 0)
-            overdue.cancel()
-            answer = {"exit_code": os.waitstatus_to_exitcode(status)}
-        else:
-            key = request["manifest_key"]
-            if key is not None and key not in manifests:
-                manifests[key] = _parse(request)
-            process = os.fork()
-            if process == 0:
-                _become_command(request, manifests.get(key))
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.setpgid(process, process)  # by whoever comes first, so that it can be killed at once
-            answer = {"process": process}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+    connections: list[socket.socket] = [] if address else [given]
+    waiting: dict[int, tuple[socket.socket, float]] = {}  # process -> who waits for its end, and until when
+    while connections or address:
+        readable = [*connections, *([given] if address else [])]
+        readable, _, _ = select.select(readable, [], [], LOOK_EVERY if waiting else None)
+        for ready in readable:
+            if address and ready is given:
+                connections.append(given.accept()[0])
+            elif line := _read(ready):
+                request = json.loads(line)
+                if process := request.get("wait_for"):
+                    waiting[process] = ready, time.monotonic() + TOO_LONG
+                else:
+                    _answer(ready, {"process": _start(request, manifests)})
+            else:
+                connections.remove(ready)
+        for process, (connection, overdue) in list(waiting.items()):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                del waiting[process]
+                _answer(connection, {"exit_code": os.waitstatus_to_exitcode(status)})
+            elif time.monotonic() > overdue:
+                os.killpg(process, signal.SIGKILL)
+        if address and not connections and _is_over(given, address):
+            return
+
+
+def _is_over(listening: socket.socket, address: Path) -> bool:
+    """Whether nobody is about to connect; whoever comes later starts another server."""
+    with _held(address):
+        if select.select([listening], [], [], 0)[0]:
+            return False
+        address.unlink()
+        return True
+
+
+def _read(connection: socket.socket) -> bytes:
+    """A line; nothing where whoever asked has gone."""
+    line = b""
+    with contextlib.suppress(ConnectionError):
+        while not line.endswith(b"\n"):
+            if not (more := connection.recv(1 << 16)):
+                break
+            line += more
+    return line if line.endswith(b"\n") else b""
+
+
+def _answer(connection: socket.socket, answer: dict[str, Any]) -> None:
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _start(request: dict[str, Any], manifests: dict[str, Any]) -> int:
+    """Fork a process that becomes the command."""
+    key = request["manifest_key"]
+    if key is not None and key not in manifests:
+        manifests[key] = _parse(request)
+    process = os.fork()
+    if process == 0:
+        _become_command(request, manifests.get(key))
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.setpgid(process, process)  # by whoever comes first, so that it can be killed at once
+    return process
 
 
 def _parse(request: dict[str, Any]) -> Any:
@@ -151,7 +238,7 @@ def _parse(request: dict[str, Any]) -> Any:
     _enter(request)
     arguments = request["arguments"]
     options = arguments[(at := arguments.index("--vars")) : at + 2] if "--vars" in arguments else []
-    # the workers of a test run share what the first of them parsed
+    # a later test run shares what this one parsed
     parsed = Path(tempfile.gettempdir(), f"parsed-{os.getuid()}", _digest(request["folder"], request["manifest_key"]))
     parsed.mkdir(parents=True, exist_ok=True)
     with (parsed / "lock").open("w") as lock, contextlib.redirect_stdout(sys.stderr):
@@ -289,4 +376,4 @@ def _enter(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]) if len(sys.argv) > 2 else None)

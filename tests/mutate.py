@@ -66,8 +66,8 @@ def main() -> int:
     asked = parser.parse_args()
 
     begun = time.monotonic()
-    projects = compile_all()
     with Forks() as forks, tempfile.TemporaryDirectory() as folder:
+        projects = compile_all(forks)
         unit_tests = read_unit_tests(Path(folder), forks, ADMINS)
     say("Looking for places to damage")
     damages = [

@@ -21,6 +21,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from dbt_forks import Forks
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from reference.compiled import PROJECT, Project
 from reference.proving import PROCESSES, WORLDS, Batch, Counterexample, Prover, batches, compile_all, say
@@ -42,7 +43,8 @@ def main() -> int:
 
     begun = time.monotonic()
     say(f"Seed {asked.seed}: compiling the project under each set of options")
-    projects = compile_all()
+    with Forks() as forks:
+        projects = compile_all(forks)
     say("Comparing")
     shares = PROCESSES * 4  # finished shares are a sign of life
     worlds = -(-asked.worlds // (shares * WORLDS)) * WORLDS

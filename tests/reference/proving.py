@@ -97,7 +97,7 @@ def batches(draw: st.DrawFn, options: tuple[str, ...] = tuple(OPTIONS), worlds: 
     )
 
 
-def compile_all(names: tuple[str, ...] = tuple(OPTIONS)) -> dict[str, Project]:
+def compile_all(forks: Forks) -> dict[str, Project]:
     """The project compiled under each set of options. The same code is compiled once, for whoever asks."""
     COMPILED.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(json.dumps([code_digest(), OPTIONS, ADMINS], sort_keys=True).encode()).hexdigest()
@@ -108,16 +108,12 @@ def compile_all(names: tuple[str, ...] = tuple(OPTIONS)) -> dict[str, Project]:
             for earlier in COMPILED.iterdir():
                 if earlier.is_dir():
                     shutil.rmtree(earlier)
-            with Forks() as forks:
-                projects = {
-                    name: compile_project(
-                        kept.parent / folder_name(name), options | {"admin_account_ids": ADMINS}, forks
-                    )
-                    for name, options in OPTIONS.items()
-                }
+            projects = {
+                name: compile_project(kept.parent / folder_name(name), options | {"admin_account_ids": ADMINS}, forks)
+                for name, options in OPTIONS.items()
+            }
             kept.write_bytes(pickle.dumps(projects))
-        compiled = pickle.loads(kept.read_bytes())
-    return {name: compiled[name] for name in names}
+        return pickle.loads(kept.read_bytes())
 
 
 def folder_name(name: str) -> str:
