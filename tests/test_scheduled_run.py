@@ -12,38 +12,40 @@ from building import PROJECT, Workbench
 WORLD = world(customer(), job())
 
 
-class TestArtifacts:
-    """Tools that read dbt's artifacts ask for them by dbt's own variables; a plain run doesn't pay for them."""
+class TestRuns:
+    """A plain run, and one after it that asks for artifacts and finds things other than the first one left them.
+
+    Tools that read dbt's artifacts ask for them by dbt's own variables; a plain run doesn't pay for them.
+    """
 
     @pytest.fixture(scope="class")
     @classmethod
-    def written(cls, build, workbench):
-        """The files that dbt wrote beside the warehouse: in a plain run, and in one that asks for them."""
-        found = []
+    def runs(cls, build, workbench):
+        """The two runs, and the files that dbt wrote beside the warehouse in each."""
+        runs, written = [], []
         for env in ({}, {"DBT_WRITE_JSON": "true", "DBT_LOG_LEVEL_FILE": "debug"}):
             for name in ("target", "logs"):
                 shutil.rmtree(workbench.folder / name, ignore_errors=True)
-            assert build(WORLD, env=env, keep=False).exit_code == 0
+            before = {"onto": runs[0], "prepare": cls.change} if runs else {}
+            runs.append(build(WORLD, env=env, keep=False, **before))
+            assert runs[-1].exit_code == 0, runs[-1].output
             folders = (workbench.folder / name for name in ("target", "logs"))
-            found.append({path.name for folder in folders for path in folder.glob("*")})
-        return found
+            written.append({path.name for folder in folders for path in folder.glob("*")})
+        return runs, written
 
-    def test_a_plain_run_writes_neither_artifacts_nor_a_log(self, written):
-        plain, _ = written
-        assert plain & {"manifest.json", "run_results.json", "dbt.log"} == set()
-
-    def test_a_run_that_is_asked_to_writes_them(self, written):
-        _, asked = written
-        assert {"manifest.json", "run_results.json", "dbt.log"} <= asked
-
-
-def test_a_comment_that_is_gone_or_wrong_is_written_again_by_the_next_run(build):
-    def damage(warehouse):
+    @staticmethod
+    def change(warehouse):
+        """Damaged comments; a list of runs that was written before one of its columns existed."""
         with duckdb.connect(warehouse / "build" / "usage.duckdb") as database:
             database.execute("comment on table metering.metered_jobs is null")
             database.execute("comment on column metering.metered_jobs.job_id is 'wrong'")
             database.execute("comment on view metering.metered_steps is 'wrong'")
+        told = warehouse / "deliveries" / "runs.json"
+        (run,) = map(json.loads, told.read_text(encoding="utf-8").splitlines())
+        del run["ran_data_tests"]
+        told.write_text(json.dumps(run) + "\n", encoding="utf-8")
 
+    @staticmethod
     def comments(built):
         return built.rows(
             "select schema_name, table_name, '', comment from duckdb_tables() union all "
@@ -51,27 +53,24 @@ def test_a_comment_that_is_gone_or_wrong_is_written_again_by_the_next_run(build)
             "select schema_name, table_name, column_name, comment from duckdb_columns() where not internal order by all"
         )
 
-    first = build(WORLD)
-    assert first.exit_code == 0, first.output
-    again = build(WORLD, onto=first, prepare=damage)
-    assert comments(again) == comments(first)
-    assert sum(comment is not None for *_, comment in comments(first)) > 500
+    def test_a_plain_run_writes_neither_artifacts_nor_a_log(self, runs):
+        _, (plain, _) = runs
+        assert plain & {"manifest.json", "run_results.json", "dbt.log"} == set()
 
+    def test_a_run_that_is_asked_to_writes_them(self, runs):
+        _, (_, asked) = runs
+        assert {"manifest.json", "run_results.json", "dbt.log"} <= asked
 
-def test_the_list_of_runs_gets_a_column_that_a_newer_release_has(build):
-    def as_it_was(warehouse):
-        told = warehouse / "deliveries" / "runs.json"
-        (run,) = map(json.loads, told.read_text(encoding="utf-8").splitlines())
-        del run["ran_data_tests"]
-        told.write_text(json.dumps(run) + "\n", encoding="utf-8")
+    def test_a_comment_that_is_gone_or_wrong_is_written_again_by_the_next_run(self, runs):
+        (first, again), _ = runs
+        assert self.comments(again) == self.comments(first)
+        assert sum(comment is not None for *_, comment in self.comments(first)) > 500
 
-    first = build(WORLD)
-    assert first.exit_code == 0, first.output
-    again = build(WORLD, onto=first, prepare=as_it_was)
-    assert again.exit_code == 0, again.output
-    assert again.column("select ran_data_tests from publication.runs order by started_at") == [None, False]
-    others = "select * exclude (ran_data_tests) from publication.runs order by started_at limit 1"
-    assert again.rows(others) == first.rows(others)
+    def test_the_list_of_runs_gets_a_column_that_a_newer_release_has(self, runs):
+        (first, again), _ = runs
+        assert again.column("select ran_data_tests from publication.runs order by started_at") == [None, False]
+        others = "select * exclude (ran_data_tests) from publication.runs order by started_at limit 1"
+        assert again.rows(others) == first.rows(others)
 
 
 def test_a_column_of_a_seed_without_a_type_is_an_error_that_names_it(tmp_path, forks):
