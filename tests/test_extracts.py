@@ -84,8 +84,8 @@ STORY = world(
 
 @pytest.fixture(scope="session")
 def plain(build):
-    """The story as one CSV file an extract."""
-    return build(STORY, arguments=("--threads", "4"))
+    """The story as one CSV file an extract, in a plain dbt build with every data test of the project."""
+    return build(STORY, arguments=("--threads", "4"), with_tests=True)
 
 
 def assert_same_rows(built, plain):
@@ -271,8 +271,7 @@ class TestStreamedJobs:
         assert built.column("select called_recipe_id from metering.function_calls") == ["elsewhere"]
 
 
-def test_the_scheduled_run_proves_itself_over_extracts_of_ones_own(build):
-    """A plain dbt build over files, with every data and unit test of the project."""
-    built = build(STORY, with_tests=True)
-    assert built.exit_code == 0, built.output
-    assert "Published" in built.output
+def test_the_scheduled_run_proves_itself_over_extracts_of_ones_own(plain):
+    assert plain.exit_code == 0, plain.output
+    assert "Published" in plain.output
+    assert plain.column("select ran_data_tests from publication.runs") == [True]
