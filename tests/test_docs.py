@@ -93,22 +93,19 @@ def test_make_docs_builds_first_where_nothing_is_built():
 
 
 @pytest.fixture(scope="module")
-def documentation(sample, tmp_path_factory):
-    """What ``make docs`` writes, without the build: (manifest, catalog, page)."""
+def documentation(sample, workbench, tmp_path_factory):
+    """What the command of ``make docs`` writes: (manifest, catalog, page)."""
     target = tmp_path_factory.mktemp("docs")
-    environment = os.environ | {
-        "EXTRACTS_DIR": "",
-        "WAREHOUSE_DIR": str(sample.warehouse),
-        "DBT_TARGET_PATH": str(target),
-        "DBT_WRITE_JSON": "true",
-    }
-    subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "docs", "generate", "--static"],
-        cwd=PROJECT,
+    environment = {"WAREHOUSE_DIR": str(sample.warehouse), "DBT_TARGET_PATH": str(target), "DBT_WRITE_JSON": "true"}
+    command = workbench.start(
+        None,
+        target / "output.txt",
         env=environment,
-        capture_output=True,
-        check=True,
+        arguments=("--static",),
+        with_tests=True,
+        command=("docs", "generate"),
     )
+    assert command.wait() == 0, (target / "output.txt").read_text()
     manifest, catalog = (json.loads((target / f"{name}.json").read_text()) for name in ("manifest", "catalog"))
     return manifest, catalog, (target / "static_index.html").read_text(encoding="utf-8")
 
