@@ -38,7 +38,7 @@ create temp table a as
     select app, any_value(app_name) as app_name, row_number() over (order by app) as n from metering.apps
     group by app qualify n <= 5;
 create temp table rulings as
-    select ruling_hash, row_number() over (order by rule_id, step_kind, ruling_hash) - 1 as n from staging.step_rulings
+    select ruling_hash, row_number() over (order by rule_id, step_kind, ruling_hash) - 1 as n from facts.step_rulings
     where
         (rule_id, step_kind) in (('S-ACTION', 'action'), ('S-ACTION', 'trigger'), ('S-INELIGIBLE', 'action'))
         and not is_default_applied and not is_count_missing and task_rule_id <> 'T-START'
@@ -98,7 +98,7 @@ insert into marts.recipe_history by name
     select
         id as customer_id, recipe_id, 'Orders to invoices, number ' || k as recipe_name, true as is_running,
         timestamp '2024-01-01' as created_at, timestamp '2024-02-01' as valid_from,
-        timestamp '2026-11-01' as last_listed_at, 'first seen' as began_as
+        timestamp '2026-11-01' as last_listed_at, 'first seen' as start_reason
     from r;
 delete from marts.connection_history;
 insert into marts.connection_history by name
@@ -106,7 +106,7 @@ insert into marts.connection_history by name
         id as customer_id, 'conn-' || n || '-' || k as connection_id, 'Salesforce of ' || n as connection_name,
         'salesforce' as adapter_name, 'success' as authorization_status, timestamp '2024-01-01' as authorized_at,
         timestamp '2024-01-01' as created_at, timestamp '2024-02-01' as valid_from,
-        timestamp '2026-11-01' as last_listed_at, 'first seen' as began_as
+        timestamp '2026-11-01' as last_listed_at, 'first seen' as start_reason
     from r;
 delete from marts.monthly_rule_usage;
 insert into marts.monthly_rule_usage by name
@@ -120,8 +120,8 @@ insert into staging.stg_subscriptions by name
         id as customer_id, 'business_actions' as recipe_metric, 10000 as included_credits,
         date '2025-01-01' as effective_from
     from c;
-delete from staging.job_recipes;
-insert into staging.job_recipes by name
+delete from facts.job_recipes;
+insert into facts.job_recipes by name
     select recipe_hash, id as customer_id, recipe_id, 'prod' as environment_type from r;
 delete from metering.metered_jobs;
 insert into metering.metered_jobs by name
@@ -133,8 +133,8 @@ insert into metering.metered_jobs by name
         true as is_finished, false as is_excluded, usage_month::timestamp as started_at,
         usage_month::timestamp as completed_at, usage_month as usage_date, usage_month as rule_date
     from r cross join m cross join range({jobs}) j(j);
-delete from staging.metered_step_keys;
-insert into staging.metered_step_keys by name
+delete from facts.metered_step_keys;
+insert into facts.metered_step_keys by name
     select
         jobs.job_hash, s as line_index, jobs.usage_date, jobs.recipe_hash, 0 as operation_hash, rulings.ruling_hash,
         1 as quantity
@@ -189,7 +189,7 @@ def fill(path: Path, customers: int, months: int) -> None:
         ):
             warehouse.execute(statement)
         jobs, steps = warehouse.execute(
-            "select (select count(*) from metering.metered_jobs), (select count(*) from staging.metered_step_keys)"
+            "select (select count(*) from metering.metered_jobs), (select count(*) from facts.metered_step_keys)"
         ).fetchone()
     print(f"{customers:,} customers x {months} months, {jobs:,} jobs, {steps:,} steps, {os.cpu_count()} cores")
 

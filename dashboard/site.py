@@ -457,7 +457,7 @@ def _top_recipes(table: Table, warehouse: Warehouse) -> list[Row]:
             )
             select parent_recipe_id, count(*) from first_listed
             where valid_from <= (
-                select max(looks_at) from marts.month_listings
+                select max(snapshot_at) from marts.month_listings
                 where extract_name = 'recipes' and usage_month < (select max(usage_month) from marts.months)
             )
             group by parent_recipe_id

@@ -69,7 +69,7 @@ steps as (
     select
         recipe_hash, ruling_hash, cast(date_trunc('month', usage_date) as date) as usage_month,
         count(*) as steps, sum(quantity) as quantity, min(job_hash) as first_job, max(job_hash) as last_job
-    from staging.metered_step_keys
+    from facts.metered_step_keys
     where
         usage_date <= (select as_of_date from window_of_months)
         and recipe_hash in (select recipe_hash from recipes_asked)
@@ -83,7 +83,7 @@ named as (
         rulings.tasks, rulings.is_default_applied
     from steps
     inner join recipes_asked using (recipe_hash)
-    inner join staging.step_rulings as rulings using (ruling_hash)
+    inner join facts.step_rulings as rulings using (ruling_hash)
 ),
 
 step_units as (
@@ -188,17 +188,17 @@ _PREPARED = [
         as_of_month as current_month,
         cast(as_of_month - interval '1' month as date) as month_before,
         cast(as_of_month - interval '11' month as date) as first_of_twelve
-    from staging.as_of
+    from intake.as_of
     """,
     # the listings that the as-of date looks at
     """
     create or replace temp table listings_now as
-    select extract_name, looks_at
+    select extract_name, snapshot_at
     from marts.month_listings inner join window_of_months on usage_month = current_month
     """,
     """
     create or replace temp table recipes_asked as
-    select customer_id, recipe_id, recipe_hash from staging.job_recipes
+    select customer_id, recipe_id, recipe_hash from facts.job_recipes
     where customer_id in (select customer_id from asked)
     """,
     """
@@ -273,9 +273,9 @@ _SHOWN = {
     "connections": """
         select
             customer_id, connection_id, connection_name, history.adapter_name, names.app_name, authorization_status,
-            authorized_at, created_at, coalesce(valid_to > looks_at, true) as is_listed, valid_from, valid_to
+            authorized_at, created_at, coalesce(valid_to > snapshot_at, true) as is_listed, valid_from, valid_to
         from marts.connection_history as history
-        inner join listings_now on listings_now.extract_name = 'connections' and history.valid_from <= looks_at
+        inner join listings_now on listings_now.extract_name = 'connections' and history.valid_from <= snapshot_at
         left join app_names as names on history.adapter_name = names.adapter_name
         where {asked}
         qualify row_number() over (partition by customer_id, connection_id order by valid_from desc) = 1
@@ -401,7 +401,7 @@ _FILES = {
     ),
     "connections": (
         "select customer_id, * exclude (customer_id) from marts.connection_history where {asked} "
-        "and valid_from <= (select looks_at from listings_now where extract_name = 'connections') "
+        "and valid_from <= (select snapshot_at from listings_now where extract_name = 'connections') "
         "order by connection_id, valid_from",
         True,
     ),

@@ -11,16 +11,16 @@
 
 
 {% macro warnings_of_this_run() -%}
-    {%- set staging, audit = working_schema('staging'), working_schema('audit') -%}
+    {%- set intake, audit = working_schema('intake'), working_schema('audit') -%}
     {%- set texts = [] -%}
 
     {#- a wrong clock is this machine's or the source's: said, never decided by -#}
-    {%- set query = "select extract_name, newest_extracted_at from " ~ staging ~ ".delivery_totals where newest_extracted_at > " ~ utc_now() ~ " order by newest_extracted_at desc, extract_name limit 1" -%}
+    {%- set query = "select extract_name, newest_extracted_at from " ~ intake ~ ".delivery_totals where newest_extracted_at > " ~ utc_now() ~ " order by newest_extracted_at desc, extract_name limit 1" -%}
     {%- for row in run_query(query).rows -%}
         {%- do texts.append("The newest extracted_at of " ~ row[0] ~ ", " ~ row[1] ~ " UTC, is later than this machine's clock. It is taken as it is: where it is wrong, so is the current month.") -%}
     {%- endfor -%}
 
-    {%- set query = "select count(*), min(file_name), min(extracted_at) from " ~ staging ~ ".unusable_rows where reason = 'unconfirmed extracted_at'" -%}
+    {%- set query = "select count(*), min(file_name), min(extracted_at) from " ~ intake ~ ".rejected_rows where reason = 'unconfirmed extracted_at'" -%}
     {%- set unconfirmed = run_query(query).rows[0] -%}
     {%- if unconfirmed[0] -%}
         {%- do texts.append(
@@ -29,7 +29,7 @@
         ) -%}
     {%- endif -%}
 
-    {%- set query = "select count(*), min(subject), min(detail) from " ~ staging ~ ".term_corrections where " ~ is_new() -%}
+    {%- set query = "select count(*), min(subject), min(detail) from " ~ audit ~ ".term_corrections where " ~ is_new_load() -%}
     {%- set corrections = run_query(query).rows[0] -%}
     {%- if corrections[0] -%}
         {%- do texts.append(corrections[0] ~ " corrections of the past change earlier figures, such as " ~ corrections[1] ~ ": " ~ corrections[2] ~ ". See audit.findings, 'correction of the past'.") -%}
@@ -38,7 +38,7 @@
     {%- do texts.extend(warnings_of_as_of_date()) -%}
 
     {#- an old gap is said once: nobody can fill it any more -#}
-    {%- set recent = "true" if is_whole_run() else "last_date >= (select as_of_date - interval '31' day from " ~ staging ~ ".as_of)" -%}
+    {%- set recent = "true" if is_whole_run() else "last_date >= (select as_of_date - interval '31' day from " ~ intake ~ ".as_of)" -%}
     {%- set query = "select count(*), sum(missing_days), max(last_date) from " ~ audit ~ ".coverage_gaps where " ~ recent -%}
     {%- set gaps = run_query(query).rows[0] -%}
     {%- if gaps[0] -%}
@@ -61,7 +61,7 @@
     {%- set texts, given = [], as_of_option() -%}
     {%- if given -%}
         {%- set newest = "cast(max(newest_extracted_at) as date)" -%}
-        {%- set query = "select " ~ newest ~ ", " ~ newest ~ " < cast(" ~ literal(given) ~ " as date) - interval '" ~ var('unconfirmed_after_days') ~ "' day from " ~ working_schema('staging') ~ ".delivery_totals" -%}
+        {%- set query = "select " ~ newest ~ ", " ~ newest ~ " < cast(" ~ literal(given) ~ " as date) - interval '" ~ var('unconfirmed_after_days') ~ "' day from " ~ working_schema('intake') ~ ".delivery_totals" -%}
         {%- set found = run_query(query).rows[0] -%}
         {%- if found[1] -%}
             {%- do texts.append("AS_OF_DATE is " ~ given ~ ", and the newest extracted_at is of " ~ found[0] ~ ": up to that date usage reads as 0.") -%}

@@ -24,7 +24,7 @@
                 file_name,
                 extracted_at
             from {{ 'extracts.' ~ name if is_laid else extract(name) }}
-            where {{ is_new() }}
+            where {{ is_new_load() }}
 
             union all
         {% endfor %}
@@ -44,7 +44,7 @@
             from ({{ streamed_entries('extracts.job_history' if is_laid else extract('job_history')) }}) as entries
             where
                 {{ is_json('entry') }}
-                and {{ is_new() }}
+                and {{ is_new_load() }}
         ) as streamed
 
     ),
@@ -159,17 +159,17 @@
 
 {#- Whether a row of an older load is to be judged otherwise by what came since: its time was confirmed, or no longer is. -#}
 {% macro is_credibility_changed() -%}
-    {%- set staging = working_schema('staging') -%}
+    {%- set base, intake = working_schema('base'), working_schema('intake') -%}
     {%- set all_times -%}
-        (select file_name, oldest_at, newest_at from {{ staging }}.extract_times where not {{ is_new() }} union all select file_name, oldest_at, newest_at from ({{ times_of_files(is_laid=true) }}) as new_times)
+        (select file_name, oldest_at, newest_at from {{ base }}.base_file_times where not {{ is_new_load() }} union all select file_name, oldest_at, newest_at from ({{ times_of_files(is_laid=true) }}) as new_times)
     {%- endset -%}
     {%- set changed -%}
         select count(*) from ({{ credible_until(all_times) }}) as credible
         where exists (
-            select 1 from {{ staging }}.unusable_rows
-            where reason = 'unconfirmed extracted_at' and (credible_until is null or extracted_at <= credible_until) and not {{ is_new() }}
+            select 1 from {{ intake }}.rejected_rows
+            where reason = 'unconfirmed extracted_at' and (credible_until is null or extracted_at <= credible_until) and not {{ is_new_load() }}
         )
-        or exists (select 1 from {{ staging }}.delivery_totals where newest_extracted_at > credible_until and not {{ is_new() }})
+        or exists (select 1 from {{ intake }}.delivery_totals where newest_extracted_at > credible_until and not {{ is_new_load() }})
     {%- endset -%}
     {{ return(run_query(changed).columns[0].values()[0] > 0) }}
 {%- endmacro %}

@@ -476,7 +476,7 @@
 {%- endmacro %}
 
 
-{% macro reachable(start, links, key, link_from, link_to) -%}
+{% macro transitive_closure(start, links, key, link_from, link_to) -%}
     {{ return(adapter.dispatch('reachable')(start, links, key, link_from, link_to)) }}
 {%- endmacro %}
 

@@ -1,5 +1,5 @@
 {#- Reading extracts: where a run's rows come from. The contract of each extract is the source `extracts` in
-    models/staging/_extracts.yml: its columns, their types, and which of them must be there. -#}
+    models/_sources/_extracts.yml: its columns, their types, and which of them must be there. -#}
 
 {#- The relation that holds an extract's rows as they were delivered: the sample seed, or the view that prepare_extracts() laid
     over files or tables. It has the contract's columns by their types, and extra, unread_column, load_id and file_name. -#}
@@ -33,10 +33,10 @@
 
 {#- Why a row of the extract can't be used, or null: the first column, in the contract's order, that is missing,
     unreadable (unread_column), or a word that the contract doesn't know; or an extracted_at far after those of all other
-    files (credible_times). The model has words and dates as the contract has them in columns read_<name>, null where they
+    files (base_credible_times). The model has words and dates as the contract has them in columns read_<name>, null where they
     can't be read. -#}
 {% macro quarantine_reason(name) -%}
-    {%- set credible_times = ref('credible_times') -%}
+    {%- set base_credible_times = ref('base_credible_times') -%}
     case
     {%- if execute %}
     {%- for column in extract_contract(name).columns.values() %}
@@ -59,7 +59,7 @@
     {%- endif %}
     {%- endfor %}
     {%- if 'extracted_at' in extract_contract(name).columns %}
-        when extracted_at > (select credible_times.credible_until from {{ credible_times }} as credible_times)
+        when extracted_at > (select base_credible_times.credible_until from {{ base_credible_times }} as base_credible_times)
             then 'unconfirmed extracted_at'
     {%- endif %}
     {%- endif %}
@@ -186,7 +186,7 @@
 {% macro duckdb__view_deliveries(contracts) -%}
     {%- set folder = env_var('EXTRACTS_DIR') if flags.WHICH in ['build', 'run'] and not boolean_option('only_stored_deliveries') else '' -%}
     {%- set settled = {} -%}
-    {%- for row in run_query("select load_id, identity from run_state.settled_loads").rows -%}
+    {%- for row in run_query("select load_id, identity from run_state.committed_loads").rows -%}
         {%- do settled.update({row[1]: row[0] | int}) -%}
     {%- endfor -%}
     {%- set found = take_in_files(folder, contracts, settled) -%}
@@ -222,7 +222,7 @@
     {#- asked for again when the views come to hold older files, too -#}
     {%- do graph.setdefault('present_run', {}).update({'superseded': found.superseded.keys() | list, 'lacks': found.lacks, 'found': found}) -%}
     {%- set by_load = contracts.values() | selectattr('meta.is_read_by_load') | map(attribute='name') | join("', '") -%}
-    {%- do view_stored_files(contracts.values() | list, is_new() ~ " or extract_name not in ('" ~ by_load ~ "')") -%}
+    {%- do view_stored_files(contracts.values() | list, is_new_load() ~ " or extract_name not in ('" ~ by_load ~ "')") -%}
 {%- endmacro %}
 
 
@@ -238,7 +238,7 @@
             'fail_share': var('unreadable_fail_share') | float, 'warn_share': var('unreadable_warn_share') | float,
         },
     }) -%}
-    {%- set answer = run_query("select take_in_deliveries(" ~ literal(folder) ~ ", " ~ literal(deliveries_path()) ~ ", " ~ literal(tojson(terms)) ~ ")") -%}
+    {%- set answer = run_query("select ingest_deliveries(" ~ literal(folder) ~ ", " ~ literal(deliveries_path()) ~ ", " ~ literal(tojson(terms)) ~ ")") -%}
     {%- set found = fromjson(answer.columns[0].values()[0]) -%}
     {%- if found.problem -%}
         {{ exceptions.raise_compiler_error(found.problem) }}
@@ -258,7 +258,7 @@
 {% macro compare_loads(stored, settled) -%}
     {%- if not is_whole_run() -%}
         {%- set strange = [] -%}
-        {%- for number, identity in stored.items() if number | int <= graph['present_run']['settled_load'] and identity not in settled -%}
+        {%- for number, identity in stored.items() if number | int <= graph['present_run']['last_committed_load'] and identity not in settled -%}
             {%- do strange.append(number) -%}
         {%- endfor -%}
         {%- set lost = settled.keys() | reject('in', stored.values()) | list -%}
@@ -276,7 +276,7 @@
     {%- if not is_whole_run() -%}
         {%- set known = run_query("select load_id || ' ' || file_name from run_state.superseded_files").columns[0].values() -%}
         {%- set continued = [] -%}
-        {%- for load, path, rows in superseded.values() | sum(start=[]) if load <= graph['present_run']['settled_load'] and load ~ ' ' ~ path not in known -%}
+        {%- for load, path, rows in superseded.values() | sum(start=[]) if load <= graph['present_run']['last_committed_load'] and load ~ ' ' ~ path not in known -%}
             {%- do continued.append(path) -%}
         {%- endfor -%}
         {%- if continued -%}
@@ -321,7 +321,7 @@
     kind, as SQL over {value} (plugins/conversion.py). -#}
 {% macro intake_terms(contracts) -%}
     {%- set terms = {'extracts': {}, 'types': {'string': {'as': 'varchar', 'read': to_text('{value}')}}} -%}
-    {%- set status_words = run_query("select word from read_csv(" ~ literal(exact_pattern(project_path('seeds/rules/status_words.csv'))) ~ ", header = true, all_varchar = true) order by all").columns[0].values() -%}
+    {%- set status_words = run_query("select raw_status from read_csv(" ~ literal(exact_pattern(project_path('seeds/rules/status_words.csv'))) ~ ", header = true, all_varchar = true) order by all").columns[0].values() -%}
     {%- for name, contract in contracts.items() -%}
         {%- set columns = [] -%}
         {%- for column in contract.columns.values() -%}
@@ -511,13 +511,13 @@
 
 {% macro duckdb__view_changed_deliveries() -%}
     {%- if execute and not is_whole_run() -%}
-        {%- set staging = working_schema('staging') -%}
+        {%- set intake = working_schema('intake') -%}
         {%- set holds_changed -%}
             (
-                {{ is_new() }}
-                or file_hash in (select file_hash from {{ staging }}.delivered_jobs where {{ is_changed_job('job_hash', staging ~ '.changed_jobs') }})
-                or file_hash in (select file_hash from {{ staging }}.delivered_steps where {{ is_changed_job('job_hash', staging ~ '.changed_jobs') }})
-                or file_hash in (select file_hash from {{ staging }}.delivered_requests where {{ is_changed_request('request_hash', staging ~ '.changed_requests') }})
+                {{ is_new_load() }}
+                or file_hash in (select file_hash from {{ intake }}.delivered_jobs where {{ is_changed_job('job_hash', intake ~ '.changed_jobs') }})
+                or file_hash in (select file_hash from {{ intake }}.delivered_steps where {{ is_changed_job('job_hash', intake ~ '.changed_jobs') }})
+                or file_hash in (select file_hash from {{ intake }}.delivered_requests where {{ is_changed_request('request_hash', intake ~ '.changed_requests') }})
             )
         {%- endset -%}
         {%- do view_stored_files(contracts_of_extracts().values() | selectattr('meta.is_read_by_load') | list, holds_changed) -%}

@@ -1,7 +1,7 @@
 {#- History from full listings: the one pattern for customers, recipes and connections. -#}
 
 {#- The usable rows of a full listing's extract (its base model), each entity once per listing, with extracted_at, when the
-    listing was taken (listing_times), and is_latest: whether it is the newest listing that holds the entity. Of several
+    listing was taken (listing_times), and is_current: whether it is the newest listing that holds the entity. Of several
     rows of one listing the latest wins, then the greater one as text; only those are put in order, since most listings
     repeat nothing, and they may be millions of rows. Like validity_intervals() it reads relations rather than a CTE,
     which DuckDB would copy before it reads it more than once. -#}
@@ -50,7 +50,7 @@
             listed_at,
             row_number() over (
                 partition by {{ entity }}, listed_at
-                order by delivered.extracted_at desc, {{ row_text(attributes) }} desc
+                order by delivered.extracted_at desc, {{ tiebreak_text(attributes) }} desc
             ) as delivery_rank
         from {{ delivered }} as delivered
         {{ listing }}
@@ -84,7 +84,7 @@
     select
         {{ columns }},
         listed_at as extracted_at,
-        listed_at = newest_listing_at as is_latest
+        listed_at = newest_listing_at as is_current
     from distinct_rows
     inner join newest using ({{ entity }})
 {%- endmacro %}
@@ -130,10 +130,10 @@
         select
             base.*,
             times.listed_at,
-            {{ row_text(terms.key) }} as key_text,
-            {{ row_text(terms.group) }} as group_text,
-            {{ row_text(terms.content) }} as content_text,
-            {{ row_text(terms.content + ['effective_from', 'effective_to']) }} as whole_text
+            {{ tiebreak_text(terms.key) }} as key_text,
+            {{ tiebreak_text(terms.group) }} as group_text,
+            {{ tiebreak_text(terms.content) }} as content_text,
+            {{ tiebreak_text(terms.content + ['effective_from', 'effective_to']) }} as whole_text
         from {{ ref('base_' ~ name) }} as base
         left join {{ ref('listing_times') }} as times
             on
@@ -547,12 +547,12 @@
             when lag(runs.last_listing) over entity_in_time is null then 'first seen'
             when lag(runs.last_listing) over entity_in_time = runs.first_listing - 1 then 'changed'
             else 'listed again'
-        end as began_as,
+        end as start_reason,
         case
             when last_listings.next_listing_at is null then null
             when lead(runs.first_listing) over entity_in_time = runs.last_listing + 1 then 'changed'
             else 'gone'
-        end as ended_as
+        end as end_reason
     from runs
     inner join listings as first_listings on runs.first_listing = first_listings.listing_number
     inner join listings as last_listings on runs.last_listing = last_listings.listing_number

@@ -5,43 +5,43 @@
     project's code or the engine, and where no run has succeeded yet.
 
     What a run knows of the ones before stands in the schema run_state:
-    progress           one row: what the figures depend on (fingerprint), the newest load that a run which succeeded
-                       whole has seen (settled_load), and the id of that run
+    watermark          one row: what the figures depend on (fingerprint), the newest load that a run which succeeded
+                       whole has seen (last_committed_load), and the id of that run
     stored_files       one row per delivered file that is stored
     stored_loads       one row per stored load, with its id, which no other load ever has
-    settled_loads      the stored loads that the last run which succeeded whole has seen
+    committed_loads      the stored loads that the last run which succeeded whole has seen
     superseded_files   one row per stored file that a later one continues: its rows are repeated there
     quarantined_files  one row per file that was set aside whole, with the reason
-    touched_dates      dates of usage that changed since that run
+    affected_dates      dates of usage that changed since that run
     as_of_dates        the as-of date of that run, and of every one since: what the marts are cut at
     listed_recipe_types, mcp_collections    what that run read from the newest listings
     published_runs     the runs that were published
     format             one row: the version of all this. A database of another one is removed when a run starts -#}
 
 {% macro build_format() -%}
-    {{ return(1) }}
+    {{ return(2) }}
 {%- endmacro %}
 
 
-{% macro begin_run() -%}
+{% macro open_run() -%}
     {%- if execute -%}
         {%- do drop_state_of_another_format() -%}
         {%- do run_statements([
             "create schema if not exists run_state",
             "create table if not exists run_state.format as select " ~ build_format() ~ " as version",
-            "create table if not exists run_state.progress as select cast(null as string) as fingerprint, cast(0 as bigint) as settled_load, cast(null as string) as run_id",
+            "create table if not exists run_state.watermark as select cast(null as string) as fingerprint, cast(0 as bigint) as last_committed_load, cast(null as string) as run_id",
             "create table if not exists run_state.stored_files (extract_name string, load_id bigint, path string, file_name string, file_hash " ~ hash_type() ~ ")",
             "create table if not exists run_state.stored_loads (load_id bigint, identity string)",
-            "create table if not exists run_state.settled_loads (load_id bigint, identity string)",
+            "create table if not exists run_state.committed_loads (load_id bigint, identity string)",
             "create table if not exists run_state.superseded_files (extract_name string, load_id bigint, file_name string, file_rows bigint)",
             "create table if not exists run_state.quarantined_files (extract_name string, load_id bigint, file_name string, reason string, is_replaced boolean)",
-            "create table if not exists run_state.touched_dates (usage_date date)",
+            "create table if not exists run_state.affected_dates (usage_date date)",
             "create table if not exists run_state.as_of_dates (as_of_date date)",
-            "create table if not exists run_state.listed_recipe_types (customer_id string, recipe_id string, recipe_type string, type_override string, read_from string)",
+            "create table if not exists run_state.listed_recipe_types (customer_id string, recipe_id string, recipe_type string, type_override string, type_source string)",
             "create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)",
         ]) -%}
         {%- if flags.WHICH in ['build', 'run'] -%}
-            {%- set progress = run_query("select fingerprint, settled_load from run_state.progress").rows[0] -%}
+            {%- set progress = run_query("select fingerprint, last_committed_load from run_state.watermark").rows[0] -%}
             {%- set reads_files = env_var('EXTRACTS_DIR', '') != '' or boolean_option('only_stored_deliveries') -%}
             {%- set present = fingerprint() -%}
             {%- set is_first = not reads_files or progress[1] == 0 -%}
@@ -50,10 +50,10 @@
                 {%- set reason = '--full-refresh' if flags.FULL_REFRESH else "the rules, the counting options, the project's code or the engine changed" -%}
                 {%- do log("Everything is recomputed from the stored deliveries: " ~ reason ~ ".", info=True) -%}
             {%- endif -%}
-            {#- settled_load stays 0 until a whole run has succeeded: one that breaks off is followed by another whole one -#}
+            {#- last_committed_load stays 0 until a whole run has succeeded: one that breaks off is followed by another whole one -#}
             {%- set is_whole = is_first or flags.FULL_REFRESH or is_changed -%}
             {#- asked for hundreds of times: noted once, where dbt keeps its graph of the project -#}
-            {%- do graph.update({'present_run': {'is_whole': is_whole, 'settled_load': 0 if is_whole else progress[1], 'fingerprint': present}}) -%}
+            {%- do graph.update({'present_run': {'is_whole': is_whole, 'last_committed_load': 0 if is_whole else progress[1], 'fingerprint': present}}) -%}
             {%- if is_whole -%}
                 {%- do compute_everything() -%}
             {%- endif -%}
@@ -83,12 +83,12 @@
     {%- if reason and not is_whole_run() -%}
         {%- do log("Everything is recomputed from the stored deliveries: " ~ reason ~ ".", info=True) -%}
     {%- endif -%}
-    {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(0 as bigint) as settled_load, cast(null as string) as run_id") -%}
-    {%- do empty_state('touched_dates') -%}
+    {%- do replace_state('watermark', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(0 as bigint) as last_committed_load, cast(null as string) as run_id") -%}
+    {%- do empty_state('affected_dates') -%}
     {%- for table in ['as_of_dates', 'stored_files', 'superseded_files', 'quarantined_files'] -%}
         {%- do empty_state(table) -%}
     {%- endfor -%}
-    {%- do graph['present_run'].update({'is_whole': true, 'settled_load': 0}) -%}
+    {%- do graph['present_run'].update({'is_whole': true, 'last_committed_load': 0}) -%}
 {%- endmacro %}
 
 
@@ -109,14 +109,14 @@
 
 
 {#- Part of publishing: what this run has seen is settled, under its id. -#}
-{% macro settle_run() -%}
+{% macro commit_run() -%}
     {%- set newest_load = run_query("select coalesce(max(load_id), 0) from run_state.stored_files").columns[0].values()[0] -%}
-    {%- do replace_state('progress', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(" ~ newest_load ~ " as bigint) as settled_load, " ~ literal(invocation_id) ~ " as run_id") -%}
-    {%- do replace_state('settled_loads', "select load_id, identity from run_state.stored_loads") -%}
-    {%- do empty_state('touched_dates') -%}
-    {%- do replace_state('as_of_dates', "select as_of_date from " ~ working_schema('staging') ~ ".as_of") -%}
-    {%- do replace_state('listed_recipe_types', "select customer_id, recipe_id, recipe_type, type_override, read_from from " ~ working_schema('metering') ~ ".recipe_types_listed") -%}
-    {%- do replace_state('mcp_collections', "select customer_id, api_collection_id from " ~ working_schema('staging') ~ ".stg_api_collections where is_latest and is_mcp_server") -%}
+    {%- do replace_state('watermark', "select " ~ literal(graph['present_run']['fingerprint']) ~ " as fingerprint, cast(" ~ newest_load ~ " as bigint) as last_committed_load, " ~ literal(invocation_id) ~ " as run_id") -%}
+    {%- do replace_state('committed_loads', "select load_id, identity from run_state.stored_loads") -%}
+    {%- do empty_state('affected_dates') -%}
+    {%- do replace_state('as_of_dates', "select as_of_date from " ~ working_schema('intake') ~ ".as_of") -%}
+    {%- do replace_state('listed_recipe_types', "select customer_id, recipe_id, recipe_type, type_override, type_source from " ~ working_schema('metering') ~ ".recipe_types_listed") -%}
+    {%- do replace_state('mcp_collections', "select customer_id, api_collection_id from " ~ working_schema('staging') ~ ".stg_api_collections where is_current and is_mcp_server") -%}
 {%- endmacro %}
 
 
@@ -137,11 +137,11 @@
 
 
 {#- Whether a row came after the last run that succeeded whole; every row did in a whole run. -#}
-{% macro is_new(column='load_id') -%}
+{% macro is_new_load(column='load_id') -%}
     {%- if is_whole_run() -%}
     true
     {%- else -%}
-    {{ column }} > {{ graph['present_run']['settled_load'] }}
+    {{ column }} > {{ graph['present_run']['last_committed_load'] }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -175,7 +175,7 @@
 {#- Whether usage of this date may have changed; what has no date yet always may. The dates stand in the query one by
     one, so that the engine skips what it stored of others. Since marts are cut at the as-of date, the dates between two
     as-of dates have changed, too, in a model that reads as_of. -#}
-{% macro is_touched_date(column='usage_date') -%}
+{% macro in_affected_dates(column='usage_date') -%}
     {%- if is_whole_run() -%}
     true
     {%- else -%}
@@ -185,7 +185,7 @@
 
 
 {#- The same for the month of a date. -#}
-{% macro is_touched_month(column='usage_month') -%}
+{% macro in_affected_months(column='usage_month') -%}
     {%- if is_whole_run() -%}
     true
     {%- else -%}
@@ -197,7 +197,7 @@
 {#- Whether a column is null, or its ``part`` that of a touched date: the date itself (%s), or its month. -#}
 {% macro is_empty_or_one_of(column, part) -%}
     {%- set date = part | format(column) -%}
-    {%- set dates = run_query("select distinct " ~ part | format('usage_date') ~ " as touched from run_state.touched_dates order by touched").columns[0].values() -%}
+    {%- set dates = run_query("select distinct " ~ part | format('usage_date') ~ " as touched from run_state.affected_dates order by touched").columns[0].values() -%}
     {%- set as_of = run_query("select min(as_of_date), max(as_of_date) from run_state.as_of_dates").rows[0] -%}
     ({{ date }} is null
     {%- if dates %} or {{ date }} in ({% for value in dates %}date '{{ value }}'{{ ', ' if not loop.last }}{% endfor %}){% endif %}
@@ -232,20 +232,20 @@
 {#- The incremental strategies: the rows that a run computes take the place of those that stood for the same. Which ones
     those are, as a condition on the table; none where rows are only added. -#}
 {% macro is_replaced(strategy) -%}
-    {%- set changed_jobs = working_schema('staging') ~ '.changed_jobs' -%}
-    {%- set changed_requests = working_schema('staging') ~ '.changed_requests' -%}
+    {%- set changed_jobs = working_schema('intake') ~ '.changed_jobs' -%}
+    {%- set changed_requests = working_schema('intake') ~ '.changed_requests' -%}
     {%- if strategy == 'by_load' -%}
-        {{ return(is_new()) }}
+        {{ return(is_new_load()) }}
     {%- elif strategy == 'by_changed_job' -%}
         {#- with meta.is_dated_by_its_job, only where those dates are: metered_jobs has noted them -#}
-        {{ return(is_changed_job('job_hash', changed_jobs) ~ (' and ' ~ is_touched_date() if config.get('meta', {}).get('is_dated_by_its_job') else '')) }}
+        {{ return(is_changed_job('job_hash', changed_jobs) ~ (' and ' ~ in_affected_dates() if config.get('meta', {}).get('is_dated_by_its_job') else '')) }}
     {%- elif strategy == 'by_changed_request' -%}
         {{ return(is_changed_request('request_hash', changed_requests)) }}
     {%- elif strategy == 'by_touched_date' -%}
         {%- set too = config.get('meta', {}).get('replaces_too') -%}
-        {{ return(is_touched_date() ~ (' or ' ~ too if too else '')) }}
+        {{ return(in_affected_dates() ~ (' or ' ~ too if too else '')) }}
     {%- elif strategy == 'by_touched_month' -%}
-        {{ return(is_touched_month()) }}
+        {{ return(in_affected_months()) }}
     {%- endif -%}
     {{ return(none) }}
 {%- endmacro %}
@@ -254,7 +254,7 @@
 {#- On DuckDB within one transaction. -#}
 {% macro replace_rows(arguments, strategy) -%}
     {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
-    {{ touch_dates(arguments['target_relation'], arguments['temp_relation'], is_replaced(strategy)) }}
+    {{ note_affected_dates(arguments['target_relation'], arguments['temp_relation'], is_replaced(strategy)) }}
     delete from {{ arguments['target_relation'] }} where {{ is_replaced(strategy) }};
     insert into {{ arguments['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arguments['temp_relation'] }};
@@ -292,9 +292,9 @@
 
 
 {#- Notes the dates on which rows stood and will stand, where the rows are units of usage. -#}
-{% macro touch_dates(stood, will_stand, is_replaced) -%}
+{% macro note_affected_dates(stood, will_stand, is_replaced) -%}
     {%- if config.get('meta', {}).get('dates_usage') %}
-    insert into run_state.touched_dates
+    insert into run_state.affected_dates
     select usage_date from {{ stood }} where usage_date is not null and {{ is_replaced }}
     union
     select usage_date from {{ will_stand }} where usage_date is not null;

@@ -28,5 +28,5 @@
 {#- Whether this run looks at any job: in a full build, after new files, for a month that is asked for. -#}
 {% macro computes_jobs() -%}
     {%- set newest_load = run_query("select coalesce(max(load_id), 0) from run_state.stored_files").columns[0].values()[0] -%}
-    {{ return(is_whole_run() or var('recompute_month') is not none or newest_load > graph['present_run']['settled_load']) }}
+    {{ return(is_whole_run() or var('recompute_month') is not none or newest_load > graph['present_run']['last_committed_load']) }}
 {%- endmacro %}

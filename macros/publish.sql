@@ -77,7 +77,7 @@
         "update publication.runs set published_at = " ~ utc_now() ~ " where run_id = " ~ literal(invocation_id)
     ]) -%}
     {%- do write_comments() -%}
-    {%- do settle_run() -%}
+    {%- do commit_run() -%}
     {%- do run_statements(export_marts() + ["checkpoint"]) -%}
     {%- set answer = fromjson(run_query("select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", " ~ literal(invocation_id) ~ ")").columns[0].values()[0]) -%}
     {%- if answer.problem -%}
@@ -109,8 +109,8 @@
 {% macro drop_views_over_files() -%}
     {%- set statements = [] -%}
     {%- if not is_sample() -%}
-        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema == 'staging' and node.config.materialized == 'view' -%}
-            {%- do statements.append("drop view if exists staging." ~ node.name) -%}
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema in ['base', 'staging', 'facts'] and node.config.materialized == 'view' -%}
+            {%- do statements.append("drop view if exists " ~ node.schema ~ "." ~ node.name) -%}
         {%- endfor -%}
     {%- endif -%}
     {{ return(statements + ["drop schema if exists extracts cascade"]) }}
@@ -188,7 +188,7 @@
     {%- endfor -%}
     {%- set months = run_query(
         "select used.usage_month, max(as_of.as_of_date), bool_or(used.is_current_month), bool_and(used.is_covered), count(*), " ~ sums | join(', ')
-        ~ " from marts.monthly_customer_usage as used cross join " ~ working_schema('staging') ~ ".as_of as as_of"
+        ~ " from marts.monthly_customer_usage as used cross join " ~ working_schema('intake') ~ ".as_of as as_of"
         ~ " where used.usage_month >= as_of.as_of_month - interval '1' month group by used.usage_month order by used.usage_month"
     ).rows -%}
     {%- set said = [] -%}
@@ -327,7 +327,7 @@
         {%- do run_query("create table " ~ published ~ "." ~ node.schema ~ "__" ~ node.name ~ " as " ~ query) -%}
     {%- endfor -%}
     {%- do run_query("insert overwrite " ~ runs ~ " select * from " ~ published ~ "." ~ working_schema('publication') ~ "__runs") -%}
-    {%- do settle_run() -%}
+    {%- do commit_run() -%}
     {%- for schema in published_schemas() -%}
         {%- do run_query("create schema if not exists " ~ schema | replace(working_schema(''), '')) -%}
     {%- endfor -%}

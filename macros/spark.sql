@@ -76,7 +76,7 @@
         {%- do run_query("insert into " ~ target_relation ~ " " ~ added ~ " except select " ~ columns ~ " from " ~ target_relation) -%}
     {%- else -%}
         {%- set goes = "coalesce(" ~ is_replaced(strategy) ~ ", false)" -%}
-        {%- set touched = touch_dates(target_relation, new_rows, is_replaced(strategy)) | trim -%}
+        {%- set touched = note_affected_dates(target_relation, new_rows, is_replaced(strategy)) | trim -%}
         {%- if touched -%}
             {%- do run_query(touched) -%}
         {%- endif -%}

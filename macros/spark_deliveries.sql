@@ -36,7 +36,7 @@
     {%- endfor -%}
     {%- for name, contract in contracts.items() -%}
         {%- set found = folders.get(name, []) -%}
-        {%- set input = "(select * from parquet.`" ~ store ~ "/{" ~ found | join(',') ~ "}/" ~ name ~ ".parquet` where " ~ is_new() ~ ") as stored" -%}
+        {%- set input = "(select * from parquet.`" ~ store ~ "/{" ~ found | join(',') ~ "}/" ~ name ~ ".parquet` where " ~ is_new_load() ~ ") as stored" -%}
         {%- do run_query(view_over_files(contract, {'': input ~ (without_superseded() if name in superseded else '')} if found else {})) -%}
     {%- endfor -%}
 {%- endmacro %}

@@ -55,7 +55,7 @@
 
 {#- The text by which two deliveries of a row that agree in everything else are put in order (G9). Joined by a character
     that comes before all others, so that an empty value is the least and no value runs on into the next. -#}
-{% macro row_text(columns) -%}
+{% macro tiebreak_text(columns) -%}
     {%- for column in columns -%}
     coalesce({{ as_text(column) }}, ''){{ " || chr(31) || " if not loop.last }}
     {%- endfor -%}

@@ -1,6 +1,6 @@
 """Every file that was delivered is stored for good, once, converted to the contract's columns, in a numbered load.
 
-``take_in_deliveries(folder, store, contract) -> JSON`` takes in what is new in ``folder`` (``EXTRACTS_DIR``) and tells
+``ingest_deliveries(folder, store, contract) -> JSON`` takes in what is new in ``folder`` (``EXTRACTS_DIR``) and tells
 what is stored. ``verify_store(store) -> text`` tells whether all of it is still as it was stored, ``verify_files(store,
 paths) -> text`` whether some files are. What the store looks like says store.py.
 
@@ -96,7 +96,7 @@ class _Delivered:
     is_kept: bool = False
 
 
-def take_in_deliveries(folder: str, store: str, contract: str, *, progress: Progress = NO_PROGRESS) -> str:
+def ingest_deliveries(folder: str, store: str, contract: str, *, progress: Progress = NO_PROGRESS) -> str:
     """Store the files under ``folder`` that ``store`` does not hold yet, as its next load, and list what is stored.
 
     An empty ``folder``: only list. ``contract`` is JSON: ``{"extracts": {name: {"required": bool, "columns": [[name,

@@ -39,7 +39,7 @@ from copying import missing_room
 from dbt_common.exceptions import DbtRuntimeError
 from swapping import ASIDE, point, sync_path, sync_tree
 
-BUILD_FORMAT = 1  # of build/usage.duckdb; the same number as in macros/incremental.sql
+BUILD_FORMAT = 2  # of build/usage.duckdb; the same number as in macros/incremental.sql
 
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")
@@ -93,7 +93,7 @@ def publish_warehouse(built: str, published: str, run_id: str) -> list[str]:
 
     Readers that hold the old file open keep reading it; whoever connects afterwards sees the new one. ``built`` must
     have been checkpointed, so that nothing of it is in a write-ahead log, and must name ``run_id`` as its own
-    (run_state.progress). Permissions stay as they are. Returns what a person should know; raises PublishingFailed.
+    (run_state.watermark). Permissions stay as they are. Returns what a person should know; raises PublishingFailed.
 
     The rename of the copy to ``published`` commits the run, in one step. Before it the list of runs, the Parquet files
     and the copy are on the disk, each under the id of the run; after it finish_publishing() gives them their names, in
@@ -232,7 +232,9 @@ def published_run(published: Path) -> str | None:
 
     Raises DbtRuntimeError where another process has it open for writing, since nobody can read it then.
     """
-    return _ask_published(published, "select run_id from run_state.progress")
+    watermark = "select run_id from run_state.watermark"
+    of_release_0_2 = "select run_id from run_state.watermark"
+    return _ask_published(published, watermark) or _ask_published(published, of_release_0_2)
 
 
 def _point_parquet(parquet: Path, folder: Path) -> Path | None:

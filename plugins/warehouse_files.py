@@ -2,7 +2,7 @@
 
 dbt-duckdb loads this module through ``plugins:`` in the profile and registers on the build's connection:
 
-``take_in_deliveries(folder, store, contract) -> JSON``
+``ingest_deliveries(folder, store, contract) -> JSON``
     Of deliveries.py.
 ``verify_stored_files(store, paths) -> text``
     Of deliveries.py: which of the stored files that a run is about to read is not as it was stored. ``paths``: JSON.
@@ -88,7 +88,7 @@ class Plugin(BasePlugin):
         # weak: the connection holds this object's functions, and would stay open for ever
         self._connection = weakref.ref(conn)
         for function in (
-            self.take_in_deliveries,
+            self.ingest_deliveries,
             self.verify_stored_files,
             self.watch_build,
             self.empty_folder,
@@ -101,8 +101,8 @@ class Plugin(BasePlugin):
             arguments = ["VARCHAR"] * len(signature(function).parameters)
             conn.create_function(function.__name__, function, arguments, "VARCHAR", side_effects=True)
 
-    def take_in_deliveries(self, folder: str, store: str, contract: str) -> str:
-        answer = deliveries.take_in_deliveries(folder, store, contract, progress=_progress())
+    def ingest_deliveries(self, folder: str, store: str, contract: str) -> str:
+        answer = deliveries.ingest_deliveries(folder, store, contract, progress=_progress())
         self._steps = _stored_steps(answer)
         if json.loads(contract).get("is_whole"):
             stored = json.loads(answer).get("files", {}).values()

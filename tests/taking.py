@@ -66,7 +66,7 @@ class Taking:
             "limits": self.limits,
             "quarantine_files": self.quarantines,
         }
-        return json.loads(self.module.take_in_deliveries(str(folder), str(self.store), json.dumps(contract)))
+        return json.loads(self.module.ingest_deliveries(str(folder), str(self.store), json.dumps(contract)))
 
     def take_in(self, folder: Path | str | None = None) -> dict:
         answer = self.answer(folder)

@@ -262,8 +262,8 @@ def test_a_date_as_of_far_from_the_extracts_is_a_warning(given, months, said):
     """The macro alone, over two tables."""
     answers = []
     with duckdb.connect() as db:
-        db.execute("create schema staging; create schema marts")
-        db.execute("create table staging.delivery_totals as select timestamp '2026-03-31 22:00:00' newest_extracted_at")
+        db.execute("create schema intake; create schema marts")
+        db.execute("create table intake.delivery_totals as select timestamp '2026-03-31 22:00:00' newest_extracted_at")
         db.execute("create table marts.monthly_customer_usage as from range(?)", [months])
         context = {
             "as_of_option": lambda: given,

@@ -192,7 +192,7 @@ class TestAsOfAGivenDate:
         return build(rows, env={"AS_OF_DATE": "2026-05-30"})
 
     def test_there_is_one_as_of_date(self, built):
-        assert built.rows("select as_of_date::varchar, as_of_month::varchar from staging.as_of") == [
+        assert built.rows("select as_of_date::varchar, as_of_month::varchar from intake.as_of") == [
             ("2026-05-30", "2026-05-01")
         ]
 

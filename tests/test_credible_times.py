@@ -66,7 +66,7 @@ class TestWhatIsQuarantined:
         last = "2026-06-29T22:00:00Z"  # 90 days after LISTED
         rows = made(request("last", extracted_at=last), request("later", extracted_at="2026-06-29T22:00:00.000001Z"))
         assert rows(UNCONFIRMED) == [("api_requests", 1)]
-        assert rows("select as_of_date::varchar from staging.as_of") == [("2026-06-29",)]
+        assert rows("select as_of_date::varchar from intake.as_of") == [("2026-06-29",)]
 
     def test_a_file_of_the_same_path_confirms_nothing(self, made):
         far = request("far", extracted_at=FAR, _file="api_requests/all.csv", _load=1)

@@ -197,7 +197,7 @@ def expected_overview(marts: Build) -> dict[str, list[list[str]]]:
         apps_before[app] = apps_before.get(app, 0) + connections
 
     (looked_at,) = marts.column(
-        "select looks_at from marts.month_listings where extract_name = 'recipes' "
+        "select snapshot_at from marts.month_listings where extract_name = 'recipes' "
         "order by usage_month desc limit 1 offset 1"
     ) or [datetime.min]
     customers = set(marts.column("select customer_id from marts.customer_details"))
@@ -1293,7 +1293,7 @@ class TestOverrides:
         folder = tmp_path_factory.mktemp("overrides")
         shutil.copyfile(sample.published, folder / "usage.duckdb")
         with duckdb.connect(folder / "usage.duckdb") as connection:
-            for table in ("staging.step_rulings", "marts.monthly_rule_usage"):
+            for table in ("facts.step_rulings", "marts.monthly_rule_usage"):
                 connection.execute(
                     f"update {table} set rule_override = ? where rule_id = 'S-ACTION' and task_rule_id = 'T-TRIGGER'",
                     [cls.REASON],

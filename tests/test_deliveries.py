@@ -518,7 +518,7 @@ def test_a_run_that_dies_at_any_step_leaves_all_of_a_load_or_nothing(last_step, 
     taking.write("jobs/b.csv", JOBS)
     dies = (
         "import os, sys; from pathlib import Path; import deliveries; deliveries.SETTLED_NS = -(1 << 60); "
-        f"{last_step} = lambda *_, **__: os._exit(9); deliveries.take_in_deliveries(*sys.argv[1:])"
+        f"{last_step} = lambda *_, **__: os._exit(9); deliveries.ingest_deliveries(*sys.argv[1:])"
     )
     died = subprocess.run(
         [sys.executable, "-c", dies, taking.extracts, taking.store, json.dumps(CONTRACT)],
@@ -858,14 +858,12 @@ def test_the_functions_registered_in_sql_give_text(taking):
     """As a run calls it: in a query, on a thread of DuckDB's."""
     with duckdb.connect() as db:
 
-        def take_in_deliveries(folder, store, contract):
-            return taking.module.take_in_deliveries(folder, store, contract)
+        def ingest_deliveries(folder, store, contract):
+            return taking.module.ingest_deliveries(folder, store, contract)
 
-        db.create_function(
-            take_in_deliveries.__name__, take_in_deliveries, ["VARCHAR"] * 3, "VARCHAR", side_effects=True
-        )
+        db.create_function(ingest_deliveries.__name__, ingest_deliveries, ["VARCHAR"] * 3, "VARCHAR", side_effects=True)
         ((text,),) = db.execute(
-            "select take_in_deliveries(?, ?, ?)", [str(taking.extracts), str(taking.store), json.dumps(CONTRACT)]
+            "select ingest_deliveries(?, ?, ?)", [str(taking.extracts), str(taking.store), json.dumps(CONTRACT)]
         ).fetchall()
     assert json.loads(text)["taken_in"] == 3
 

@@ -167,7 +167,7 @@ def test_a_recipe_goes_by_the_name_of_its_latest_listing(sample):
         ("2", "renamed", "of another customer"),
     ]
     # In the sample that is what the listings themselves say last.
-    listed = "select customer_id, recipe_id, recipe_name from staging.stg_recipes where is_latest order by all"
+    listed = "select customer_id, recipe_id, recipe_name from staging.stg_recipes where is_current order by all"
     assert sample.rows(f"from ({recipes}) order by all") == sample.rows(listed)
 
 

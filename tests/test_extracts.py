@@ -248,7 +248,7 @@ class TestStreamedJobs:
             ("text", "api_calls", 1),
         ]
         assert built.column("select count(*) from audit.findings where finding = 'job without steps'") == [4]
-        assert built.column("select distinct extracted_at::varchar from staging.delivered_jobs") == [
+        assert built.column("select distinct extracted_at::varchar from intake.delivered_jobs") == [
             "2026-03-10 12:00:00"
         ]
 

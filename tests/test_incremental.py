@@ -37,8 +37,8 @@ from builders import (
 from building import PROJECT, Workbench, restore_all_but_deliveries, verify
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from reference.delivery_schedules import ORDERS, REQUIRED, Plan, Source, nightly_deliveries, ways_to_be_late
 from reference.files import write_world
-from reference.nights import ORDERS, REQUIRED, Plan, Source, nightly_deliveries, ways_to_be_late
 from samples import sampled
 
 # How many random sequences of nights to try, each over many worlds; failing ones are cut down for some minutes.

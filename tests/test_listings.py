@@ -117,7 +117,7 @@ class TestWhichRowsAreOneListing:
             recipe("r", extracted_at="2026-03-31T20:00:00Z"),
             collection("col", extracted_at="2026-03-31T21:00:00Z"),
         ]
-        times = "select extract_name, listed_at::varchar from staging.listing_times order by all"
+        times = "select extract_name, listed_at::varchar from intake.listing_times order by all"
         assert [(name, when[11:13]) for name, when in listed(times, *rows)] == [
             ("api_collections", "21"),
             ("connections", "22"),

@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from reference.comparison import RELATIONS
 from reference.compiled import Warehouse
+from reference.delivery_schedules import LISTED, TERMS, instant
 from reference.files import is_readable, write_world
-from reference.nights import LISTED, TERMS, instant
 from reference.proving import ADMINS, PREFIXES, Batch
 from reference.reference import Unreadable, read_time
 from reference.worlds import LISTINGS, TOLERANCE, merge_worlds, prefixed, random_world

@@ -14,7 +14,7 @@ sys.path.append(str(PROJECT / "plugins"))
 
 import progress as said
 from build_progress import MEASURED, Build, Watch, _ClearBefore
-from deliveries import take_in_deliveries, verify_store
+from deliveries import ingest_deliveries, verify_store
 
 CLEAR = "\r\x1b[K"
 
@@ -175,7 +175,7 @@ def take_in(tmp_path):
     def take_in():
         progress, _, lines = in_log()
         folder, store = str(tmp_path / "extracts"), str(tmp_path / "store")
-        assert json.loads(take_in_deliveries(folder, store, contract, progress=progress))["problem"] is None
+        assert json.loads(ingest_deliveries(folder, store, contract, progress=progress))["problem"] is None
         return lines
 
     return take_in
@@ -199,7 +199,7 @@ def test_verifying_says_how_much_it_checks(take_in, tmp_path):
 
 # --------------------------------------------------------------------------------------------------------------- builds
 
-PATHS = ["models/metering/m.sql", "seeds/rules/s.csv", "models/marts/usage/u.sql", "models/staging/base/b.sql"]
+PATHS = ["models/metering/m.sql", "seeds/rules/s.csv", "models/marts/usage/u.sql", "models/base/b.sql"]
 # Half of the time of the last build went into m; twice the steps take m and u twice as long, and s and b as long.
 LAST = {"steps": 1_000_000, "seconds": 20, "nodes": {"m": 10.0, "u": 9.6, "s": 0.2, "b": 0.2}}
 
@@ -215,8 +215,8 @@ def test_the_stages_are_the_folders_of_the_flow_in_its_order():
     seen.append(build.describe(60, 60))
     assert seen == [
         "Stage 1 of 6, seeds: 0 of 1 tables",
-        "Stage 2 of 6, staging: 0 of 1 models",
-        "Stage 2 of 6, staging: 0 of 1 models",  # m is done, b is not
+        "Stage 2 of 6, base: 0 of 1 models",
+        "Stage 2 of 6, base: 0 of 1 models",  # m is done, b is not
         "Stage 4 of 6, marts: 0 of 1 models",
         "Stage 5 of 6, tests: 0 of 2",
         "Stage 5 of 6, tests: 1 of 2",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from reference.comparison import COMPARED
 from reference.proving import Prover, batches, kept_examples
-from reference.reduction import reduce, size_of
+from reference.shrinking import reduce, size_of
 from samples import FULL, sampled
 
 WORLDS = sampled(100)
@@ -19,12 +19,12 @@ BATCH = 10
 # What is made wrong: the model, a piece of its SQL, and what stands there instead ...
 WRONG_MODELS = {
     "G1: a step with an error counts where no status stands": (
-        "staging.step_decisions",
+        "facts.step_decisions",
         "coalesce(steps.status = 'succeeded', steps.error is null)",
         "coalesce(steps.status = 'succeeded', true)",
     ),
     "S-EVENT-BATCH: a batch is one event": (
-        "staging.step_decisions",
+        "facts.step_decisions",
         "when quantity_from = 'message_count' then message_count",
         "when quantity_from = 'message_count' then 1",
     ),

@@ -64,7 +64,7 @@ def test_the_example_is_in_the_extracts_on_its_day(name, sample):
     jobs = sample.column(
         "select recipes.recipe_name from metering.metered_jobs as jobs "
         "join staging.stg_recipes as recipes using (customer_id, recipe_id) "
-        "where recipes.is_latest and jobs.customer_id = '1008' and jobs.usage_date = ?",
+        "where recipes.is_current and jobs.customer_id = '1008' and jobs.usage_date = ?",
         DAYS[name],
     )
     requests = sample.column(

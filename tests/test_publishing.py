@@ -211,7 +211,7 @@ def answer_of(macro, *arguments, **context):
     ("changed", "decides"),
     [
         ("models/staging/stg_jobs.sql", True),
-        ("models/staging/_extracts.yml", True),  # the contract says what is quarantined
+        ("models/_sources/_extracts.yml", True),  # the contract says what is quarantined
         ("macros/materializations/table.sql", True),
         ("seeds/rules/status_words.csv", True),
         ("seeds/rules/overrides/override_metrics.csv", True),
@@ -260,7 +260,7 @@ def compute(warehouse: Path, run_id: str, tasks: int, file: str = "figures") -> 
     with duckdb.connect(build / "usage.duckdb", config={"default_block_size": "16384"}) as built:
         built.execute("create schema marts; create schema run_state; create schema publication")
         built.execute("create table marts.figures as select ? as tasks", [tasks])
-        built.execute("create table run_state.progress as select ? as run_id", [run_id])
+        built.execute("create table run_state.watermark as select ? as run_id", [run_id])
         built.execute(
             "create table publication.runs as select unnest(?) as run_id, now() as published_at, now() as started_at",
             [[*listed, run_id]],

@@ -119,7 +119,7 @@ def test_the_control_statements_are_the_nine_of_the_page():
 
 
 def test_the_status_words_are_those_of_the_contract():
-    assert {row["word"]: row["status"] for row in seed("status_words")} == {
+    assert {row["raw_status"]: row["status"] for row in seed("status_words")} == {
         "succeeded": "succeeded",
         "completed": "succeeded",
         "success": "succeeded",
@@ -250,7 +250,7 @@ def test_every_metric_is_billed_by_tasks_or_by_business_actions_and_never_by_bot
 
 
 def test_only_seats_are_a_level():
-    levels = {row["metric"] for row in seed("metrics") if row["month_figure"] == "peak"}
+    levels = {row["metric"] for row in seed("metrics") if row["month_aggregation"] == "peak"}
     assert levels == {"go_seats", "workflow_app_seats"}
 
 

@@ -436,7 +436,7 @@ class TestMerging:
             "    return lambda *a, **k: os._exit(9) if next(count) == at else function(*a, **k)\n"
             "Path.rename, Path.replace, Path.mkdir = map(dying, (Path.rename, Path.replace, Path.mkdir))\n"
             "os.unlink, os.rmdir = dying(os.unlink), dying(os.rmdir)\n"
-            "[deliveries.take_in_deliveries(*sys.argv[1:]) for _ in range(2)]"
+            "[deliveries.ingest_deliveries(*sys.argv[1:]) for _ in range(2)]"
         )
         subprocess.run(
             [sys.executable, "-c", dies, taking.extracts, taking.store, json.dumps(CONTRACT)],

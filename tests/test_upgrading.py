@@ -167,13 +167,15 @@ class TestNewerWarehouse:
         return path
 
     def test_a_newer_build_database_is_refused(self, database):
-        from publishing import require_build_format
+        from publishing import BUILD_FORMAT, require_build_format
 
+        newer = BUILD_FORMAT + 1
         with duckdb.connect(database) as built:
-            built.execute("update run_state.format set version = 2")
+            built.execute(f"update run_state.format set version = {newer}")
         before = database.read_bytes()
         with pytest.raises(
-            DbtRuntimeError, match=r"was written by a newer release \(format 2; this one writes 1\): run that"
+            DbtRuntimeError,
+            match=rf"was written by a newer release \(format {newer}; this one writes {BUILD_FORMAT}\): run that",
         ):
             require_build_format(database)
         assert database.read_bytes() == before

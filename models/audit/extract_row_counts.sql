@@ -85,7 +85,7 @@ quarantined as (
     select
         'steps' as extract_name,
         count(*) as rows_quarantined
-    from {{ ref('steps_without_job') }}
+    from {{ ref('stg_steps_without_job') }}
 
 ),
 
@@ -132,7 +132,7 @@ repeated_by_extract as (
         'jobs' as extract_name,
         count(*) as rows_repeated
     from {{ ref('repeated_jobs') }}
-    where not is_latest
+    where not is_winning_delivery
 
     union all
 
@@ -140,7 +140,7 @@ repeated_by_extract as (
         'steps' as extract_name,
         count(*) as rows_repeated
     from {{ ref('repeated_steps') }}
-    where not is_latest
+    where not is_winning_delivery
 
     union all
 

@@ -31,7 +31,7 @@ unknown_recipe_type as (
         'read as ' || coalesce(recipe_type, 'its jobs say') as detail,
         cast(1 as bigint) as occurrences
     from {{ ref('recipe_types_listed') }}
-    where is_unknown_word
+    where is_unknown_type
 
 ),
 

@@ -21,7 +21,7 @@ steps as (
     select * from {{ ref('metered_step_keys') }}
     where
         {{ is_changed_job() }}
-        and {{ is_touched_date() }}
+        and {{ in_affected_dates() }}
 
 ),
 
@@ -125,7 +125,7 @@ contradictory_delivery as (
         cast(1 as bigint) as occurrences
     from {{ ref('repeated_jobs') }}
     where
-        is_latest
+        is_winning_delivery
         and is_contradictory
         and {{ is_changed_job() }}
 
@@ -156,7 +156,7 @@ settled_steps as (
 
     select
         job_hash,
-        is_latest
+        is_winning_delivery
     from {{ ref('repeated_steps') }}
     where {{ is_changed_job() }}
 
@@ -173,7 +173,7 @@ jobs_with_steps as (
     union
 
     select job_hash from settled_steps
-    where is_latest
+    where is_winning_delivery
 
 ),
 

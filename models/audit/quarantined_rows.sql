@@ -7,7 +7,7 @@ quarantined_rows as (
         file_name,
         reason,
         row_content
-    from {{ ref('unusable_rows') }}
+    from {{ ref('rejected_rows') }}
 
     union all
 
@@ -16,7 +16,7 @@ quarantined_rows as (
         file_name,
         'step without job' as reason,
         row_content
-    from {{ ref('steps_without_job') }}
+    from {{ ref('stg_steps_without_job') }}
 
 )
 

@@ -3,7 +3,7 @@ with
 customers as (
 
     select * from {{ ref('stg_customers') }}
-    where is_latest
+    where is_current
 
 ),
 

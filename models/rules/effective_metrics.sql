@@ -2,7 +2,7 @@
     'metrics',
     key=['metric'],
     columns=[
-        'metric', 'capability', 'unit', 'month_figure', 'is_billed_by_business_actions',
+        'metric', 'capability', 'unit', 'month_aggregation', 'is_billed_by_business_actions',
         'is_billed_by_tasks', 'effective_from', 'effective_to', 'source', 'note',
     ]
 ) }}

@@ -17,7 +17,7 @@ candidates as (
 
     select
         readable_jobs.*,
-        {{ row_text([
+        {{ tiebreak_text([
             'environment_type', 'recipe_id', 'status', 'is_repeat', 'repeat_count', 'master_job_id',
             'calling_job_id', 'calling_recipe_id', 'root_job_id', 'root_recipe_id', 'is_test',
             'is_poll_error', 'started_at', 'completed_at', 'action_count', 'error_type', 'error',
@@ -72,7 +72,7 @@ repeated_jobs as (
         extracted_at,
         extract_name,
         cast(delivery_rank as bigint) as delivery_rank,
-        delivery_rank = 1 as is_latest,
+        delivery_rank = 1 as is_winning_delivery,
         least_text <> greatest_text as is_contradictory
 
     from ranked

@@ -57,7 +57,7 @@ placed as (
 
     select
         affected_steps.*,
-        affected_steps.extracted_at = stg_jobs.extracted_at as is_of_latest,
+        affected_steps.extracted_at = stg_jobs.extracted_at as is_own_delivery,
         deliveries.job_id is not null and affected_steps.extracted_at <> stg_jobs.extracted_at as is_superseded
 
     from affected_steps
@@ -83,9 +83,9 @@ ranked as (
             partition by customer_id, job_id, line_index
             order by
                 is_superseded asc,
-                is_of_latest desc,
+                is_own_delivery desc,
                 extracted_at desc,
-                {{ row_text([
+                {{ tiebreak_text([
                     'recipe_line_number', 'adapter_name', 'adapter_operation', 'keyword',
                     'status', 'error', 'page_count', 'message_count', 'called_recipe_id',
                     'duration_seconds',
@@ -117,7 +117,7 @@ repeated_steps as (
         extracted_at,
         extract_name,
         cast(position_rank as bigint) as position_rank,
-        not is_superseded and position_rank = 1 as is_latest
+        not is_superseded and position_rank = 1 as is_winning_delivery
 
     from ranked
 

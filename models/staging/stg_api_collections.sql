@@ -20,7 +20,7 @@ stg_api_collections as (
         api_collection_name,
         is_mcp_server,
         extracted_at,
-        is_latest
+        is_current
 
     from listed_once
 

@@ -15,7 +15,7 @@ ranked as (
             partition by customer_id, request_id
             order by
                 extracted_at desc,
-                {{ row_text([
+                {{ tiebreak_text([
                     'requested_at', 'request_type', 'api_collection_id', 'recipe_id', 'job_id',
                     'http_status', 'gateway_code', 'internal_error',
                 ]) }} desc

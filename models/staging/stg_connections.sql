@@ -23,7 +23,7 @@ stg_connections as (
         authorized_at,
         created_at,
         extracted_at,
-        is_latest
+        is_current
 
     from listed_once
 

@@ -24,7 +24,7 @@ stg_customers as (
         is_subscription_expired,
         created_at,
         extracted_at,
-        is_latest
+        is_current
 
     from listed_once
 

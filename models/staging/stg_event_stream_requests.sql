@@ -15,7 +15,7 @@ ranked as (
             partition by customer_id, request_id
             order by
                 extracted_at desc,
-                {{ row_text(['requested_at', 'endpoint', 'message_count', 'status']) }} desc
+                {{ tiebreak_text(['requested_at', 'endpoint', 'message_count', 'status']) }} desc
         ) as delivery_rank
 
     from base_event_stream_requests

@@ -15,7 +15,7 @@ ranked as (
             partition by customer_id, prompt_id
             order by
                 extracted_at desc,
-                {{ row_text(['genie_id', 'conversation_id', 'sender_type', 'sent_at', 'status']) }} desc
+                {{ tiebreak_text(['genie_id', 'conversation_id', 'sender_type', 'sent_at', 'status']) }} desc
         ) as delivery_rank
 
     from base_genie_prompts

@@ -10,7 +10,7 @@ repeated_jobs as (
 
     select * from {{ ref('repeated_jobs') }}
     where
-        is_latest
+        is_winning_delivery
         and {{ is_changed_job() }}
 
 ),

@@ -32,7 +32,7 @@ stg_recipes as (
         stopped_at,
         last_run_at,
         extracted_at,
-        is_latest
+        is_current
 
     from listed_once
 

@@ -14,7 +14,7 @@ ranked as (
         row_number() over (
             partition by recipe_id
             order by
-                {{ row_text(['recipe_name', 'recommended_from']) }} desc
+                {{ tiebreak_text(['recipe_name', 'recommended_from']) }} desc
         ) as delivery_rank
 
     from base_recommended_recipes

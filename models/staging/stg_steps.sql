@@ -74,7 +74,7 @@ stg_steps as (
         duration_seconds,
         extracted_at
     from repeated_steps
-    where is_latest
+    where is_winning_delivery
 
 )
 

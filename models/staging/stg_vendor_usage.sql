@@ -15,7 +15,7 @@ ranked as (
             partition by customer_id, usage_month
             order by
                 extracted_at desc,
-                {{ row_text(['tasks', 'jobs_succeeded', 'jobs_failed']) }} desc
+                {{ tiebreak_text(['tasks', 'jobs_succeeded', 'jobs_failed']) }} desc
         ) as delivery_rank
 
     from base_vendor_usage

@@ -137,22 +137,22 @@ compared as (
     union all
 
     select
-        'row_text joins values and keeps the place of a null' as claim,
-        replace({{ row_text(["'a'", 'null', '1']) }}, chr(31), ',') as found,
+        'tiebreak_text joins values and keeps the place of a null' as claim,
+        replace({{ tiebreak_text(["'a'", 'null', '1']) }}, chr(31), ',') as found,
         'a,,1' as expected
 
     union all
 
     select
-        'row_text puts an empty value before every other' as claim,
-        cast({{ row_text(['null', "'b'"]) }} < {{ row_text(["'!'", "'a'"]) }} as string) as found,
+        'tiebreak_text puts an empty value before every other' as claim,
+        cast({{ tiebreak_text(['null', "'b'"]) }} < {{ tiebreak_text(["'!'", "'a'"]) }} as string) as found,
         'true' as expected
 
     union all
 
     select
-        'row_text puts a value before one that it begins' as claim,
-        cast({{ row_text(["'prod'", "'b'"]) }} < {{ row_text(["'prod!'", "'a'"]) }} as string) as found,
+        'tiebreak_text puts a value before one that it begins' as claim,
+        cast({{ tiebreak_text(["'prod'", "'b'"]) }} < {{ tiebreak_text(["'prod!'", "'a'"]) }} as string) as found,
         'true' as expected
 
     union all
@@ -376,7 +376,7 @@ compared as (
 
             reached as (
 
-                {{ reachable('starts', 'links', 'node', link_from='link_from', link_to='link_to') }}
+                {{ transitive_closure('starts', 'links', 'node', link_from='link_from', link_to='link_to') }}
 
             )
 

@@ -9,7 +9,7 @@ kept as (
         count(*) as decisions,
         sum(quantity) as quantity
     from {{ ref('metered_step_keys') }}
-    where {{ is_touched_date() }}
+    where {{ in_affected_dates() }}
     group by usage_date
 
 ),
@@ -21,7 +21,7 @@ shown as (
         count(*) as decisions,
         sum(quantity) as quantity
     from {{ ref('metered_steps') }}
-    where {{ is_touched_date() }}
+    where {{ in_affected_dates() }}
     group by usage_date
 
 )

@@ -1,1 +1,1 @@
-"""Damages the project one place at a time, and asks which of the tests notice."""
+"""Mutates the project one place at a time, and asks which of the tests notice."""

@@ -1,7 +1,7 @@
-"""Tries damages: which test notices, if any does.
+"""Tries mutations: which test notices, if any does.
 
-Random worlds that were counted undamaged, and agree with the reference, are counted again with the damage. Only what a
-damage changes is made again, and only the columns that the reference speaks of count as noticed.
+Random worlds that were counted unchanged, and agree with the reference, are counted again with the mutation. Only what
+a mutation changes is made again, and only the columns that the reference speaks of count as noticed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from reference.comparison import COMPARED, FINDINGS, FLAGS, QUARANTINE, compare
 from reference.compiled import DATABASE, Model, Project, UnitTest, Warehouse, World
 from reference.reference import Options
 
-from .damages import Damage
+from .mutations import Mutation
 
-SECONDS = 8  # a damage that takes longer does not end: undamaged, it is one or two
+SECONDS = 8  # a mutation that takes longer does not end: unchanged, it is one or two
 
 INVALID = "not valid SQL"
 SURVIVED = "survived"
-# Errors that the engine raises before it looks at a row: such a damage is no program, and says nothing about the tests.
+# Errors that the engine raises before it reads a row: such a mutation is no program, and says nothing about the tests.
 INVALID_ERRORS = (
     duckdb.BinderException,
     duckdb.ParserException,
@@ -35,15 +35,15 @@ INVALID_ERRORS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a damage: by which kind of test it was noticed, which one, or that it survived."""
+    """What became of a mutation: by which kind of test it was noticed, which one, or that it survived."""
 
-    damage: Damage
+    mutation: Mutation
     kind: str
     by: str = ""
 
 
 class CountedWorlds:
-    """Some worlds, counted undamaged."""
+    """Some worlds, counted unchanged."""
 
     def __init__(self, project: Project, world: World, options: Options, split_rules_at: date | None = None) -> None:
         self.project = project
@@ -65,26 +65,26 @@ class CountedWorlds:
         assert not failing or split_rules_at, failing
         self.data_tests = [test for test in project.data_tests if test.name not in failing]
 
-    def try_out(self, damage: Damage, with_data_tests: bool = False) -> Verdict:
-        """Make what the damage changes again, until a test notices; leaves everything as it was."""
+    def try_out(self, mutation: Mutation, with_data_tests: bool = False) -> Verdict:
+        """Make what the mutation changes again, until a test notices; leaves everything as it was."""
         with self._undone(), _interrupted(self.connection):
             try:
-                return self._try_out(damage, with_data_tests)
+                return self._try_out(mutation, with_data_tests)
             except INVALID_ERRORS as error:
-                return Verdict(damage, INVALID, str(error).splitlines()[0])
+                return Verdict(mutation, INVALID, str(error).splitlines()[0])
             except duckdb.InterruptException:
-                return Verdict(damage, "does not end")
+                return Verdict(mutation, "does not end")
             except duckdb.Error as error:
-                return Verdict(damage, "the build stops", str(error).splitlines()[0])
+                return Verdict(mutation, "the build stops", str(error).splitlines()[0])
 
-    def _try_out(self, damage: Damage, with_data_tests: bool) -> Verdict:
+    def _try_out(self, mutation: Mutation, with_data_tests: bool) -> Verdict:
         changed = set()
-        if damage.is_of_rules:
-            self.connection.execute(damage.sql)
-            changed.add(damage.target)
+        if mutation.is_of_rules:
+            self.connection.execute(mutation.sql)
+            changed.add(mutation.target)
         for relation, model in self.project.models.items():
-            if relation == damage.target:
-                model = replace(model, sql=damage.sql)
+            if relation == mutation.target:
+                model = replace(model, sql=mutation.sql)
             elif not changed.intersection(model.parents):
                 continue
             self.warehouse.make(model)
@@ -92,18 +92,18 @@ class CountedWorlds:
                 relation.split(".")[0] in ("metering", "marts", "audit")
                 and self._types(relation) != self.types[relation]
             ):
-                return Verdict(damage, "contract", relation)
+                return Verdict(mutation, "contract", relation)
             if self._rows(relation) == self.rows[relation]:
                 continue
             changed.add(relation)
             if relation in self.noticeable and self._noticeable(relation) != self.noticeable[relation]:
-                return Verdict(damage, "comparison with the reference", relation)
+                return Verdict(mutation, "comparison with the reference", relation)
         for test in self.data_tests:
             if with_data_tests and changed.intersection(test.parents):
                 failures = self.connection.execute(f"select count(*) from ({test.sql}) as failures").fetchone()
                 if failures != (0,):
-                    return Verdict(damage, "data test", test.name)
-        return Verdict(damage, SURVIVED, ", ".join(sorted(changed - {damage.target})))
+                    return Verdict(mutation, "data test", test.name)
+        return Verdict(mutation, SURVIVED, ", ".join(sorted(changed - {mutation.target})))
 
     def _types(self, relation: str) -> list[tuple]:
         schema, table = relation.split(".")
@@ -159,7 +159,7 @@ class UnitTests:
             if relation in self.prepared
             for name in self.failing(model)
         ]
-        assert not broken, f"unit tests that fail undamaged: {broken}"
+        assert not broken, f"unit tests that fail unchanged: {broken}"
 
     def failing(self, model: Model) -> Iterator[str]:
         """The names of the model's unit tests that fail, errors included."""

@@ -32,7 +32,7 @@ from dbt_forks import Forks
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "usage"  # dbt's name for the database that it built in; compiled SQL names relations by it
-LAYERS = ("rules", "staging", "metering", "marts", "audit")
+LAYERS = ("rules", "base", "intake", "staging", "metering", "facts", "marts", "audit")
 KEPT = ("rules", "run_state")  # what no model makes: the rule book, and what earlier runs noted (nothing)
 PLACE = ("_load", "_file")  # of a row, beside the columns of the contract: where it was delivered
 
@@ -143,7 +143,7 @@ def _dbt(forks: Forks, folder: Path, command: str, options: dict[str, Any], *arg
 
 def _contracts() -> dict[str, tuple[str, ...]]:
     """Extract -> its columns."""
-    sources = yaml.safe_load((PROJECT / "models" / "staging" / "_extracts.yml").read_text())["sources"]
+    sources = yaml.safe_load((PROJECT / "models" / "_sources" / "_extracts.yml").read_text())["sources"]
     return {
         table["name"]: tuple(column["name"] for column in table["columns"])
         for source in sources

@@ -30,8 +30,8 @@ from hypothesis import strategies as st
 from .comparison import COMPARED, RELATIONS, Comparison, compare
 from .compiled import Project, Warehouse, World, compile_project
 from .files import nest
-from .reduction import of_account, of_job, readable, reduce, size_of
 from .reference import Options
+from .shrinking import of_account, of_job, readable, reduce, size_of
 from .worlds import ADMIN, merge_worlds, random_world
 
 WORLDS = 20  # of a batch

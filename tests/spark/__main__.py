@@ -28,7 +28,7 @@ from .comparison import Comparison
 PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT / "tests"))
 
-from reference.nights import Plan, Source, nightly_deliveries  # noqa: E402
+from reference.delivery_schedules import Plan, Source, nightly_deliveries  # noqa: E402
 
 PARTS = ("sample", "worlds")
 ASKED_FOR = ("tables",)  # minutes that not every change needs

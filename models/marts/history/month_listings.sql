@@ -36,7 +36,7 @@ month_listings as (
         first_listings.extract_name,
         months.last_date,
         months.ends_at,
-        greatest(months.ends_at, first_listings.first_listed_at) as looks_at,
+        greatest(months.ends_at, first_listings.first_listed_at) as snapshot_at,
         coalesce(months.ends_at < first_listings.first_listed_at, true) as is_reconstructed
 
     from months

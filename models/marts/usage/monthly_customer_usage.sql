@@ -3,7 +3,7 @@ with
 customers as (
 
     select * from {{ ref('stg_customers') }}
-    where is_latest
+    where is_current
 
 ),
 
@@ -52,7 +52,7 @@ daily as (
         used.usage_date,
         used.metric,
         used.call_type,
-        metrics.month_figure,
+        metrics.month_aggregation,
         sum(used.quantity) as quantity
 
     from usage_by_capability as used
@@ -61,7 +61,7 @@ daily as (
             used.metric = metrics.metric
             and {{ is_in_force('metrics', rule_date('used.usage_date')) }}
     group by
-        used.customer_id, usage_month, used.usage_date, used.metric, used.call_type, metrics.month_figure
+        used.customer_id, usage_month, used.usage_date, used.metric, used.call_type, metrics.month_aggregation
 
 ),
 
@@ -72,9 +72,9 @@ figures as (
         usage_month,
         metric,
         call_type,
-        case when month_figure = 'peak' then max(quantity) else sum(quantity) end as quantity
+        case when month_aggregation = 'peak' then max(quantity) else sum(quantity) end as quantity
     from daily
-    group by customer_id, usage_month, metric, call_type, month_figure
+    group by customer_id, usage_month, metric, call_type, month_aggregation
 
 ),
 

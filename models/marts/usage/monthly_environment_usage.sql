@@ -26,7 +26,7 @@ used as (
     inner join metrics
         on
             used.metric = metrics.metric
-            and metrics.month_figure = 'sum'
+            and metrics.month_aggregation = 'sum'
             and {{ is_in_force('metrics', rule_date('used.usage_date')) }}
 
 ),

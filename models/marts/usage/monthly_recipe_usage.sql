@@ -9,7 +9,7 @@ usage_by_capability as (
 recipes as (
 
     select * from {{ ref('stg_recipes') }}
-    where is_latest
+    where is_current
 
 ),
 

@@ -15,7 +15,7 @@ keys as (
         cast(date_trunc('month', usage_date) as date) as usage_month
     from {{ ref('metered_step_keys') }}
     where
-        {{ is_touched_month('usage_date') }}
+        {{ in_affected_months('usage_date') }}
         and (usage_date is null or usage_date <= (select as_of.as_of_date from as_of))
 
 ),

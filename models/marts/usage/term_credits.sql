@@ -32,7 +32,7 @@ daily as (
         used.usage_date,
         used.metric,
         used.call_type,
-        metrics.month_figure,
+        metrics.month_aggregation,
         metrics.is_billed_by_business_actions,
         metrics.is_billed_by_tasks,
         cast(sum(used.quantity) as bigint) as quantity
@@ -44,7 +44,7 @@ daily as (
             and {{ is_in_force('metrics', rule_date('used.usage_date')) }}
     group by
         used.customer_id, usage_month, used.usage_date, used.metric, used.call_type,
-        metrics.month_figure, metrics.is_billed_by_business_actions, metrics.is_billed_by_tasks
+        metrics.month_aggregation, metrics.is_billed_by_business_actions, metrics.is_billed_by_tasks
 
 ),
 
@@ -63,7 +63,7 @@ ranked as (
 billable as (
 
     select * from ranked
-    where month_figure = 'sum' or peak_rank = 1
+    where month_aggregation = 'sum' or peak_rank = 1
 
 ),
 

@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='by_touched_date',
-    meta={'replaces_too': "metric in (select distinct levels.metric from rules.effective_metrics as levels where levels.month_figure = 'peak')"}
+    meta={'replaces_too': "metric in (select distinct levels.metric from rules.effective_metrics as levels where levels.month_aggregation = 'peak')"}
 ) }}
 
 with
@@ -9,21 +9,21 @@ with
 steps as (
 
     select * from {{ ref('daily_step_usage') }}
-    where {{ is_touched_date() }}
+    where {{ in_affected_dates() }}
 
 ),
 
 jobs as (
 
     select * from {{ ref('metered_jobs') }}
-    where {{ is_touched_date() }}
+    where {{ in_affected_dates() }}
 
 ),
 
 requests as (
 
     select * from {{ ref('metered_requests') }}
-    where {{ is_touched_date() }}
+    where {{ in_affected_dates() }}
 
 ),
 

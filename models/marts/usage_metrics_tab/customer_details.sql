@@ -3,7 +3,7 @@ with
 customers as (
 
     select * from {{ ref('stg_customers') }}
-    where is_latest
+    where is_current
 
 ),
 
@@ -89,12 +89,12 @@ listed as (
         customer_history.customer_id,
         max_by(customer_history.is_in_trial, customer_history.valid_from) as is_in_trial,
         max_by(customer_history.is_subscription_expired, customer_history.valid_from) as is_subscription_expired,
-        bool_or({{ is_valid_at('customer_history', 'this_month.looks_at') }}) as is_listed_now
+        bool_or({{ is_valid_at('customer_history', 'this_month.snapshot_at') }}) as is_listed_now
     from customer_history
     inner join this_month
         on
             this_month.extract_name = 'customers'
-            and customer_history.valid_from <= this_month.looks_at
+            and customer_history.valid_from <= this_month.snapshot_at
     group by customer_history.customer_id
 
 ),

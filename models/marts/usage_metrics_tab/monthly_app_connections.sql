@@ -29,7 +29,7 @@ authenticated as (
         connections.adapter_name
 
     from months
-    inner join connections on {{ is_valid_at('connections', 'months.looks_at') }}
+    inner join connections on {{ is_valid_at('connections', 'months.snapshot_at') }}
     where
         connections.authorization_status = 'success'
         and (

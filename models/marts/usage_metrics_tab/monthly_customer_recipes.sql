@@ -21,7 +21,7 @@ active as (
         recipes.recipe_id
 
     from months
-    inner join recipes on {{ is_valid_at('recipes', 'months.looks_at') }}
+    inner join recipes on {{ is_valid_at('recipes', 'months.snapshot_at') }}
     where
         case
             when months.is_reconstructed

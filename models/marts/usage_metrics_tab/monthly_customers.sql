@@ -20,7 +20,7 @@ members as (
         customers.customer_id
 
     from months
-    inner join customers on {{ is_valid_at('customers', 'months.looks_at') }}
+    inner join customers on {{ is_valid_at('customers', 'months.snapshot_at') }}
     where
         (not months.is_reconstructed or customers.created_at < months.ends_at)
         and not {{ is_admin_account('customers.customer_id') }}

@@ -7,7 +7,7 @@ from {{ model }}
 where
     ({{ columns | join(' is null or ') }} is null)
     {% if of_changed == 'dates' -%}
-        and {{ is_touched_date() }}
+        and {{ in_affected_dates() }}
     {%- endif %}
 
 {% endtest %}

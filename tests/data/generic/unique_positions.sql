@@ -7,7 +7,7 @@ select
 from {{ model }}
 where
     {{ is_changed_job() }}
-    and {{ is_touched_date() }}
+    and {{ in_affected_dates() }}
 group by job_hash, first_position
 having count(*) > bit_count({{ bits_of_small_numbers('line_index % 64') }})
 

@@ -1,0 +1,80 @@
+with
+
+extracted as (
+
+    select * from {{ extract('jobs') }}
+
+),
+
+status_words as (
+
+    select
+        raw_status,
+        status as read_status
+    from {{ ref('status_words') }}
+
+),
+
+-- Each word and date as the contract has it; null where it can't be read.
+parsed as (
+
+    select
+        extracted.*,
+        status_words.read_status
+
+    from extracted
+    left join status_words on lower(extracted.status) = status_words.raw_status
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('jobs') }} as quarantine_reason
+
+    from parsed
+
+),
+
+base_jobs as (
+
+    select
+        -- ids
+        {{ row_hash(['account_id', 'id']) }} as job_hash,
+        id as job_id,
+        account_id as customer_id,
+        recipe_id,
+        master_job_id,
+        calling_job_id,
+        calling_recipe_id,
+        root_job_id,
+        root_recipe_id,
+
+        -- what it is
+        environment_type,
+        read_status as status,
+        coalesce(is_repeat, false) as is_repeat,
+        repeat_count,
+        coalesce(is_test, false) as is_test,
+        coalesce(is_poll_error, false) as is_poll_error,
+        action_count,
+        error_type,
+        {{ error_text('error') }} as error,
+
+        -- times
+        started_at,
+        completed_at,
+        extracted_at,
+
+        -- where it comes from, and whether it can be used
+        load_id,
+        file_name,
+        quarantine_reason,
+        case when quarantine_reason is not null then {{ row_content('jobs') }} end as row_content
+
+    from judged
+
+)
+
+select * from base_jobs

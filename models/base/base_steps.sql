@@ -1,0 +1,74 @@
+with
+
+extracted as (
+
+    select * from {{ extract('steps') }}
+
+),
+
+status_words as (
+
+    select
+        raw_status,
+        status as read_status
+    from {{ ref('status_words') }}
+
+),
+
+-- Each word and date as the contract has it; null where it can't be read.
+parsed as (
+
+    select
+        extracted.*,
+        status_words.read_status
+
+    from extracted
+    left join status_words on lower(extracted.status) = status_words.raw_status
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ quarantine_reason('steps') }} as quarantine_reason
+
+    from parsed
+
+),
+
+base_steps as (
+
+    select
+        -- ids
+        {{ row_hash(['account_id', 'job_id']) }} as job_hash,
+        account_id as customer_id,
+        job_id,
+        called_recipe_id,
+
+        -- what it is
+        line_index,
+        recipe_line_number,
+        adapter_name,
+        adapter_operation,
+        keyword,
+        read_status as status,
+        {{ error_text('error') }} as error,
+        page_count,
+        message_count,
+        duration_seconds,
+
+        -- times
+        extracted_at,
+
+        -- where it comes from, and whether it can be used
+        load_id,
+        file_name,
+        quarantine_reason,
+        case when quarantine_reason is not null then {{ row_content('steps') }} end as row_content
+
+    from judged
+
+)
+
+select * from base_steps

@@ -1,0 +1,40 @@
+{{ config(materialized='incremental', incremental_strategy='by_load') }}
+
+with
+
+steps as (
+    {% for extract in ['steps', 'job_history_lines'] %}
+        select
+            '{{ extract }}' as extract_name,
+            job_hash,
+            {{ row_hash(['load_id', 'file_name']) }} as file_hash,
+            load_id,
+            line_index,
+            extracted_at
+        from {{ ref('base_' ~ extract) }}
+        where
+            quarantine_reason is null
+            and {{ is_new_load() }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+-- The one look at all steps: a bit for each position of a job, 64 positions a row.
+delivered_steps as (
+
+    select
+        extract_name,
+        job_hash,
+        cast(floor(line_index / 64) as bigint) as position_block,
+        file_hash,
+        load_id,
+        count(*) as steps,
+        {{ bits_of_small_numbers('line_index % 64') }} as positions,
+        max(extracted_at) as newest_extracted_at
+    from steps
+    group by extract_name, job_hash, position_block, file_hash, load_id
+
+)
+
+select * from delivered_steps

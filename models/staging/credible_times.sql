@@ -1,9 +1,0 @@
-with
-
-credible_times as (
-
-    {{ credible_until(ref('extract_times')) }}
-
-)
-
-select * from credible_times
