@@ -160,10 +160,12 @@ class TestNewerWarehouse:
 
     @pytest.fixture
     def database(self, tmp_path, plugins):
+        from publishing import BUILD_FORMAT
+
         path = tmp_path / "build" / "usage.duckdb"
         path.parent.mkdir()
         with duckdb.connect(path) as built:
-            built.execute("create schema run_state; create table run_state.format as select 1 as version")
+            built.execute(f"create schema run_state; create table run_state.format as select {BUILD_FORMAT} as version")
         return path
 
     def test_a_newer_build_database_is_refused(self, database):
