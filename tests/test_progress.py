@@ -321,7 +321,7 @@ class TestRuns:
     @pytest.fixture(scope="class")
     @classmethod
     def runs(cls, build):
-        first = build(world(customer(), job("j")))
+        first = build(world(customer(), job("j-1")))
         quiet = build(world(customer(), job("k")), onto=first, arguments=("--quiet",))
         return first, quiet
 

@@ -138,7 +138,7 @@ class TestOlderWarehouse:
 class TestNewerWarehouse:
     @pytest.mark.parametrize("command", [("build",), ("run",), ("compile",)], ids=" ".join)
     def test_a_newer_store_is_refused_and_nothing_is_changed(self, command, build):
-        good = build(world(customer(), job()))
+        good = build(world(customer(), job("j-1")))
 
         def write_by_a_newer_release(warehouse):
             manifest = warehouse / "deliveries" / "000001" / "manifest.json"
