@@ -101,9 +101,10 @@ accuracy: $(VENV)/dev.stamp
 # Lint runs in parallel with a build, so it has its own warehouse and parsed project.
 APART := $(SAMPLE) WAREHOUSE_DIR=target/lint-warehouse DBT_TARGET_PATH=target/lint
 
-# dbt parses the whole project; a warning is an error.
+# dbt parses the whole project; a warning is an error. dbt-bouncer checks layers, schemas and names in the manifest.
 parse: $(VENV)/dev.stamp
-	$(APART) $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
+	$(APART) DBT_WRITE_JSON=true $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
+	$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml --output-only-failures --show-all-failures
 
 lint: $(VENV)/dev.stamp parse
 	$(BIN)/ruff check .
