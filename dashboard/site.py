@@ -84,89 +84,8 @@ TOTALS = [
 # A level of the orders, which is known in months that the extracts of jobs don't reach.
 SEATS = ("go_seats", "workflow_app_seats")
 
-# What each kind of finding means, by weight: lost usage, then prices, then defaults, then what only wants a look.
+# Weights of findings, the heaviest first: lost usage, then prices, then defaults, then what needs a look.
 WEIGHTS = ("lost usage", "no price", "default", "look")
-ADVICE = {
-    "quarantined": (
-        "lost usage",
-        "Rows that can't be read or placed: their usage is missing. Mend the export; they are used by themselves then.",
-    ),
-    "listing less than half as long": (
-        "lost usage",
-        "A listing may have been read only in part: what it lacks looks deleted. Export it again.",
-    ),
-    "job without steps": (
-        "lost usage",
-        "A finished job came without its lines, so its usage can't be seen. Deliver it with its steps.",
-    ),
-    "trigger without adapter": (
-        "lost usage",
-        "A job's first step, its trigger, names no adapter: where others don't, either, none of them counts. Look at "
-        "the export's adapter_name.",
-    ),
-    "completion time missing": (
-        "lost usage",
-        "A job ended and doesn't say when, so it counts on no day. Look at the export's completed_at.",
-    ),
-    "count missing": (
-        "lost usage",
-        "A step that counts by pages or messages says no number of them, and counts 0. Look at the export.",
-    ),
-    "request without its job": (
-        "lost usage",
-        "A gateway request names a job that no extract holds, and counts 0 until it arrives. Deliver the job.",
-    ),
-    "days without jobs": (
-        "lost usage",
-        "No customer has a job on days that usually have some: an extract may be missing. Export those days again.",
-    ),
-    "months before the first job": (
-        "look",
-        "The extracts of jobs begin later than the customers: usage of these months is not known. Export older jobs.",
-    ),
-    "every step failed": (
-        "lost usage",
-        "A job succeeded although each of its steps reads as failed. Look at the export's status and error.",
-    ),
-    "id without counterpart": (
-        "lost usage",
-        "No id of the column is one of the other extract: written as a float, with zeros in front, in other letters?",
-    ),
-    "in no listing": (
-        "look",
-        "Rows without extracted_at beside a listing: none can end them. Forget the older load, or give them an end.",
-    ),
-    "correction of the past": (
-        "look",
-        "An order, term or ratio says something else of days gone by: figures that were shown have changed.",
-    ),
-    "unpriced metric": ("no price", "Billed usage without a ratio in force: a gap in the credits. Add the ratio."),
-    "overlapping subscriptions": ("no price", "Two terms are in force at once. End the earlier one."),
-    "overlapping credit ratios": (
-        "no price",
-        "Two ratios are in force at once; the newer one prices. End the earlier one.",
-    ),
-    "default applied": (
-        "default",
-        "No ruling on the app is known, so an option decided. Add a row to app_eligibility, or set the option.",
-    ),
-    "unlisted customer": (
-        "default",
-        "An account with usage that no listing knows. List it, or name it in admin_account_ids if it is your own.",
-    ),
-    "unknown recipe type": (
-        "default",
-        "A word that the rule book doesn't know; the trigger decided. Add it, or mend the export.",
-    ),
-    "function without caller": ("default", "Billed by its root recipe, else as a workflow. Deliver the caller."),
-    "call cycle": ("default", "Jobs that call each other in a circle: only bad data has them. Look at the export."),
-    "mixed calls": ("look", "A caller calls the same function both ways; read as synchronous."),
-    "contradictory delivery": (
-        "look",
-        "Two deliveries of one job with the same time differ; the later completion won.",
-    ),
-    "authorization time missing": ("look", "The connection is in no month before the first listing."),
-}
 
 
 @cache
@@ -739,7 +658,9 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
         "rows_repeated": "Repeated",
         "rows_quarantined": "Quarantined",
     }
-    findings = sorted(read["findings"], key=lambda row: (WEIGHTS.index(_weight(row["finding"])), -row["occurrences"]))
+    types = {row["finding"]: row for row in warehouse.table("from labels.finding_types")}
+    weights = {finding: WEIGHTS.index(row["weight"]) for finding, row in types.items()}
+    findings = sorted(read["findings"], key=lambda row: (weights[row["finding"]], -row["occurrences"]))
     return {
         "page": "data",
         "figures": [
@@ -751,7 +672,7 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
             }
             for key, label in (labels | {"findings": "Findings"}).items()
         ],
-        "issues": _issues(read),
+        "issues": _issues(read, types),
         "sources": pages_of(row["source"] for row in read["rule_coverage"]),
         "unlisted": len(read["unlisted_customers"]),
         "findings": [
@@ -783,15 +704,11 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
     }
 
 
-def _weight(kind: str) -> str:
-    return ADVICE.get(kind, ("look", ""))[0]
-
-
 def _shortened(text: str | None, length: int = 400) -> str:
     return formats.NOTHING if text is None else text if len(text) <= length else f"{text[:length]}…"
 
 
-def _issues(read: dict[str, Table]) -> list[Row]:
+def _issues(read: dict[str, Table], types: dict[str, Row]) -> list[Row]:
     """Kinds of problems with how often they occur: by weight, then by occurrences."""
     found: dict[tuple[str, str, str | None], Row] = {}
 
@@ -804,10 +721,10 @@ def _issues(read: dict[str, Table]) -> list[Row]:
         rows: int = 1,
         reason: str = "",
     ) -> None:
-        weight, advice = ADVICE.get(kind, ("look", "Look at the rows below."))
         row = found.setdefault(
             (kind, title, rule_id),
-            {"kind": kind, "title": title, "rule_id": rule_id, "weight": weight, "advice": advice}
+            {"kind": kind, "title": title, "rule_id": rule_id}
+            | {"weight": types[kind]["weight"], "advice": types[kind]["advice"]}
             | {"who": set(), "rows": 0, "occurrences": 0, "reasons": []},
         )
         row["who"] |= {customer_id} - {None}

@@ -344,7 +344,7 @@
 {#- The schemas whose tables people read. -#}
 {% macro published_schemas() -%}
     {%- set schemas = [] -%}
-    {%- for name in ['marts', 'metering', 'audit', 'rules', 'publication'] -%}
+    {%- for name in ['marts', 'metering', 'audit', 'rules', 'labels', 'publication'] -%}
         {%- do schemas.append(working_schema(name)) -%}
     {%- endfor -%}
     {{ return(schemas) }}

@@ -33,7 +33,8 @@ from dbt_forks import Forks
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "usage"  # dbt's name for the database that it built in; compiled SQL names relations by it
 LAYERS = ("rules", "base", "intake", "staging", "metering", "facts", "marts", "audit")
-KEPT = ("rules", "run_state")  # what no model makes: the rule book, and what earlier runs noted (nothing)
+# What no model makes: the rule book, texts for readers, and what earlier runs noted (nothing).
+KEPT = ("rules", "labels", "run_state")
 PLACE = ("_load", "_file")  # of a row, beside the columns of the contract: where it was delivered
 
 World = dict[str, list[dict[str, Any]]]
@@ -113,7 +114,7 @@ def compile_project(folder: Path, options: dict[str, Any] | None, forks: Forks) 
             database.execute("create schema delivered")
             for extract, columns in contracts.items():
                 database.execute(f"create table delivered.{extract} ({', '.join(f'{c} varchar' for c in columns)})")
-    _dbt(forks, folder, "seed", chosen, "--select", "path:seeds/rules")
+    _dbt(forks, folder, "seed", chosen, "--select", "path:seeds/rules", "path:seeds/labels")
     return _read_manifest(_dbt(forks, folder, "compile", chosen), contracts, rules)
 
 
