@@ -33,6 +33,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from dashboard import formats
+from dashboard.labels import METRIC_LABELS
 from dashboard.sources import pages_of
 from dashboard.warehouse import Row, Table, Warehouse
 from plugins.swapping import point
@@ -43,22 +44,7 @@ SHARED_FROM = 200
 # Rows of findings and of the quarantine that the page shows; the CSV files have all.
 SHOWN = 1000
 
-METRICS = {
-    "tasks": "Tasks",
-    "business_actions": "Business actions",
-    "api_calls": "API calls",
-    "managed_api_calls": "Managed API calls",
-    "proxy_api_calls": "Proxy API calls",
-    "pages_processed": "Pages",
-    "events_processed": "Events",
-    "mcp_calls": "MCP calls",
-    "genie_actions": "Genie actions",
-    "go_seats": "GO seats",
-    "workflow_app_seats": "Workflow app seats",
-    "credits": "Credits",
-    "jobs_succeeded": "Jobs succeeded",
-    "jobs_failed": "Jobs failed",
-}
+METRICS = {metric: label.title for metric, label in METRIC_LABELS.items()}
 RECIPE_METRICS = [
     "business_actions",
     "api_calls",
@@ -68,18 +54,7 @@ RECIPE_METRICS = [
     "genie_actions",
 ]
 
-# The month in a sentence: calls by type are part of all calls, credits are no usage.
-TOTALS = [
-    "tasks",
-    "business_actions",
-    "api_calls",
-    "pages_processed",
-    "events_processed",
-    "mcp_calls",
-    "genie_actions",
-    "go_seats",
-    "workflow_app_seats",
-]
+TOTALS = [metric for metric, label in METRIC_LABELS.items() if label.is_total]
 
 # A level of the orders, which is known in months that the extracts of jobs don't reach.
 SEATS = ("go_seats", "workflow_app_seats")
@@ -224,9 +199,8 @@ def compared(row: Row, before: Row | None, metric: str) -> Row | None:
 
 def amount(quantity: int, metric: str) -> str:
     """An amount of a metric in words: 3 pages, 1 API call."""
-    name = METRICS[metric]
-    name = name[0].lower() + name[1:] if name[1].islower() else name
-    return f"{formats.number(quantity)} {name.removesuffix('s') if quantity == 1 else name}"
+    label = METRIC_LABELS[metric]
+    return f"{formats.number(quantity)} {label.unit if quantity == 1 else label.units}"
 
 
 def published_in(source: str | None, basis: str) -> str:

@@ -181,10 +181,10 @@
 
 {#- A line each for what is measured: in the month before the current one where some customer has it, and in the current. -#}
 {% macro totals_of_months() -%}
-    {%- set names = ['tasks', 'business actions', 'API calls', 'pages processed', 'events processed', 'MCP calls', 'genie actions', 'GO seats', 'workflow app seats'] -%}
+    {%- set labels = run_query("select metric, units from labels.metric_labels where is_total order by position").rows -%}
     {%- set sums = [] -%}
-    {%- for name in names -%}
-        {%- do sums.append("sum(used." ~ name | lower | replace(' ', '_') ~ ")") -%}
+    {%- for metric, units in labels -%}
+        {%- do sums.append("sum(used." ~ metric ~ ")") -%}
     {%- endfor -%}
     {%- set months = run_query(
         "select used.usage_month, max(as_of.as_of_date), bool_or(used.is_current_month), bool_and(used.is_covered), count(*), " ~ sums | join(', ')
@@ -197,13 +197,13 @@
         {%- do said.append(words if not month[2] else "up to " ~ month[1].day ~ " " ~ words) -%}
     {%- endfor -%}
     {%- set lines = ["Usage of " ~ months[-1][4] ~ " customers in " ~ said | join(', and ') ~ ":"] if months else [] -%}
-    {%- for name in names if months -%}
+    {%- for metric, units in labels if months -%}
         {%- set cells, position = [], loop.index + 4 -%}
         {%- for month in months -%}
-            {%- set is_unknown = not month[3] and not month[position] and not name.endswith('seats') -%}
+            {%- set is_unknown = not month[3] and not month[position] and not metric.endswith('seats') -%}
             {%- do cells.append("{:>12}".format("not covered") if is_unknown else "{:>12,}".format(month[position] | int)) -%}
         {%- endfor -%}
-        {%- do lines.append("  " ~ cells | join('  ') ~ "  " ~ name) -%}
+        {%- do lines.append("  " ~ cells | join('  ') ~ "  " ~ units) -%}
     {%- endfor -%}
     {{ return(lines) }}
 {%- endmacro %}

@@ -21,16 +21,15 @@ from typing import Any
 import duckdb
 
 PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from dashboard.labels import METRIC_LABELS  # noqa: E402
+
+# In sums, what is billed by capability stands before tasks.
 UNITS = {
-    "business_actions": ("business action", "business actions"),
-    "api_calls": ("API call", "API calls"),
-    "pages_processed": ("page", "pages"),
-    "events_processed": ("event", "events"),
-    "mcp_calls": ("MCP call", "MCP calls"),
-    "genie_actions": ("genie action", "genie actions"),
-    "go_seats": ("GO seat", "GO seats"),
-    "workflow_app_seats": ("workflow app seat", "workflow app seats"),
-    "tasks": ("task", "tasks"),
+    metric: (label.unit, label.units)
+    for metric, label in sorted(METRIC_LABELS.items(), key=lambda item: item[0] == "tasks")
+    if label.is_total
 }
 
 Row = dict[str, Any]
