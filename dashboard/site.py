@@ -33,9 +33,9 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from dashboard import formats
-from dashboard.labels import METRIC_LABELS
 from dashboard.sources import pages_of
 from dashboard.warehouse import Row, Table, Warehouse
+from plugins.labels import METRIC_LABELS
 from plugins.swapping import point
 
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@
 
 
 {% macro warnings_of_this_run() -%}
-    {%- set intake, audit = working_schema('intake'), working_schema('audit') -%}
+    {%- set intake, staging, audit = working_schema('intake'), working_schema('staging'), working_schema('audit') -%}
     {%- set texts = [] -%}
 
     {#- a wrong clock is this machine's or the source's: said, never decided by -#}
@@ -29,7 +29,7 @@
         ) -%}
     {%- endif -%}
 
-    {%- set query = "select count(*), min(subject), min(detail) from " ~ audit ~ ".term_corrections where " ~ is_new_load() -%}
+    {%- set query = "select count(*), min(subject), min(detail) from " ~ staging ~ ".stg_term_corrections where " ~ is_new_load() -%}
     {%- set corrections = run_query(query).rows[0] -%}
     {%- if corrections[0] -%}
         {%- do texts.append(corrections[0] ~ " corrections of the past change earlier figures, such as " ~ corrections[1] ~ ": " ~ corrections[2] ~ ". See audit.findings, 'correction of the past'.") -%}

@@ -21,9 +21,9 @@ from typing import Any
 import duckdb
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT))
+sys.path.insert(0, str(PROJECT / "plugins"))
 
-from dashboard.labels import METRIC_LABELS  # noqa: E402
+from labels import METRIC_LABELS  # noqa: E402
 
 # In sums, what is billed by capability stands before tasks.
 UNITS = {

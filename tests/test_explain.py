@@ -34,11 +34,13 @@ HOSTILE = [
 
 @pytest.fixture
 def project(sample: Build, tmp_path: Path) -> Path:
-    """A project's folder with no more than the command needs: the script, the analyses and a published warehouse."""
+    """A folder with no more than the command needs: script, analyses, names of figures, a published warehouse."""
     folder = tmp_path / "project"
     shutil.copytree(PROJECT / "analyses", folder / "analyses")
-    (folder / "scripts").mkdir()
-    shutil.copyfile(PROJECT / "scripts" / "explain.py", folder / "scripts" / "explain.py")
+    shutil.copytree(PROJECT / "seeds" / "labels", folder / "seeds" / "labels")
+    for path in ("scripts/explain.py", "plugins/labels.py"):
+        (folder / path).parent.mkdir()
+        shutil.copyfile(PROJECT / path, folder / path)
     (folder / "warehouse").mkdir()
     shutil.copyfile(sample.published, folder / "warehouse" / "usage.duckdb")
     return folder
@@ -47,7 +49,7 @@ def project(sample: Build, tmp_path: Path) -> Path:
 def run(*arguments: str, project: Path = PROJECT, folder: Path | None = None, **environment: str):
     """Call the script in the current folder ``folder``, by default the project's."""
     return subprocess.run(
-        [sys.executable, project / "scripts" / "explain.py", *arguments],
+        [sys.executable, "-B", project / "scripts" / "explain.py", *arguments],  # as make explain
         cwd=folder or project,
         env={name: value for name, value in os.environ.items() if name != "WAREHOUSE_DIR"} | environment,
         capture_output=True,

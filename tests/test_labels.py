@@ -7,10 +7,10 @@ from building import PROJECT
 
 @pytest.fixture
 def labels(monkeypatch):
-    monkeypatch.syspath_prepend(PROJECT)
-    from dashboard.labels import METRIC_LABELS
+    monkeypatch.syspath_prepend(PROJECT / "plugins")
+    import labels
 
-    return METRIC_LABELS
+    return labels.METRIC_LABELS
 
 
 def test_each_figure_of_a_customer_s_month_has_a_label(labels):

@@ -546,9 +546,10 @@ UNUSED_RULES = {
             select task_rule_id from metering.metered_steps where task_rule_id is not null
             union select task_rule_id from metering.metered_requests where task_rule_id is not null)""",
     "status_words": """
-        select word from rules.status_words
-        where word not in (select lower(status) from sample.raw_jobs union select lower(status) from sample.raw_steps
-            where status is not null)""",
+        select raw_status from rules.status_words
+        where raw_status not in (
+            select lower(status) from sample.raw_jobs
+            union select lower(status) from sample.raw_steps where status is not null)""",
     "app_eligibility": """
         select distinct rule_id from rules.app_eligibility
         where rule_id not in (select rule_id from metering.metered_steps where adapter_name in (

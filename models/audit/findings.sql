@@ -118,7 +118,7 @@ correction_of_the_past as (
         'said on ' || cast(said_on as string) || ', of days from ' || cast(changed_from as string) || ' on: '
         || detail as detail,
         cast(1 as bigint) as occurrences
-    from {{ ref('term_corrections') }}
+    from {{ ref('stg_term_corrections') }}
 
 ),
 

@@ -25,7 +25,7 @@ of_credit_ratios as (
 
 ),
 
-term_corrections as (
+stg_term_corrections as (
 
     select * from of_seats
     union all
@@ -35,4 +35,4 @@ term_corrections as (
 
 )
 
-select * from term_corrections
+select * from stg_term_corrections
