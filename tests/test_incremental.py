@@ -558,7 +558,7 @@ def turned_run(turn, options, before, workbench, build):
             return succeeded(
                 run(
                     onto=succeeded(run()),
-                    prepare=lambda warehouse: restore_all_but_deliveries(warehouse, before.warehouse),
+                    prepare=lambda warehouse: restore_all_but_deliveries(warehouse, before and before.warehouse),
                 )
             )
         case "verified":
