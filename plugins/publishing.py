@@ -233,8 +233,8 @@ def published_run(published: Path) -> str | None:
     Raises DbtRuntimeError where another process has it open for writing, since nobody can read it then.
     """
     watermark = "select run_id from run_state.watermark"
-    of_release_0_2 = "select run_id from run_state.watermark"
-    return _ask_published(published, watermark) or _ask_published(published, of_release_0_2)
+    of_format_1 = "select run_id from run_state.progress"
+    return _ask_published(published, watermark) or _ask_published(published, of_format_1)
 
 
 def _point_parquet(parquet: Path, folder: Path) -> Path | None:

@@ -202,6 +202,15 @@ class TestNewerWarehouse:
         )
         assert not database.exists() and not log.exists()
 
+    @pytest.mark.parametrize("table", ["watermark", "progress"])
+    def test_a_published_file_of_either_format_says_which_run_it_is_of(self, table, tmp_path, plugins):
+        from publishing import published_run
+
+        published = tmp_path / "usage.duckdb"
+        with duckdb.connect(published) as database:
+            database.execute(f"create schema run_state; create table run_state.{table} as select 'a' as run_id")
+        assert published_run(published) == "a"
+
     def test_one_of_this_release_stays(self, database):
         from publishing import require_build_format
 
