@@ -697,8 +697,8 @@ def _issues(read: dict[str, Table], types: dict[str, Row]) -> list[Row]:
     ) -> None:
         row = found.setdefault(
             (kind, title, rule_id),
-            {"kind": kind, "title": title, "rule_id": rule_id}
-            | {"weight": types[kind]["weight"], "advice": types[kind]["advice"]}
+            types[kind]
+            | {"kind": kind, "title": title, "rule_id": rule_id}
             | {"who": set(), "rows": 0, "occurrences": 0, "reasons": []},
         )
         row["who"] |= {customer_id} - {None}

@@ -9,10 +9,10 @@
                        whole has seen (last_committed_load), and the id of that run
     stored_files       one row per delivered file that is stored
     stored_loads       one row per stored load, with its id, which no other load ever has
-    committed_loads      the stored loads that the last run which succeeded whole has seen
+    committed_loads    the stored loads that the last run which succeeded whole has seen
     superseded_files   one row per stored file that a later one continues: its rows are repeated there
     quarantined_files  one row per file that was set aside whole, with the reason
-    affected_dates      dates of usage that changed since that run
+    affected_dates     dates of usage that changed since that run
     as_of_dates        the as-of date of that run, and of every one since: what the marts are cut at
     listed_recipe_types, mcp_collections    what that run read from the newest listings
     published_runs     the runs that were published
@@ -41,11 +41,11 @@
             "create table if not exists run_state.mcp_collections (customer_id string, api_collection_id string)",
         ]) -%}
         {%- if flags.WHICH in ['build', 'run'] -%}
-            {%- set progress = run_query("select fingerprint, last_committed_load from run_state.watermark").rows[0] -%}
+            {%- set watermark = run_query("select fingerprint, last_committed_load from run_state.watermark").rows[0] -%}
             {%- set reads_files = env_var('EXTRACTS_DIR', '') != '' or boolean_option('only_stored_deliveries') -%}
             {%- set present = fingerprint() -%}
-            {%- set is_first = not reads_files or progress[1] == 0 -%}
-            {%- set is_changed = progress[0] != present -%}
+            {%- set is_first = not reads_files or watermark[1] == 0 -%}
+            {%- set is_changed = watermark[0] != present -%}
             {%- if not is_first and (flags.FULL_REFRESH or is_changed) -%}
                 {%- set reason = '--full-refresh' if flags.FULL_REFRESH else "the rules, the counting options, the project's code or the engine changed" -%}
                 {%- do log("Everything is recomputed from the stored deliveries: " ~ reason ~ ".", info=True) -%}
@@ -53,7 +53,7 @@
             {#- last_committed_load stays 0 until a whole run has succeeded: one that breaks off is followed by another whole one -#}
             {%- set is_whole = is_first or flags.FULL_REFRESH or is_changed -%}
             {#- asked for hundreds of times: noted once, where dbt keeps its graph of the project -#}
-            {%- do graph.update({'present_run': {'is_whole': is_whole, 'last_committed_load': 0 if is_whole else progress[1], 'fingerprint': present}}) -%}
+            {%- do graph.update({'present_run': {'is_whole': is_whole, 'last_committed_load': 0 if is_whole else watermark[1], 'fingerprint': present}}) -%}
             {%- if is_whole -%}
                 {%- do compute_everything() -%}
             {%- endif -%}

@@ -191,7 +191,7 @@ def serve(given: socket.socket, address: Path | None) -> None:
 
 
 def _is_over(listening: socket.socket, address: Path) -> bool:
-    """Whether nobody is about to connect; whoever comes later starts another server."""
+    """Whether no process is about to connect; a later one starts another server."""
     with _held(address):
         if select.select([listening], [], [], 0)[0]:
             return False
@@ -200,7 +200,7 @@ def _is_over(listening: socket.socket, address: Path) -> bool:
 
 
 def _read(connection: socket.socket) -> bytes:
-    """A line; nothing where whoever asked has gone."""
+    """A line; empty if the other process has gone."""
     line = b""
     with contextlib.suppress(ConnectionError):
         while not line.endswith(b"\n"):
@@ -224,7 +224,7 @@ def _start(request: dict[str, Any], manifests: dict[str, Any]) -> int:
     if process == 0:
         _become_command(request, manifests.get(key))
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.setpgid(process, process)  # by whoever comes first, so that it can be killed at once
+        os.setpgid(process, process)  # both processes do this, so that it can be killed at once
     return process
 
 
