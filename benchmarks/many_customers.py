@@ -37,12 +37,12 @@ create temp table m as
 create temp table a as
     select app, any_value(app_name) as app_name, row_number() over (order by app) as n from metering.apps
     group by app qualify n <= 5;
-create temp table rulings as
-    select ruling_hash, row_number() over (order by rule_id, step_kind, ruling_hash) - 1 as n from facts.step_rulings
+create temp table profiles as
+    select profile_id, row_number() over (order by rule_id, step_kind) - 1 as n from facts.step_decisions
     where
-        (rule_id, step_kind) in (('S-ACTION', 'action'), ('S-ACTION', 'trigger'), ('S-INELIGIBLE', 'action'))
-        and not is_default_applied and not is_count_missing and task_rule_id <> 'T-START'
-    qualify row_number() over (partition by rule_id, step_kind order by ruling_hash) = 1;
+        job_class = 'workflow' and effective_to is null and not is_default_applied
+        and (rule_id, step_kind) in (('S-ACTION', 'action'), ('S-ACTION', 'trigger'), ('S-INELIGIBLE', 'action'))
+    qualify row_number() over (partition by rule_id, step_kind order by profile_id) = 1;
 create temp table r as
     select c.id, c.n, k.k, 'recipe-' || c.n || '-' || k.k as recipe_id, hash(c.n, k.k) as recipe_hash
     from c cross join range({recipes}) k(k);
@@ -128,17 +128,16 @@ insert into metering.metered_jobs by name
     select
         hash(r.recipe_hash, usage_month, j) as job_hash, r.recipe_hash, id as customer_id,
         'j-' || hash(r.recipe_hash, usage_month, j) as job_id, recipe_id, 'prod' as environment_type,
-        'workflow' as recipe_type, 'workflow' as billing_context, 'J-WORKFLOW' as context_rule_id, 0 as quantity,
+        'workflow' as recipe_type, 'workflow' as billing_context, 'J-WORKFLOW' as context_rule_id,
+        'workflow' as job_class, 0 as quantity,
         'J-WORKFLOW' as rule_id, 'succeeded' as status, false as is_repeat, false as is_test, false as is_poll_error,
         true as is_finished, false as is_excluded, usage_month::timestamp as started_at,
         usage_month::timestamp as completed_at, usage_month as usage_date, usage_month as rule_date
     from r cross join m cross join range({jobs}) j(j);
-delete from facts.metered_step_keys;
-insert into facts.metered_step_keys by name
-    select
-        jobs.job_hash, s as line_index, jobs.usage_date, jobs.recipe_hash, 0 as operation_hash, rulings.ruling_hash,
-        1 as quantity
-    from metering.metered_jobs as jobs cross join range({steps}) s(s) inner join rulings on rulings.n = s % 3;
+delete from facts.step_facts;
+insert into facts.step_facts by name
+    select jobs.job_hash, s as line_index, jobs.usage_date, profiles.profile_id
+    from metering.metered_jobs as jobs cross join range({steps}) s(s) inner join profiles on profiles.n = s % 3;
 delete from audit.findings;
 insert into audit.findings by name
     select
@@ -189,7 +188,7 @@ def fill(path: Path, customers: int, months: int) -> None:
         ):
             warehouse.execute(statement)
         jobs, steps = warehouse.execute(
-            "select (select count(*) from metering.metered_jobs), (select count(*) from facts.metered_step_keys)"
+            "select (select count(*) from metering.metered_jobs), (select count(*) from facts.step_facts)"
         ).fetchone()
     print(f"{customers:,} customers x {months} months, {jobs:,} jobs, {steps:,} steps, {os.cpu_count()} cores")
 

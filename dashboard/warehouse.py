@@ -65,25 +65,46 @@ create or replace temp table decisions as
 
 with
 
-steps as (
+jobs as (
     select
-        recipe_hash, ruling_hash, cast(date_trunc('month', usage_date) as date) as usage_month,
-        count(*) as steps, sum(quantity) as quantity, min(job_hash) as first_job, max(job_hash) as last_job
-    from facts.metered_step_keys
+        job_hash, recipe_hash, job_class, rule_date, cast(date_trunc('month', usage_date) as date) as usage_month
+    from metering.metered_jobs
     where
         usage_date <= (select as_of_date from window_of_months)
         and recipe_hash in (select recipe_hash from recipes_asked)
+),
+
+steps as (
+    select
+        jobs.recipe_hash, jobs.usage_month, decisions.decision_id, count(*) as steps,
+        sum(
+            case decisions.quantity_from
+                when 'page_count' then greatest(facts.page_count, 0)
+                when 'message_count' then greatest(facts.message_count, 0)
+                when 'one' then 1
+            end
+        ) as quantity,
+        min(job_hash) as first_job, max(job_hash) as last_job
+    from facts.step_facts as facts
+    inner join jobs using (job_hash)
+    inner join facts.step_decisions as decisions
+        on
+            facts.profile_id = decisions.profile_id
+            and jobs.job_class = decisions.job_class
+            and decisions.effective_from <= jobs.rule_date
+            and jobs.rule_date < coalesce(decisions.effective_to, date '9999-12-31')
     group by all
 ),
 
 named as (
     select
-        recipes_asked.customer_id, recipes_asked.recipe_id, steps.* exclude (recipe_hash, ruling_hash),
-        rulings.rule_id, rulings.rule_override, rulings.metric, rulings.task_rule_id, rulings.task_rule_override,
-        rulings.tasks, rulings.is_default_applied
+        recipes_asked.customer_id, recipes_asked.recipe_id, steps.usage_month, steps.steps,
+        coalesce(steps.quantity, 0) as quantity, steps.first_job, steps.last_job,
+        decisions.rule_id, decisions.rule_override, decisions.metric, decisions.task_rule_id,
+        decisions.task_rule_override, decisions.tasks, decisions.is_default_applied
     from steps
     inner join recipes_asked using (recipe_hash)
-    inner join facts.step_rulings as rulings using (ruling_hash)
+    inner join facts.step_decisions as decisions using (decision_id)
 ),
 
 step_units as (

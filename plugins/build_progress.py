@@ -24,7 +24,8 @@ FLOW = ["seeds", "base", "intake", "staging", "metering", "marts", "audit", "pub
 # the time of nodes that run beside one another is shared by them. Only the shares matter.
 MEASURED_STEPS = 2_000_000
 MEASURED = {
-    "metered_step_keys": 6.7,
+    "step_facts": 3.0,
+    "daily_step_counts": 2.0,
     "job_recipe_types": 4.5,
     "metered_jobs": 3.9,
     "job_billing_contexts": 3.9,
@@ -36,7 +37,7 @@ MEASURED = {
     "usage_by_capability": 0.5,
     "monthly_rule_usage": 0.5,
     "delivered_jobs": 0.5,
-    "delivered_operations": 0.4,
+    "step_profiles": 0.8,
     "repeated_jobs": 0.4,
 }
 OTHER_MODEL, TEST = 0.18, 0.06

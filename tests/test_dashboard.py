@@ -1293,7 +1293,7 @@ class TestOverrides:
         folder = tmp_path_factory.mktemp("overrides")
         shutil.copyfile(sample.published, folder / "usage.duckdb")
         with duckdb.connect(folder / "usage.duckdb") as connection:
-            for table in ("facts.step_rulings", "marts.monthly_rule_usage"):
+            for table in ("facts.step_decisions", "marts.monthly_rule_usage"):
                 connection.execute(
                     f"update {table} set rule_override = ? where rule_id = 'S-ACTION' and task_rule_id = 'T-TRIGGER'",
                     [cls.REASON],

@@ -19,14 +19,14 @@ BATCH = 10
 # What is made wrong: the model, a piece of its SQL, and what stands there instead ...
 WRONG_MODELS = {
     "G1: a step with an error counts where no status stands": (
-        "facts.step_decisions",
-        "coalesce(steps.status = 'succeeded', steps.error is null)",
-        "coalesce(steps.status = 'succeeded', true)",
+        "facts.step_facts",
+        "when coalesce(status = 'succeeded', error is null) then 'succeeded'",
+        "when coalesce(status = 'succeeded', true) then 'succeeded'",
     ),
     "S-EVENT-BATCH: a batch is one event": (
-        "facts.step_decisions",
-        "when quantity_from = 'message_count' then message_count",
-        "when quantity_from = 'message_count' then 1",
+        "metering.metered_steps",
+        "when 'message_count' then facts.message_count",
+        "when 'message_count' then 1",
     ),
     "J-API: an API job that failed is a call": (
         "metering.metered_jobs",

@@ -39,7 +39,7 @@ STORED_ONLY = {"only_stored_deliveries": True}
 def damage(warehouse: Path) -> None:
     """August as a fault of memory or a hand could leave it: a figure changed, a row gone, another one twice."""
     with duckdb.connect(warehouse / "build" / "usage.duckdb") as build:
-        build.execute("update facts.metered_step_keys set quantity = 7 where usage_date = date '2026-08-10'")
+        build.execute("update facts.step_facts set page_count = 7, profile_id = 1 where usage_date = date '2026-08-10'")
         build.execute("delete from metering.metered_jobs where job_id = 'called'")
         build.execute("delete from marts.usage_by_capability where usage_date = date '2026-08-10' and metric = 'tasks'")
         build.execute(

@@ -188,7 +188,7 @@ used as (
     select
         'steps' as extract_name,
         count(*) as rows_used
-    from {{ ref('metered_step_keys') }}
+    from {{ ref('step_facts') }}
 
 ),
 

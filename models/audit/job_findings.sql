@@ -16,31 +16,45 @@ contexts as (
 
 ),
 
-steps as (
+facts as (
 
-    select * from {{ ref('metered_step_keys') }}
-    where
-        {{ is_changed_job() }}
-        and {{ in_affected_dates() }}
+    select * from {{ ref('step_facts') }}
+    where {{ is_changed_job() }}
+
+),
+
+-- Of the decisions those that some finding is about.
+decisions as (
+
+    select
+        *,
+        rule_id = 'S-FAILED' as is_failed,
+        rule_id = 'S-CONTROL' as is_control,
+        rule_id in ('S-CONTROL', 'S-SKIPPED') as is_not_run
+    from {{ ref('step_decisions') }}
 
 ),
 
 count_missing as (
 
     select
-        steps.job_hash,
+        jobs.job_hash,
         'count missing' as finding,
-        rulings.rule_id,
+        decisions.rule_id,
         jobs.customer_id,
         jobs.job_id as subject,
-        'line ' || cast(steps.line_index as string) || ' says no ' || rulings.metric as detail,
+        'line ' || cast(facts.line_index as string) || ' says no ' || decisions.metric as detail,
         cast(1 as bigint) as occurrences
-    from steps
-    inner join {{ ref('step_rulings') }} as rulings
+    from facts
+    inner join jobs on facts.job_hash = jobs.job_hash
+    inner join decisions
         on
-            steps.ruling_hash = rulings.ruling_hash
-            and rulings.is_count_missing
-    inner join jobs on steps.job_hash = jobs.job_hash
+            facts.profile_id = decisions.profile_id
+            and jobs.job_class = decisions.job_class
+            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+    where
+        (decisions.quantity_from = 'page_count' and coalesce(facts.page_count < 0, true))
+        or (decisions.quantity_from = 'message_count' and coalesce(facts.message_count < 0, true))
 
 ),
 
@@ -48,30 +62,34 @@ count_missing as (
 failed_steps as (
 
     select
-        steps.job_hash,
+        jobs.job_hash,
         cast(count(*) as bigint) as failed_steps
-    from steps
-    inner join {{ ref('step_rulings') }} as rulings
+    from facts
+    inner join jobs on facts.job_hash = jobs.job_hash
+    inner join decisions
         on
-            steps.ruling_hash = rulings.ruling_hash
-            and rulings.rule_id = 'S-FAILED'
-    inner join jobs
-        on
-            steps.job_hash = jobs.job_hash
-            and jobs.status = 'succeeded'
-    group by steps.job_hash
+            facts.profile_id = decisions.profile_id
+            and jobs.job_class = decisions.job_class
+            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+    where
+        jobs.status = 'succeeded'
+        and decisions.is_failed
+    group by jobs.job_hash
 
 ),
 
 jobs_with_other_steps as (
 
-    select distinct steps.job_hash
-    from steps
-    inner join {{ ref('step_rulings') }} as rulings
+    select distinct jobs.job_hash
+    from facts
+    inner join failed_steps on facts.job_hash = failed_steps.job_hash
+    inner join jobs on facts.job_hash = jobs.job_hash
+    inner join decisions
         on
-            steps.ruling_hash = rulings.ruling_hash
-            and rulings.rule_id not in ('S-FAILED', 'S-CONTROL', 'S-SKIPPED')
-    inner join failed_steps on steps.job_hash = failed_steps.job_hash
+            facts.profile_id = decisions.profile_id
+            and jobs.job_class = decisions.job_class
+            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+    where not decisions.is_failed and not decisions.is_not_run
 
 ),
 
@@ -96,20 +114,23 @@ every_step_failed as (
 trigger_without_adapter as (
 
     select
-        steps.job_hash,
+        jobs.job_hash,
         'trigger without adapter' as finding,
-        rulings.rule_id,
+        decisions.rule_id,
         jobs.customer_id,
         jobs.job_id as subject,
         'its first step names none, and reads as control' as detail,
         cast(1 as bigint) as occurrences
-    from steps
-    inner join {{ ref('step_rulings') }} as rulings
+    from facts
+    inner join jobs on facts.job_hash = jobs.job_hash
+    inner join decisions
         on
-            steps.ruling_hash = rulings.ruling_hash
-            and rulings.rule_id = 'S-CONTROL'
-    inner join jobs on steps.job_hash = jobs.job_hash
-    where steps.line_index = 0
+            facts.profile_id = decisions.profile_id
+            and jobs.job_class = decisions.job_class
+            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+    where
+        facts.line_index = 0
+        and decisions.is_control
 
 ),
 

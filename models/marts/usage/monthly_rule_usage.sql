@@ -8,12 +8,12 @@ as_of as (
 
 ),
 
-keys as (
+counts as (
 
     select
         *,
         cast(date_trunc('month', usage_date) as date) as usage_month
-    from {{ ref('metered_step_keys') }}
+    from {{ ref('daily_step_counts') }}
     where
         {{ in_affected_months('usage_date') }}
         and (usage_date is null or usage_date <= (select as_of.as_of_date from as_of))
@@ -26,30 +26,29 @@ recipes as (
 
 ),
 
-operations as (
+decisions as (
 
-    select * from {{ ref('step_operations') }}
-
-),
-
-rulings as (
-
-    select * from {{ ref('step_rulings') }}
+    select * from {{ ref('step_decisions') }}
 
 ),
 
--- Steps are added up by numbers, and get their words when they are few.
-rolled_up as (
+-- Counts are added up by numbers, and get their words when they are few.
+added_up as (
 
     select
-        usage_month,
-        recipe_hash,
-        operation_hash,
-        ruling_hash,
-        count(*) as steps,
-        sum(quantity) as quantity
-    from keys
-    group by usage_month, recipe_hash, operation_hash, ruling_hash
+        counts.usage_month,
+        counts.recipe_hash,
+        decisions.decision_id,
+        sum({{ quantity_of_steps('decisions', 'counts') }}) as quantity,
+        sum(counts.steps) as steps
+
+    from counts
+    inner join decisions
+        on
+            counts.profile_id = decisions.profile_id
+            and counts.job_class = decisions.job_class
+            and {{ is_in_force('decisions', 'counts.rule_date') }}
+    group by counts.usage_month, counts.recipe_hash, decisions.decision_id
 
 ),
 
@@ -57,27 +56,26 @@ monthly_rule_usage as (
 
     select
         recipes.customer_id,
-        operations.app,
-        operations.adapter_name,
-        rulings.rule_id,
-        rulings.rule_override,
-        rulings.metric,
-        rulings.task_rule_id,
-        rulings.task_rule_override,
-        rulings.is_default_applied,
-        rolled_up.usage_month,
-        cast(sum(rolled_up.quantity) as bigint) as quantity,
-        cast(sum(rolled_up.steps * rulings.tasks) as bigint) as tasks,
-        cast(sum(rolled_up.steps) as bigint) as steps
+        decisions.app,
+        decisions.adapter_name,
+        decisions.rule_id,
+        decisions.rule_override,
+        decisions.metric,
+        decisions.task_rule_id,
+        decisions.task_rule_override,
+        decisions.is_default_applied,
+        added_up.usage_month,
+        cast(sum(added_up.quantity) as bigint) as quantity,
+        cast(sum(added_up.steps * decisions.tasks) as bigint) as tasks,
+        cast(sum(added_up.steps) as bigint) as steps
 
-    from rolled_up
-    inner join recipes on rolled_up.recipe_hash = recipes.recipe_hash
-    inner join operations on rolled_up.operation_hash = operations.operation_hash
-    inner join rulings on rolled_up.ruling_hash = rulings.ruling_hash
+    from added_up
+    inner join recipes on added_up.recipe_hash = recipes.recipe_hash
+    inner join decisions on added_up.decision_id = decisions.decision_id
     group by
-        recipes.customer_id, rolled_up.usage_month, operations.app, operations.adapter_name,
-        rulings.rule_id, rulings.rule_override, rulings.metric, rulings.task_rule_id, rulings.task_rule_override,
-        rulings.is_default_applied
+        recipes.customer_id, added_up.usage_month, decisions.app, decisions.adapter_name,
+        decisions.rule_id, decisions.rule_override, decisions.metric, decisions.task_rule_id,
+        decisions.task_rule_override, decisions.is_default_applied
 
 )
 

@@ -1,8 +1,8 @@
 with
 
-keys as (
+counts as (
 
-    select * from {{ ref('metered_step_keys') }}
+    select * from {{ ref('daily_step_counts') }}
 
 ),
 
@@ -12,23 +12,29 @@ recipes as (
 
 ),
 
-rulings as (
+decisions as (
 
-    select * from {{ ref('step_rulings') }}
+    select * from {{ ref('step_decisions') }}
 
 ),
 
--- Steps are added up by numbers, and get their words when they are few.
-rolled_up as (
+-- Counts are added up by numbers, and get their words when they are few.
+added_up as (
 
     select
-        usage_date,
-        recipe_hash,
-        ruling_hash,
-        count(*) as steps,
-        sum(quantity) as quantity
-    from keys
-    group by usage_date, recipe_hash, ruling_hash
+        counts.usage_date,
+        counts.recipe_hash,
+        decisions.metric,
+        sum({{ quantity_of_steps('decisions', 'counts') }}) as quantity,
+        sum(counts.steps * decisions.tasks) as tasks
+
+    from counts
+    inner join decisions
+        on
+            counts.profile_id = decisions.profile_id
+            and counts.job_class = decisions.job_class
+            and {{ is_in_force('decisions', 'counts.rule_date') }}
+    group by counts.usage_date, counts.recipe_hash, decisions.metric
 
 ),
 
@@ -36,19 +42,17 @@ daily_step_usage as (
 
     select
         recipes.customer_id,
-        rolled_up.usage_date,
+        added_up.usage_date,
         recipes.environment_type,
         recipes.recipe_id,
-        rulings.metric,
-        cast(sum(rolled_up.quantity) as bigint) as quantity,
-        cast(sum(rolled_up.steps * rulings.tasks) as bigint) as tasks
+        added_up.metric,
+        cast(sum(added_up.quantity) as bigint) as quantity,
+        cast(sum(added_up.tasks) as bigint) as tasks
 
-    from rolled_up
-    inner join recipes on rolled_up.recipe_hash = recipes.recipe_hash
-    inner join rulings on rolled_up.ruling_hash = rulings.ruling_hash
+    from added_up
+    inner join recipes on added_up.recipe_hash = recipes.recipe_hash
     group by
-        recipes.customer_id, rolled_up.usage_date, recipes.environment_type, recipes.recipe_id,
-        rulings.metric
+        recipes.customer_id, added_up.usage_date, recipes.environment_type, recipes.recipe_id, added_up.metric
 
 )
 

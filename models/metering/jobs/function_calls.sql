@@ -4,13 +4,14 @@ with
 
 steps as (
 
-    select * from {{ ref('stg_steps') }}
+    select * from {{ ref('described_steps') }}
 
 ),
 
 jobs as (
 
     select
+        job_hash,
         customer_id,
         job_id,
         rule_date
@@ -35,17 +36,14 @@ control_keywords as (
 calls as (
 
     select
-        steps.job_hash,
-        steps.customer_id,
-        steps.job_id,
+        jobs.job_hash,
+        jobs.customer_id,
+        jobs.job_id,
         steps.called_recipe_id,
         call_operations.call_mode
 
     from steps
-    inner join jobs
-        on
-            steps.customer_id = jobs.customer_id
-            and steps.job_id = jobs.job_id
+    inner join jobs on steps.job_hash = jobs.job_hash
     inner join call_operations
         on
             steps.adapter_name = call_operations.adapter_name
@@ -53,11 +51,11 @@ calls as (
             and {{ is_in_force('call_operations', 'jobs.rule_date') }}
     left join control_keywords
         on
-            lower(steps.keyword) = control_keywords.keyword
+            steps.keyword = control_keywords.keyword
             and {{ is_in_force('control_keywords', 'jobs.rule_date') }}
     where
         steps.called_recipe_id is not null
-        and steps.status is distinct from 'skipped'
+        and steps.outcome <> 'skipped'
         and control_keywords.keyword is null
 
 ),

@@ -4,7 +4,7 @@ with
 
 steps as (
 
-    select * from {{ ref('stg_steps') }}
+    select * from {{ ref('described_steps') }}
 
 ),
 
@@ -75,32 +75,28 @@ open_jobs as (
 steps_read as (
 
     select
-        open_jobs.customer_id,
-        open_jobs.job_id,
+        steps.job_hash,
         recipe_types.recipe_type,
         recipe_types.rule_override as type_override,
         proxy_operations.rule_override as operation_override,
         (
-            steps.line_index > 0
+            not steps.is_trigger
             and steps.adapter_name is not null
-            and steps.status is distinct from 'skipped'
+            and steps.outcome <> 'skipped'
             and control_keywords.keyword is null
             and proxy_operations.adapter_name is null
         ) as is_transforming
 
     from steps
-    inner join open_jobs
-        on
-            steps.customer_id = open_jobs.customer_id
-            and steps.job_id = open_jobs.job_id
+    inner join open_jobs on steps.job_hash = open_jobs.job_hash
     left join recipe_types
         on
-            case when steps.line_index = 0 then steps.adapter_name end = recipe_types.trigger_adapter
+            case when steps.is_trigger then steps.adapter_name end = recipe_types.trigger_adapter
             and coalesce(steps.adapter_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
             and {{ is_in_force('recipe_types', 'open_jobs.rule_date') }}
     left join control_keywords
         on
-            lower(steps.keyword) = control_keywords.keyword
+            steps.keyword = control_keywords.keyword
             and {{ is_in_force('control_keywords', 'open_jobs.rule_date') }}
     left join proxy_operations
         on
@@ -113,14 +109,13 @@ steps_read as (
 jobs_read as (
 
     select
-        customer_id,
-        job_id,
+        job_hash,
         max(recipe_type) as recipe_type,
         max(type_override) as type_override,
         max(operation_override) as operation_override,
         bool_or(is_transforming) as is_transforming
     from steps_read
-    group by customer_id, job_id
+    group by job_hash
 
 ),
 
@@ -143,10 +138,7 @@ typed_jobs as (
         end as type_source
 
     from listed_jobs
-    left join jobs_read
-        on
-            listed_jobs.customer_id = jobs_read.customer_id
-            and listed_jobs.job_id = jobs_read.job_id
+    left join jobs_read on listed_jobs.job_hash = jobs_read.job_hash
 
 ),
 

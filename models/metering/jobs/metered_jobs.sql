@@ -61,7 +61,12 @@ quantified as (
         *,
         cast(case when is_counted then 1 else 0 end as bigint) as quantity,
         case when is_counted then own_metric end as metric,
-        case when is_counted then own_call_type end as call_type
+        case when is_counted then own_call_type end as call_type,
+        case
+            when not is_finished then 'unfinished job'
+            when is_excluded then 'excluded job'
+            else billing_context
+        end as job_class
 
     from decided
 
@@ -84,6 +89,7 @@ metered_jobs as (
         recipe_type,
         billing_context,
         context_rule_id,
+        job_class,
 
         -- the decision on the job itself
         metric,

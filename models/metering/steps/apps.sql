@@ -1,8 +1,8 @@
 with
 
-operations as (
+profiles as (
 
-    select * from {{ ref('delivered_operations') }}
+    select * from {{ ref('step_profiles') }}
 
 ),
 
@@ -20,7 +20,7 @@ app_eligibility as (
 
 seen as (
 
-    select adapter_name from operations
+    select adapter_name from profiles
     where adapter_name is not null
     union
     select adapter_name from connections

@@ -3,9 +3,9 @@
 -- Without the database's name: whoever attaches the published file gives it a name of their own.
 with
 
-keys as (
+facts as (
 
-    select * from {{ ref('metered_step_keys').include(database=false) }}
+    select * from {{ ref('step_facts').include(database=false) }}
 
 ),
 
@@ -15,15 +15,56 @@ jobs as (
 
 ),
 
-operations as (
+decisions as (
 
-    select * from {{ ref('step_operations').include(database=false) }}
+    select * from {{ ref('step_decisions').include(database=false) }}
 
 ),
 
-rulings as (
+decided as (
 
-    select * from {{ ref('step_rulings').include(database=false) }}
+    select
+        facts.*,
+        jobs.customer_id,
+        jobs.job_id,
+        jobs.recipe_id,
+        jobs.environment_type,
+        jobs.billing_context,
+        decisions.adapter_name,
+        decisions.app,
+        decisions.operation,
+        decisions.step_kind,
+        decisions.metric,
+        decisions.rule_id,
+        decisions.rule_override,
+        decisions.is_default_applied,
+        decisions.tasks,
+        decisions.task_rule_id,
+        decisions.task_rule_override,
+        case decisions.quantity_from
+            when 'page_count' then facts.page_count
+            when 'message_count' then facts.message_count
+            when 'one' then 1
+        end as units
+
+    from facts
+    inner join jobs on facts.job_hash = jobs.job_hash
+    inner join decisions
+        on
+            facts.profile_id = decisions.profile_id
+            and jobs.job_class = decisions.job_class
+            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+
+),
+
+-- A count that is missing, or can't be meant, is 0 and flagged: never guessed.
+measured as (
+
+    select
+        *,
+        cast(case when units > 0 then units else 0 end as bigint) as quantity,
+        metric is not null and coalesce(units < 0, true) as is_count_missing
+    from decided
 
 ),
 
@@ -31,38 +72,35 @@ metered_steps as (
 
     select
         -- ids
-        jobs.customer_id as account_id,
-        jobs.customer_id,
-        jobs.job_id,
-        keys.line_index,
-        jobs.recipe_id,
-        jobs.environment_type,
-        keys.usage_date,
+        customer_id as account_id,
+        customer_id,
+        job_id,
+        line_index,
+        recipe_id,
+        environment_type,
+        usage_date,
 
         -- what it is
-        operations.adapter_name,
-        operations.app,
-        operations.operation,
-        rulings.step_kind,
-        jobs.billing_context,
+        adapter_name,
+        app,
+        operation,
+        step_kind,
+        billing_context,
 
         -- the decision
-        rulings.metric,
-        keys.quantity,
-        rulings.rule_id,
-        rulings.rule_override,
-        rulings.is_default_applied,
-        rulings.is_count_missing,
+        metric,
+        quantity,
+        rule_id,
+        rule_override,
+        is_default_applied,
+        is_count_missing,
 
         -- the same work in tasks
-        rulings.tasks,
-        rulings.task_rule_id,
-        rulings.task_rule_override
+        tasks,
+        task_rule_id,
+        task_rule_override
 
-    from keys
-    inner join jobs on keys.job_hash = jobs.job_hash
-    inner join operations on keys.operation_hash = operations.operation_hash
-    inner join rulings on keys.ruling_hash = rulings.ruling_hash
+    from measured
 
 )
 

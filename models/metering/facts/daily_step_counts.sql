@@ -1,0 +1,37 @@
+{{ config(materialized='incremental', incremental_strategy='by_touched_date') }}
+
+with
+
+facts as (
+
+    select * from {{ ref('step_facts') }}
+    where {{ in_affected_dates() }}
+
+),
+
+jobs as (
+
+    select * from {{ ref('metered_jobs') }}
+    where {{ in_affected_dates() }}
+
+),
+
+-- A count that is missing, or can't be meant, adds nothing: never guessed.
+daily_step_counts as (
+
+    select
+        jobs.usage_date,
+        jobs.rule_date,
+        jobs.recipe_hash,
+        jobs.job_class,
+        facts.profile_id,
+        cast(count(*) as bigint) as steps,
+        cast(coalesce(sum(case when facts.page_count > 0 then facts.page_count end), 0) as bigint) as pages,
+        cast(coalesce(sum(case when facts.message_count > 0 then facts.message_count end), 0) as bigint) as messages
+    from facts
+    inner join jobs on facts.job_hash = jobs.job_hash
+    group by jobs.usage_date, jobs.rule_date, jobs.recipe_hash, jobs.job_class, facts.profile_id
+
+)
+
+select * from daily_step_counts

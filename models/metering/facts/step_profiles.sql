@@ -1,0 +1,87 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
+
+with
+
+-- Rows that can't be used, too: what an extract names is known to metering.apps in any case.
+delivered as (
+    {% for base in ['base_steps', 'base_job_history_lines'] %}
+        select
+            adapter_name,
+            adapter_operation,
+            lower(keyword) as keyword,
+            coalesce(line_index = 0, false) as is_trigger,
+            {{ step_outcome() }} as outcome
+        from {{ ref(base) }}
+        where {{ is_new_load() }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+profiles as (
+
+    select distinct
+        {{ step_profile_hash() }} as profile_hash,
+        adapter_name,
+        adapter_operation,
+        keyword,
+        is_trigger,
+        outcome
+    from delivered
+
+),
+
+none_known as (
+
+    select
+        profile_hash,
+        cast(0 as int) as profile_id
+    from profiles
+    where false
+
+),
+
+known as (
+
+    select
+        profile_hash,
+        profile_id
+    from {{ this if is_incremental() else 'none_known' }}
+
+),
+
+last_id as (
+
+    select coalesce(max(profile_id), 0) as profile_id from known
+
+),
+
+new_profiles as (
+
+    select profiles.*
+    from profiles
+    left join known on profiles.profile_hash = known.profile_hash
+    where known.profile_id is null
+
+),
+
+step_profiles as (
+
+    select
+        new_profiles.*,
+        cast(
+            last_id.profile_id + row_number() over (
+                order by
+                    new_profiles.adapter_name asc nulls first,
+                    new_profiles.adapter_operation asc nulls first,
+                    new_profiles.keyword asc nulls first,
+                    new_profiles.is_trigger asc,
+                    new_profiles.outcome asc
+            ) as int
+        ) as profile_id
+    from new_profiles
+    cross join last_id
+
+)
+
+select * from step_profiles
