@@ -440,22 +440,6 @@
 {%- endmacro %}
 
 
-{% macro computed_once(relation) -%}
-    {{ return(adapter.dispatch('computed_once')(relation)) }}
-{%- endmacro %}
-
-{#- The rows of a relation whose expressions are costly, computed once each. DuckDB would carry a later filter down to where
-    they are made, and write each expression out as often as the filter names it; no filter passes an unnest. -#}
-{% macro duckdb__computed_once(relation) -%}
-    select computed.*
-    from (select unnest([{{ relation }}]) as computed from {{ relation }}) as computing
-{%- endmacro %}
-
-{% macro spark__computed_once(relation) -%}
-    select * from {{ relation }}
-{%- endmacro %}
-
-
 {% macro date_spine(start_date, end_date, part) -%}
     {{ return(adapter.dispatch('date_spine')(start_date, end_date, part)) }}
 {%- endmacro %}

@@ -107,13 +107,32 @@
 {%- endmacro %}
 
 
-{#- The first of the columns that is null although text_<column> is not: the text can't be read. -#}
-{% macro first_unread_text(columns) -%}
-    case
-        {% for column in columns -%}
-            when {{ column }} is null and text_{{ column }} is not null then '{{ column }}'
+{#- The rows of a relation whose columns are texts, as those of extract(name): the contract's columns by their types, unread_column,
+    load_id and file_name. ``typed``: columns that have the contract's type already; ``keep``: more columns of the relation. -#}
+{% macro rows_of_texts(name, relation, typed=[], keep=[]) -%}
+    {%- set inner, outer, marks = [], [], [] -%}
+    {%- for column in (extract_contract(name).columns.values() if execute else []) -%}
+        {%- if stored_type(column) == 'string' or column.name in typed -%}
+            {%- do inner.append(column.name) -%}
+        {%- else -%}
+            {%- do inner.append(column.name ~ " as text_" ~ column.name) -%}
+            {%- do inner.append(read_text_as(column.data_type, column.name) ~ " as " ~ column.name) -%}
+            {%- if not column.meta.may_be_unreadable -%}
+                {%- do marks.append("when " ~ column.name ~ " is null and text_" ~ column.name ~ " is not null then " ~ literal(column.name)) -%}
+            {%- endif -%}
+        {%- endif -%}
+        {%- do outer.append(column.name) -%}
+    {%- endfor %}
+    select
+        {% for column in outer -%}
+            {{ column }},
         {% endfor -%}
-    end
+        cast(null as string) as extra,
+        {{ "case " ~ marks | join(' ') ~ " end" if marks else "cast(null as string)" }} as unread_column,
+        {% for column in ['load_id', 'file_name'] + keep -%}
+            {{ column }}{{ ', ' if not loop.last }}
+        {%- endfor %}
+    from (select {{ (inner + ['load_id', 'file_name'] + keep) | join(', ') }} from {{ relation }}) as read_texts
 {%- endmacro %}
 
 

@@ -146,6 +146,21 @@
 {%- endmacro %}
 
 
+{% macro is_load_to_parse() -%}
+    {{ return(adapter.dispatch('is_load_to_parse')()) }}
+{%- endmacro %}
+
+{#- Whether a base model that reads another one parses a row: all on DuckDB, where base models are views. -#}
+{% macro duckdb__is_load_to_parse() -%}
+    true
+{%- endmacro %}
+
+{#- On Spark base models are tables of all loads, and each load is parsed once. -#}
+{% macro spark__is_load_to_parse() -%}
+    {{ is_new_load() }}
+{%- endmacro %}
+
+
 {#- Whether this run looks at a job: all in a whole run, else those of changed_jobs. -#}
 {% macro is_changed_job(column='job_hash', changed_jobs=none) -%}
     {%- if not execute -%}

@@ -1,8 +1,33 @@
 with
 
-extracted as (
+flat as (
 
-    select * from {{ extract('jobs') }}
+    select
+        *,
+        'jobs' as extract_name,
+        cast(null as string) as lines,
+        cast(null as string) as entry,
+        true as is_readable
+    from {{ extract('jobs') }}
+
+),
+
+streamed_texts as (
+
+    select
+        *,
+        'job_history' as extract_name
+    from {{ ref('base_streamed_jobs') }}
+
+),
+
+deliveries as (
+
+    select * from flat
+
+    union all
+
+    {{ rows_of_texts('jobs', 'streamed_texts', keep=['extract_name', 'lines', 'entry', 'is_readable']) }}
 
 ),
 
@@ -19,11 +44,11 @@ status_words as (
 parsed as (
 
     select
-        extracted.*,
+        deliveries.*,
         status_words.read_status
 
-    from extracted
-    left join status_words on lower(extracted.status) = status_words.raw_status
+    from deliveries
+    left join status_words on lower(deliveries.status) = status_words.raw_status
 
 ),
 
@@ -31,7 +56,10 @@ judged as (
 
     select
         *,
-        {{ quarantine_reason('jobs') }} as quarantine_reason
+        case
+            when not is_readable then 'unreadable record'
+            else {{ quarantine_reason('jobs') }}
+        end as quarantine_reason
 
     from parsed
 
@@ -67,11 +95,19 @@ base_jobs as (
         completed_at,
         extracted_at,
 
+        -- the executed lines of a streamed job
+        lines,
+
         -- where it comes from, and whether it can be used
+        extract_name,
         load_id,
         file_name,
         quarantine_reason,
-        case when quarantine_reason is not null then {{ row_content('jobs') }} end as row_content
+        case
+            when quarantine_reason is null then null
+            when extract_name = 'job_history' then entry
+            else {{ row_content('jobs') }}
+        end as row_content
 
     from judged
 

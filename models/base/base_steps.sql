@@ -1,8 +1,36 @@
 with
 
-extracted as (
+flat as (
 
-    select * from {{ extract('steps') }}
+    select
+        *,
+        'steps' as extract_name,
+        cast(null as string) as entry
+    from {{ extract('steps') }}
+
+),
+
+streamed_texts as (
+
+    select
+        *,
+        'job_history_lines' as extract_name
+    from {{ ref('base_streamed_steps') }}
+    where {{ is_load_to_parse() }}
+
+),
+
+deliveries as (
+
+    select * from flat
+
+    union all
+
+    {{ rows_of_texts(
+        'steps', 'streamed_texts',
+        typed=['line_index', 'message_count', 'extracted_at'],
+        keep=['extract_name', 'entry'],
+    ) }}
 
 ),
 
@@ -19,11 +47,11 @@ status_words as (
 parsed as (
 
     select
-        extracted.*,
+        deliveries.*,
         status_words.read_status
 
-    from extracted
-    left join status_words on lower(extracted.status) = status_words.raw_status
+    from deliveries
+    left join status_words on lower(deliveries.status) = status_words.raw_status
 
 ),
 
@@ -62,10 +90,15 @@ base_steps as (
         extracted_at,
 
         -- where it comes from, and whether it can be used
+        extract_name,
         load_id,
         file_name,
         quarantine_reason,
-        case when quarantine_reason is not null then {{ row_content('steps') }} end as row_content
+        case
+            when quarantine_reason is null then null
+            when extract_name = 'job_history_lines' then entry
+            else {{ row_content('steps') }}
+        end as row_content
 
     from judged
 

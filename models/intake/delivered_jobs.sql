@@ -3,27 +3,25 @@
 with
 
 delivered_jobs as (
-    {% for extract in ['jobs', 'job_history'] %}
-        select
-            '{{ extract }}' as extract_name,
-            job_hash,
-            case
-                when calling_job_id is not null then {{ row_hash(['customer_id', 'calling_job_id']) }}
-            end as calling_job_hash,
-            {{ row_hash(['customer_id', 'recipe_id']) }} as recipe_hash,
-            case
-                when root_recipe_id is not null then {{ row_hash(['customer_id', 'root_recipe_id']) }}
-            end as root_recipe_hash,
-            cast(date_trunc('month', {{ local_date('completed_at') }}) as date) as usage_month,
-            {{ row_hash(['load_id', 'file_name']) }} as file_hash,
-            load_id,
-            extracted_at
-        from {{ ref('base_' ~ extract) }}
-        where
-            quarantine_reason is null
-            and {{ is_new_load() }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+
+    select
+        extract_name,
+        job_hash,
+        case
+            when calling_job_id is not null then {{ row_hash(['customer_id', 'calling_job_id']) }}
+        end as calling_job_hash,
+        {{ row_hash(['customer_id', 'recipe_id']) }} as recipe_hash,
+        case
+            when root_recipe_id is not null then {{ row_hash(['customer_id', 'root_recipe_id']) }}
+        end as root_recipe_hash,
+        cast(date_trunc('month', {{ local_date('completed_at') }}) as date) as usage_month,
+        {{ row_hash(['load_id', 'file_name']) }} as file_hash,
+        load_id,
+        extracted_at
+    from {{ ref('base_jobs') }}
+    where
+        quarantine_reason is null
+        and {{ is_new_load() }}
 
 )
 

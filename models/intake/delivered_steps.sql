@@ -3,20 +3,18 @@
 with
 
 steps as (
-    {% for extract in ['steps', 'job_history_lines'] %}
-        select
-            '{{ extract }}' as extract_name,
-            job_hash,
-            {{ row_hash(['load_id', 'file_name']) }} as file_hash,
-            load_id,
-            line_index,
-            extracted_at
-        from {{ ref('base_' ~ extract) }}
-        where
-            quarantine_reason is null
-            and {{ is_new_load() }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+
+    select
+        extract_name,
+        job_hash,
+        {{ row_hash(['load_id', 'file_name']) }} as file_hash,
+        load_id,
+        line_index,
+        extracted_at
+    from {{ ref('base_steps') }}
+    where
+        quarantine_reason is null
+        and {{ is_new_load() }}
 
 ),
 

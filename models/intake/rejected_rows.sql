@@ -1,15 +1,17 @@
 {{ config(materialized='incremental', incremental_strategy='by_load') }}
+{#- base models whose rows come from streamed job files, too, and say from which extract -#}
+{% set streamed = ['jobs', 'steps'] %}
 
 with
 
 rejected_rows as (
     {% for extract in [
-        'customers', 'recipes', 'connections', 'jobs', 'steps', 'job_history', 'job_history_lines', 'api_requests',
-        'api_collections', 'event_stream_requests', 'genie_prompts', 'seats', 'subscriptions', 'credit_ratios',
+        'customers', 'recipes', 'connections', 'jobs', 'steps', 'api_requests', 'api_collections',
+        'event_stream_requests', 'genie_prompts', 'seats', 'subscriptions', 'credit_ratios',
         'recommended_recipes', 'vendor_usage',
     ] %}
         select
-            '{{ extract }}' as extract_name,
+            {{ 'extract_name' if extract in streamed else literal(extract) ~ ' as extract_name' }},
             load_id,
             file_name,
             quarantine_reason as reason,

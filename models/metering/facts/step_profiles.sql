@@ -4,17 +4,15 @@ with
 
 -- Rows that can't be used, too: what an extract names is known to metering.apps in any case.
 delivered as (
-    {% for base in ['base_steps', 'base_job_history_lines'] %}
-        select
-            adapter_name,
-            adapter_operation,
-            lower(keyword) as keyword,
-            coalesce(line_index = 0, false) as is_trigger,
-            {{ step_outcome() }} as outcome
-        from {{ ref(base) }}
-        where {{ is_new_load() }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+
+    select
+        adapter_name,
+        adapter_operation,
+        lower(keyword) as keyword,
+        coalesce(line_index = 0, false) as is_trigger,
+        {{ step_outcome() }} as outcome
+    from {{ ref('base_steps') }}
+    where {{ is_new_load() }}
 
 ),
 

@@ -1,0 +1,77 @@
+{% set paths = {
+    'recipe_line_number': 'recipe_line_number',
+    'adapter_name': 'adapter_name',
+    'adapter_operation': 'adapter_operation',
+    'keyword': 'keyword',
+    'status': 'status',
+    'error': 'error',
+    'page_count': var('job_history_page_count_path'),
+    'called_recipe_id': var('job_history_called_recipe_path'),
+    'duration_seconds': 'line_stat.total',
+} %}
+
+with
+
+-- An unusable job keeps its lines.
+streamed_jobs as (
+
+    select
+        customer_id,
+        job_id,
+        extracted_at,
+        lines,
+        load_id,
+        file_name
+    from {{ ref('base_jobs') }}
+    where
+        extract_name = 'job_history'
+        and quarantine_reason is null
+
+),
+
+listed as (
+
+    {{ json_elements('streamed_jobs', 'lines', ['customer_id', 'job_id', 'extracted_at', 'load_id', 'file_name']) }}
+
+),
+
+-- The line's fields as text, named as the extract steps names them.
+as_texts as (
+
+    select
+        customer_id,
+        job_id,
+        element_index,
+        {% for column, path in paths.items() -%}
+            {{ json_text('element', path) }} as {{ column }},
+        {% endfor -%}
+        {{ json_array_length_at('element', var('job_history_messages_path')) }} as messages,
+        extracted_at,
+        element,
+        load_id,
+        file_name
+
+    from listed
+
+),
+
+base_streamed_steps as (
+
+    select
+        customer_id as account_id,
+        job_id,
+        cast(element_index as bigint) as line_index,
+        {% for column in paths -%}
+            {{ without_null_mark(column) }} as {{ column }},
+        {% endfor -%}
+        cast(messages as bigint) as message_count,
+        extracted_at,
+        element as entry,
+        load_id,
+        file_name
+
+    from as_texts
+
+)
+
+select * from base_streamed_steps
