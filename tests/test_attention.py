@@ -273,7 +273,7 @@ def test_a_date_as_of_far_from_the_extracts_is_a_warning(given, months, said):
             "run_query": lambda query: SimpleNamespace(rows=db.execute(query).fetchall()),
             "return": answers.append,
         }
-        macros = (PROJECT / "macros" / "attention.sql").read_text(encoding="utf-8")
+        macros = (PROJECT / "macros" / "publishing" / "warnings.sql").read_text(encoding="utf-8")
         environment = jinja2.Environment(extensions=["jinja2.ext.do"])
         environment.from_string(macros, globals=context).module.warnings_of_as_of_date()
     assert answers == [said]

@@ -274,7 +274,7 @@ def test_an_option_that_cannot_be_meant_is_named(variables, environment, texts, 
 def test_the_vars_that_are_known_are_those_of_the_project():
     declared = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     answers = []
-    macros = (PROJECT / "macros" / "options.sql").read_text(encoding="utf-8")
+    macros = (PROJECT / "macros" / "intake" / "options.sql").read_text(encoding="utf-8")
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     environment.from_string(macros, globals={"return": answers.append}).module.known_options()
     (known,) = answers

@@ -1,8 +1,8 @@
 {#- Decision: docs/decisions/custom-materializations.md -#}
-{#- Materializations on DuckDB. Nobody reads the build's database while a run works on it, so a table or view is replaced
-    where it is, by one statement in one transaction. dbt-duckdb's own create another one, rename both and drop the old
-    one, which is a tenth of a small run. Contracts are checked as there; comments are written by write_comments(). -#}
 
+{#- Nobody reads the build's database during a run, so one statement in one transaction replaces a table or view in
+    place. dbt-duckdb's own materializations create a second relation, rename both and drop the old one, which takes a
+    tenth of a small run. Contracts are checked as there; write_comments() writes the comments. -#}
 {% materialization table, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {{ run_hooks(pre_hooks) }}
@@ -21,7 +21,8 @@
     {{ run_hooks(pre_hooks) }}
     {%- do drop_other_kind(target_relation) -%}
     {%- call statement('main') -%}
-        {{ duckdb__create_view_as(target_relation, compiled_code) | replace('create view', 'create or replace view', 1) }}
+        {{ duckdb__create_view_as(target_relation, compiled_code)
+            | replace('create view', 'create or replace view', 1) }}
     {%- endcall -%}
     {{ run_hooks(post_hooks) }}
     {%- do adapter.commit() -%}
@@ -29,8 +30,8 @@
 {%- endmaterialization %}
 
 
-{#- By the strategies of macros/incremental.sql, in the transaction that also computes the new rows. A model's columns
-    change only with its code, which recomputes everything: a table with other columns is an error of the statement. -#}
+{#- The strategies are those of macros/incremental.sql, in the transaction that also computes the new rows. A model's
+    columns change only with its code, which recomputes everything: other columns are an error of the statement. -#}
 {% materialization incremental, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing_relation = load_cached_relation(this) -%}
@@ -53,7 +54,9 @@
             create or replace temporary table {{ new_rows }} as (
                 {{ compiled_code }}
             );
-            {{ (strategy({'target_relation': existing_relation, 'temp_relation': new_rows, 'dest_columns': columns}) | trim).rstrip(';') }};
+            {{ (strategy({
+                'target_relation': existing_relation, 'temp_relation': new_rows, 'dest_columns': columns
+            }) | trim).rstrip(';') }};
             drop table {{ new_rows }};
         {%- endcall -%}
     {%- endif -%}
@@ -63,8 +66,6 @@
 {%- endmaterialization %}
 
 
-{#- Replaces a table by the query's rows. With a contract the query's columns are compared with it first, and the table
-    gets its types and constraints. -#}
 {% macro replace_table_as(relation, query) -%}
     {%- if config.get('contract').enforced -%}
         {{ get_assert_columns_equivalent(query) }}
@@ -80,7 +81,6 @@
 {%- endmacro %}
 
 
-{#- A view doesn't replace a table, nor a table a view: drops what has the relation's name and is of another kind. -#}
 {% macro drop_other_kind(relation) -%}
     {%- set existing = load_cached_relation(relation) -%}
     {%- if existing is not none and existing.type != relation.type -%}
@@ -89,10 +89,11 @@
 {%- endmacro %}
 
 
-{#- Loads the seed's file with DuckDB's own reader. Every column must have a type in the configuration column_types. -#}
+{#- Loads the seed's file with DuckDB's own reader. Every column must have a type in column_types. -#}
 {% materialization seed, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
-    {%- set file = "read_csv(" ~ literal(adapter.get_seed_file_path(model)) ~ ", header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"')" -%}
+    {%- set file = "read_csv(" ~ literal(adapter.get_seed_file_path(model))
+        ~ ", header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"')" -%}
     {{ run_hooks(pre_hooks) }}
     {%- do drop_other_kind(target_relation) -%}
     {%- set types = config.get('column_types', {}) -%}
@@ -102,7 +103,9 @@
     {%- do store_result('agate_table', response='OK', agate_table=header) -%}
     {%- for name in header.columns[0].values() -%}
         {%- if name not in types -%}
-            {{ exceptions.raise_compiler_error("The seed " ~ model.name ~ " has a column " ~ name ~ " without a type: add it to column_types.") }}
+            {{ exceptions.raise_compiler_error(
+                "The seed " ~ model.name ~ " has a column " ~ name ~ " without a type: add it to column_types."
+            ) }}
         {%- endif -%}
         {%- do columns.append("cast(" ~ adapter.quote(name) ~ " as " ~ types[name] ~ ") as " ~ adapter.quote(name)) -%}
     {%- endfor -%}

@@ -32,7 +32,7 @@ totals as (
 ),
 
 -- published_at is filled in when every node of the run has succeeded; of a run that is not published all the same the
--- next one does not know (macros/publish.sql).
+-- next one does not know (macros/publishing/run_list.sql).
 this_run as (
 
     select

@@ -1,4 +1,4 @@
--- Each macro of macros/engine.sql and macros/sql.sql against literal values: what must be alike on every engine.
+-- Each macro of macros/engine against literal values: what must be alike on every engine.
 with
 
 compared as (

@@ -4,7 +4,6 @@
 {%- endmacro %}
 
 
-{#- The schema in which a run works: where readers have another one, its name says so. -#}
 {% macro working_schema(name) -%}
     {{ return(adapter.dispatch('working_schema')(name)) }}
 {%- endmacro %}
@@ -15,10 +14,4 @@
 
 {% macro spark__working_schema(name) -%}
     {{ return('build_' ~ name) }}
-{%- endmacro %}
-
-
-{#- The project's folder, or what is in it, wherever dbt was started. (Here dbt's flags lack PROJECT_DIR.) -#}
-{% macro project_path(name=none) -%}
-    {{ return((invocation_args_dict.project_dir | string) ~ ('/' ~ name if name else '')) }}
 {%- endmacro %}

@@ -1,7 +1,3 @@
-{#- Whether an extracted_at may be true: one typing error of a year would move every window of every figure. -#}
-
-{#- The extracts whose rows have an extracted_at, but for steps: a job and its steps are one delivery, whose files say the
-    same without confirming each other. -#}
 {% macro extracts_with_times() -%}
     {{ return([
         'customers', 'recipes', 'connections', 'jobs', 'api_requests', 'api_collections', 'event_stream_requests',
@@ -10,9 +6,6 @@
 {%- endmacro %}
 
 
-{#- Of the new rows: extract_name, load_id, file_name, the day of their extracted_at in UTC, and its oldest and newest; of each
-    extract, load and day the two files with the newest, which is all that credible_until() needs. By the views over the
-    delivered files where `is_laid`, as in a run hook; else by what a model refers to. -#}
 {% macro times_of_files(is_laid=false) -%}
     with
 
@@ -87,10 +80,6 @@
 {%- endmacro %}
 
 
-{#- The latest extracted_at that is taken for true, from a relation of times_of_files(): so many days (var
-    unconfirmed_after_days) after the newest one that another file confirms, by a time as late or later within these
-    days. What no file confirms confirms nothing itself. Where no two files agree, after the newest of all files but the
-    one with the newest; null where there is one file only. -#}
 {% macro credible_until(times) -%}
     {%- set seconds = (var('unconfirmed_after_days') | float * 86400) | round | int -%}
     with
@@ -157,19 +146,28 @@
 {%- endmacro %}
 
 
-{#- Whether a row of an older load is to be judged otherwise by what came since: its time was confirmed, or no longer is. -#}
 {% macro is_credibility_changed() -%}
     {%- set base, intake = working_schema('base'), working_schema('intake') -%}
     {%- set all_times -%}
-        (select file_name, oldest_at, newest_at from {{ base }}.base_file_times where not {{ is_new_load() }} union all select file_name, oldest_at, newest_at from ({{ times_of_files(is_laid=true) }}) as new_times)
+        (
+            select file_name, oldest_at, newest_at from {{ base }}.base_file_times where not {{ is_new_load() }}
+            union all
+            select file_name, oldest_at, newest_at from ({{ times_of_files(is_laid=true) }}) as new_times
+        )
     {%- endset -%}
     {%- set changed -%}
         select count(*) from ({{ credible_until(all_times) }}) as credible
         where exists (
             select 1 from {{ intake }}.rejected_rows
-            where reason = 'unconfirmed extracted_at' and (credible_until is null or extracted_at <= credible_until) and not {{ is_new_load() }}
+            where
+                reason = 'unconfirmed extracted_at'
+                and (credible_until is null or extracted_at <= credible_until)
+                and not {{ is_new_load() }}
         )
-        or exists (select 1 from {{ intake }}.delivery_totals where newest_extracted_at > credible_until and not {{ is_new_load() }})
+        or exists (
+            select 1 from {{ intake }}.delivery_totals
+            where newest_extracted_at > credible_until and not {{ is_new_load() }}
+        )
     {%- endset -%}
     {{ return(run_query(changed).columns[0].values()[0] > 0) }}
 {%- endmacro %}

@@ -1,6 +1,7 @@
-{#- How dbt itself works on Spark, where its adapter does otherwise than this project needs. -#}
+{#- How dbt works on Spark, where its adapter does not do what this project needs. -#}
 
-{#- Seeds: the adapter's own loading writes an empty value as the text None, and stumbles over quotes. -#}
+{#- How dbt itself works on Spark, where its adapter does otherwise than this project needs. Seeds: the adapter's own
+    loading writes an empty value as the text None, and stumbles over quotes. -#}
 {% macro spark__load_csv_rows(model, agate_table) -%}
     {%- set types = model['config'].get('column_types', {}) -%}
     {%- for chunk in agate_table.rows | batch(1000) -%}
@@ -29,13 +30,15 @@
 {% macro spark__get_empty_schema_sql(columns) -%}
     select
     {%- for column in columns.values() %}
-        cast(null as {{ hash_type() if column['data_type'] == duckdb__hash_type() else column['data_type'] }}) as {{ column['name'] }}{{ ', ' if not loop.last }}
+        cast(
+            null as {{ hash_type() if column['data_type'] == duckdb__hash_type() else column['data_type'] }}
+        ) as {{ column['name'] }}{{ ', ' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
 
 
-{#- Incremental models, by the same strategies. Files are never changed in place: the partitions that rows leave or come
-    to are written again, whole, out of what stays and what is new; a table without partitions as a whole. -#}
+{#- The same strategies. Files are never changed in place: each partition that loses or gets rows is written again as
+    a whole from kept and new rows; a table without partitions is written again as a whole. -#}
 {% materialization incremental, adapter='spark' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing_relation = load_relation(this) -%}
@@ -73,7 +76,10 @@
     {%- if strategy == 'append' -%}
         {%- do run_query("insert into " ~ target_relation ~ " " ~ added) -%}
     {%- elif strategy == 'new_rows' -%}
-        {%- do run_query("insert into " ~ target_relation ~ " " ~ added ~ " except select " ~ columns ~ " from " ~ target_relation) -%}
+        {%- do run_query(
+            "insert into " ~ target_relation ~ " " ~ added ~ " except select " ~ columns ~ " from "
+            ~ target_relation
+        ) -%}
     {%- else -%}
         {%- set goes = "coalesce(" ~ is_replaced(strategy) ~ ", false)" -%}
         {%- set touched = note_affected_dates(target_relation, new_rows, is_replaced(strategy)) | trim -%}
@@ -86,22 +92,32 @@
                 "select part, count_if(stays) from ("
                 ~ "select " ~ key ~ " as part, not " ~ goes ~ " as stays from " ~ target_relation
                 ~ " union all select " ~ key ~ " as part, true as stays from " ~ new_rows
-                ~ ") as parts where part in (select " ~ key ~ " from " ~ new_rows ~ ") or part in (select " ~ key ~ " from " ~ target_relation ~ " where " ~ goes ~ ") or part is null group by part"
+                ~ ") as parts where part in (select " ~ key ~ " from " ~ new_rows ~ ")"
+                ~ " or part in (select " ~ key ~ " from " ~ target_relation ~ " where " ~ goes ~ ")"
+                ~ " or part is null group by part"
             ).rows -%}
             {%- set emptied, values = [], [] -%}
             {%- for part in changed if part[0] is not none -%}
                 {%- do values.append(literal(part[0])) -%}
             {%- endfor -%}
-            {%- set is_changed = "(" ~ key ~ " is null" ~ (" or " ~ key ~ " in (" ~ values | join(', ') ~ ")" if values else "") ~ ")" -%}
-            {%- do run_query("insert overwrite table " ~ target_relation ~ " partition (" ~ key ~ ") " ~ kept ~ " and " ~ is_changed ~ " union all " ~ added) -%}
+            {%- set is_changed = "(" ~ key ~ " is null"
+                ~ (" or " ~ key ~ " in (" ~ values | join(', ') ~ ")" if values else "") ~ ")" -%}
+            {%- do run_query(
+                "insert overwrite table " ~ target_relation ~ " partition (" ~ key ~ ") " ~ kept ~ " and "
+                ~ is_changed ~ " union all " ~ added
+            ) -%}
             {%- for part in changed if part[1] == 0 -%}
-                {%- do emptied.append("partition (" ~ key ~ " = " ~ ('null' if part[0] is none else literal(part[0])) ~ ")") -%}
+                {%- do emptied.append(
+                    "partition (" ~ key ~ " = " ~ ('null' if part[0] is none else literal(part[0])) ~ ")"
+                ) -%}
             {%- endfor -%}
             {%- if emptied -%}
                 {%- do run_query("alter table " ~ target_relation ~ " drop if exists " ~ emptied | join(', ')) -%}
             {%- endif -%}
         {%- else -%}
-            {%- set whole = target_relation.incorporate(path={'identifier': target_relation.identifier ~ '__whole'}, type='table') -%}
+            {%- set whole = target_relation.incorporate(
+                path={'identifier': target_relation.identifier ~ '__whole'}, type='table'
+            ) -%}
             {%- do adapter.drop_relation(whole) -%}
             {%- do run_query("create table " ~ whole ~ " as " ~ kept ~ " union all " ~ added) -%}
             {%- do adapter.drop_relation(target_relation) -%}

@@ -1,6 +1,3 @@
-{#- The rule book that decides: the published rows of seeds/rules, with your changes of seeds/rules/overrides in their
-    place. An override replaces the published rows of its key from its first day until, excluding, its last; before and
-    after it they hold as they are. With the var rule_overrides false the published rows are all there is. -#}
 {% macro rules_in_force(rules, key, columns) -%}
 {%- set has_same_key -%}
     {%- for column in key -%}
@@ -92,7 +89,6 @@ select * from rules_in_force
 {%- endmacro %}
 
 
-{#- Run hook: overrides that can't be meant stop the run before it starts, each with a sentence. -#}
 {% macro check_overrides() -%}
     {%- if execute -%}
         {{ return(adapter.dispatch('check_overrides')()) }}
@@ -100,13 +96,16 @@ select * from rules_in_force
 {%- endmacro %}
 
 {% macro duckdb__check_overrides() -%}
-    {%- set problems = run_query("select override_problems(" ~ literal(project_path()) ~ ", " ~ literal(project_path('seeds/rules/overrides')) ~ ")").columns[0].values()[0] -%}
+    {%- set problems = run_query(
+        "select override_problems(" ~ literal(project_path()) ~ ", "
+        ~ literal(project_path('seeds/rules/overrides')) ~ ")"
+    ).columns[0].values()[0] -%}
     {%- if problems -%}
         {{ exceptions.raise_compiler_error("The rule book can't be changed so:\n" ~ problems) }}
     {%- endif -%}
 {%- endmacro %}
 
-{#- No function of Spark reads the project's files: run dbt run-operation check_overrides on the default target. The data
-    tests of the rules in force run here, too. -#}
+{#- Spark has no function that reads the project's files: run dbt run-operation check_overrides on the default target.
+    The data tests of the rules in force also run on Spark. -#}
 {% macro spark__check_overrides() -%}
 {%- endmacro %}

@@ -1,0 +1,137 @@
+{% macro row_as_json(columns) -%}
+    {{ return(adapter.dispatch('row_as_json')(columns)) }}
+{%- endmacro %}
+
+{% macro duckdb__row_as_json(columns) -%}
+    cast(json_object(
+        {%- for column in columns -%}
+        '{{ column }}', {{ columns[column] if columns is mapping else column }}{{ ', ' if not loop.last }}
+        {%- endfor -%}
+    ) as varchar)
+{%- endmacro %}
+
+{#- Written here, since Spark's own writes times in another way. -#}
+{% macro spark__row_as_json(columns) -%}
+    '{'
+    {%- for column in columns %}
+    {%- set value = columns[column] if columns is mapping else column %}
+    || '"{{ column }}":' || coalesce(
+        case
+            when typeof({{ value }}) in ('string', 'date', 'timestamp_ntz')
+                then substr(
+                    to_json(array(cast({{ value }} as string))),
+                    2,
+                    length(to_json(array(cast({{ value }} as string)))) - 2
+                )
+            when typeof({{ value }}) = 'timestamp' then '"' || cast({{ value }} as string) || '+00"'
+            else cast({{ value }} as string)
+        end, 'null'
+    ){{ " || ','" if not loop.last }}
+    {%- endfor %}
+    || '}'
+{%- endmacro %}
+
+
+{% macro whole_row_as_json(alias) -%}
+    {{ return(adapter.dispatch('whole_row_as_json')(alias)) }}
+{%- endmacro %}
+
+{% macro duckdb__whole_row_as_json(alias) -%}
+    cast(to_json({{ alias }}) as varchar)
+{%- endmacro %}
+
+{% macro spark__whole_row_as_json(alias) -%}
+    to_json(struct({{ alias }}.*))
+{%- endmacro %}
+
+
+{% macro is_json(column) -%}
+    {{ return(adapter.dispatch('is_json')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_json(column) -%}
+    coalesce(json_valid({{ column }}), false)
+{%- endmacro %}
+
+{#- As the only element of an array: Spark's readers stop where a value ends, and look at nothing behind it. -#}
+{% macro spark__is_json(column) -%}
+    coalesce(json_array_length('[' || {{ column }} || ']') = 1, false)
+{%- endmacro %}
+
+
+{% macro is_json_array(column) -%}
+    {{ return(adapter.dispatch('is_json_array')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_json_array(column) -%}
+    case when json_valid({{ column }}) then json_type({{ column }}) = 'ARRAY' else false end
+{%- endmacro %}
+
+{% macro spark__is_json_array(column) -%}
+    ({{ spark__is_json(column) }} and json_array_length({{ column }}) is not null)
+{%- endmacro %}
+
+
+{% macro json_text(column, path) -%}
+    {{ return(adapter.dispatch('json_text')(column, path)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_text(column, path) -%}
+    json_extract_string({{ column }}, {{ literal('$."' ~ path.split('.') | join('"."') ~ '"') }})
+{%- endmacro %}
+
+{% macro spark__json_text(column, path) -%}
+    get_json_object({{ column }}, {{ literal('$.' ~ path) }})
+{%- endmacro %}
+
+
+{% macro json_array_length_at(column, path) -%}
+    {{ return(adapter.dispatch('json_array_length_at')(column, path)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_array_length_at(column, path) -%}
+    {%- set json_path = literal('$."' ~ path.split('.') | join('"."') ~ '"') -%}
+    case
+        when json_type({{ column }}, {{ json_path }}) = 'ARRAY'
+            then json_array_length({{ column }}, {{ json_path }})
+    end
+{%- endmacro %}
+
+{#- As a variant, in which a text is told from the array that it holds. -#}
+{% macro spark__json_array_length_at(column, path) -%}
+    array_size(try_variant_get(try_parse_json({{ column }}), {{ literal('$.' ~ path) }}, 'array<variant>'))
+{%- endmacro %}
+
+
+{% macro json_elements(relation, column, keep) -%}
+    {{ return(adapter.dispatch('json_elements')(relation, column, keep)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_elements(relation, column, keep) -%}
+    select
+        {{ keep | join(', ') }},
+        unnest(range(cast(json_array_length({{ column }}) as bigint))) as element_index,
+        cast(unnest(from_json({{ column }}, '["JSON"]')) as varchar) as element
+    from {{ relation }}
+    where {{ duckdb__is_json_array(column) }}
+{%- endmacro %}
+
+{#- Spark takes the quotes off an element that is a text; as a variant it has them. -#}
+{% macro spark__json_elements(relation, column, keep) -%}
+    select
+        {{ keep | join(', ') }},
+        cast(element_position as bigint) as element_index,
+        case
+            when schema_of_variant(zipped.as_variant) = 'STRING' then to_json(zipped.as_variant)
+            else zipped.as_json
+        end as element
+    from (
+        select
+            {{ keep | join(', ') }},
+            from_json({{ column }}, 'array<string>') as as_json,
+            from_json({{ column }}, 'array<variant>') as as_variant
+        from {{ relation }}
+        where {{ spark__is_json_array(column) }}
+    ) as arrays
+    lateral view posexplode(arrays_zip(as_json, as_variant)) elements as element_position, zipped
+{%- endmacro %}

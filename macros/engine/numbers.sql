@@ -1,0 +1,58 @@
+{% macro ratio(part, whole) -%}
+    {{ return(adapter.dispatch('ratio')(part, whole)) }}
+{%- endmacro %}
+
+{#- In whole numbers throughout: a double would round on its binary value. -#}
+{% macro duckdb__ratio(part, whole) -%}
+    cast(
+        cast((2000000 * ({{ part }}) + ({{ whole }})) // nullif(2 * ({{ whole }}), 0) as decimal(18, 0))
+        * cast(0.000001 as decimal(7, 6)) as decimal(9, 6)
+    )
+{%- endmacro %}
+
+{% macro spark__ratio(part, whole) -%}
+    cast(
+        cast((2000000 * ({{ part }}) + ({{ whole }})) div nullif(2 * ({{ whole }}), 0) as decimal(18, 0))
+        * cast(0.000001 as decimal(7, 6)) as decimal(9, 6)
+    )
+{%- endmacro %}
+
+
+{% macro to_whole_number(column) -%}
+    {{ return(adapter.dispatch('to_whole_number')(column)) }}
+{%- endmacro %}
+
+{#- A value that is a BIGINT already costs next to nothing. -#}
+{% macro duckdb__to_whole_number(column) -%}
+    case
+        when
+            (
+                typeof({{ column }}) = 'BIGINT'
+                or try_cast({{ column }} as double) = floor(try_cast({{ column }} as double))
+            )
+            and try_cast({{ column }} as bigint) between -{{ largest_number() }} and {{ largest_number() }}
+            then try_cast({{ column }} as bigint)
+    end
+{%- endmacro %}
+
+{#- By way of a decimal, since Spark casts a text with a point to no whole number. -#}
+{% macro spark__to_whole_number(column) -%}
+    {%- set number = "try_cast(regexp_replace(cast(" ~ column
+        ~ " as string), '(?<=[0-9])_(?=[0-9])', '') as decimal(38, 18))" -%}
+    case
+        when
+            {{ number }} = floor({{ number }})
+            and {{ number }} between -{{ largest_number() }} and {{ largest_number() }}
+            then try_cast({{ number }} as bigint)
+    end
+{%- endmacro %}
+
+
+{% macro largest_number() -%}
+    {{ return('1000000000000') }}
+{%- endmacro %}
+
+
+{% macro to_decimal(column, type) -%}
+    {{ return("try_cast(" ~ column ~ " as " ~ type ~ ")") }}
+{%- endmacro %}
