@@ -109,7 +109,7 @@ parse: $(VENV)/dev.stamp
 lint: $(VENV)/dev.stamp parse
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(APART) $(BIN)/sqlfluff lint models tests analyses
+	$(APART) $(BIN)/python scripts/lint_sql.py models tests analyses
 
 # Writes one page with the descriptions of all models and columns, and lineage; it opens from disk. It describes the existing
 # build in WAREHOUSE_DIR, loads and publishes nothing, and builds only if there is no build yet.
