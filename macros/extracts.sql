@@ -222,12 +222,9 @@
     {%- for name, files in found.files.items() -%}
         {%- set rows = [] -%}
         {%- for file in files -%}
-            {%- do rows.append("(" ~ [file[0], literal(file[1]), literal(file[2])] | join(', ') ~ ")") -%}
+            {%- do rows.append("(" ~ [literal(name), file[0], literal(file[1]), literal(file[2])] | join(', ') ~ ")") -%}
         {%- endfor -%}
-        {%- do statements.append(
-            "insert into run_state.stored_files select " ~ literal(name) ~ ", load_id, path, file_name, " ~ row_hash(['load_id', 'file_name'])
-            ~ " from (select cast(load_id as bigint) as load_id, path, file_name from (values " ~ rows | join(', ') ~ ") as files (load_id, path, file_name)) as named"
-        ) -%}
+        {%- do statements.append("insert into run_state.stored_files values " ~ rows | join(', ')) -%}
     {%- endfor -%}
     {%- for name, files in found.superseded.items() -%}
         {%- for load, path, rows in files -%}
@@ -238,10 +235,14 @@
         {%- do statements.append("insert into run_state.quarantined_files values (" ~ [literal(name), load, literal(path), literal(reason), is_replaced] | join(', ') ~ ")") -%}
     {%- endfor -%}
     {%- do run_statements(statements) -%}
-    {#- asked for again when the views come to hold older files, too -#}
-    {%- do graph.setdefault('present_run', {}).update({'superseded': found.superseded.keys() | list, 'lacks': found.lacks, 'found': found}) -%}
-    {%- set by_load = contracts.values() | selectattr('meta.is_read_by_load') | map(attribute='name') | join("', '") -%}
-    {%- do view_stored_files(contracts.values() | list, is_new_load() ~ " or extract_name not in ('" ~ by_load ~ "')") -%}
+    {%- if flags.WHICH in ['build', 'run'] -%}
+        {%- set run = this_run() -%}
+        {%- do run.update({'files_read': tojson({'folder': found.folder, 'by_extract': found.by_extract, 'ignored': found.ignored})}) -%}
+        {%- do note_this_run(run) -%}
+        {%- set by_load = contracts.values() | selectattr('meta.is_read_by_load') | map(attribute='name') | join("', '") -%}
+        {%- do verify_files(is_new_load() ~ " or extract_name not in ('" ~ by_load ~ "')") -%}
+    {%- endif -%}
+    {%- do view_stored_files(contracts, found) -%}
 {%- endmacro %}
 
 
@@ -277,7 +278,7 @@
 {% macro compare_loads(stored, settled) -%}
     {%- if not is_whole_run() -%}
         {%- set strange = [] -%}
-        {%- for number, identity in stored.items() if number | int <= graph['present_run']['last_committed_load'] and identity not in settled -%}
+        {%- for number, identity in stored.items() if number | int <= last_committed_load() and identity not in settled -%}
             {%- do strange.append(number) -%}
         {%- endfor -%}
         {%- set lost = settled.keys() | reject('in', stored.values()) | list -%}
@@ -295,7 +296,7 @@
     {%- if not is_whole_run() -%}
         {%- set known = run_query("select load_id || ' ' || file_name from run_state.superseded_files").columns[0].values() -%}
         {%- set continued = [] -%}
-        {%- for load, path, rows in superseded.values() | sum(start=[]) if load <= graph['present_run']['last_committed_load'] and load ~ ' ' ~ path not in known -%}
+        {%- for load, path, rows in superseded.values() | sum(start=[]) if load <= last_committed_load() and load ~ ' ' ~ path not in known -%}
             {%- do continued.append(path) -%}
         {%- endfor -%}
         {%- if continued -%}
@@ -412,34 +413,45 @@
 {%- endmacro %}
 
 
-{#- Lays the views over those stored files of the extracts for which the condition on run_state.stored_files holds. Stops the
-    run where one of them is not as it was stored. -#}
-{% macro view_stored_files(contracts, condition) -%}
-    {%- set run = graph['present_run'] -%}
-    {%- set files, statements, paths = {}, [], [] -%}
-    {%- for row in run_query("select distinct extract_name, path from run_state.stored_files where " ~ condition ~ " order by all").rows -%}
-        {%- set lacking = run.lacks.get(row[1], []) | join(' ') -%}
-        {%- do files.setdefault(row[0], {}).setdefault(lacking, []).append(literal(exact_pattern(deliveries_path() ~ '/' ~ row[1]))) -%}
-        {%- do paths.append(row[1]) -%}
-    {%- endfor -%}
-    {%- if flags.WHICH in ['build', 'run'] -%}
-        {%- set problem = run_query("select verify_stored_files(" ~ literal(deliveries_path()) ~ ", " ~ literal(tojson(paths)) ~ ")").columns[0].values()[0] -%}
-        {%- if problem -%}
-            {{ exceptions.raise_compiler_error(problem) }}
-        {%- endif -%}
-    {%- endif -%}
-    {%- for contract in contracts -%}
-        {%- set inputs = {} -%}
-        {%- for lacking, patterns in files.get(contract.name, {}).items() -%}
-            {%- set input = "read_parquet([" ~ patterns | join(', ') ~ "], hive_partitioning = false) as stored" -%}
-            {%- if contract.name in run.superseded -%}
-                {%- set input = input ~ without_superseded() -%}
-            {%- endif -%}
-            {%- do inputs.update({lacking: input}) -%}
+{#- Lays a view over the stored files of each extract. ``found``: the answer of take_in_files(). -#}
+{% macro view_stored_files(contracts, found) -%}
+    {%- set statements = [] -%}
+    {%- for contract in contracts.values() -%}
+        {%- set patterns, inputs = {}, {} -%}
+        {%- for path in found.files.get(contract.name, []) | map(attribute=1) | unique | sort -%}
+            {%- set lacking = found.lacks.get(path, []) | join(' ') -%}
+            {%- do patterns.setdefault(lacking, []).append(literal(exact_pattern(deliveries_path() ~ '/' ~ path))) -%}
+        {%- endfor -%}
+        {%- for lacking, files in patterns.items() -%}
+            {%- set input = "read_parquet([" ~ files | join(', ') ~ "], hive_partitioning = false) as stored" -%}
+            {%- do inputs.update({lacking: input ~ (without_superseded() if contract.name in found.superseded else '')}) -%}
         {%- endfor -%}
         {%- do statements.append(view_over_files(contract, inputs)) -%}
     {%- endfor -%}
     {%- do run_statements(statements) -%}
+{%- endmacro %}
+
+
+{#- Stops the run where one of the stored files that it is about to read is not as it was stored. Of the others the engine reads
+    the end, which must say what they hold. ``condition``: on run_state.stored_files. -#}
+{% macro verify_files(condition) -%}
+    {{ return(adapter.dispatch('verify_files')(condition)) }}
+{%- endmacro %}
+
+{% macro duckdb__verify_files(condition) -%}
+    {%- set paths, others = [], [] -%}
+    {%- for path, is_read in run_query("select path, bool_or(" ~ condition ~ ") from run_state.stored_files group by path order by path").rows -%}
+        {%- do (paths if is_read else others).append(path) -%}
+    {%- endfor -%}
+    {%- set arguments = [literal(deliveries_path()), literal(tojson(paths)), literal(tojson(others))] -%}
+    {%- set problem = run_query("select verify_stored_files(" ~ arguments | join(', ') ~ ")").columns[0].values()[0] -%}
+    {%- if problem -%}
+        {{ exceptions.raise_compiler_error(problem) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Spark reads each stored file once, when its load is new. -#}
+{% macro spark__verify_files(condition) -%}
 {%- endmacro %}
 
 
@@ -519,28 +531,6 @@
         when extra is not null
             then try_element_at(filter(array('{{ columns | join("', '") }}'), name -> not coalesce(get_json_object(extra, '$.' || name), '') rlike {{ literal('^' ~ mark ~ '$') }}), 1)
     end
-{%- endmacro %}
-
-
-{#- Post-hook of changed_requests, the last of what says where this run looks again: the views over jobs, steps and
-    requests come to hold the older files with deliveries of those, too. -#}
-{% macro view_changed_deliveries() -%}
-    {{ return(adapter.dispatch('view_changed_deliveries')()) }}
-{%- endmacro %}
-
-{% macro duckdb__view_changed_deliveries() -%}
-    {%- if execute and not is_whole_run() -%}
-        {%- set intake = working_schema('intake') -%}
-        {%- set holds_changed -%}
-            (
-                {{ is_new_load() }}
-                or file_hash in (select file_hash from {{ intake }}.delivered_jobs where {{ is_changed_job('job_hash', intake ~ '.changed_jobs') }})
-                or file_hash in (select file_hash from {{ intake }}.delivered_steps where {{ is_changed_job('job_hash', intake ~ '.changed_jobs') }})
-                or file_hash in (select file_hash from {{ intake }}.delivered_requests where {{ is_changed_request('request_hash', intake ~ '.changed_requests') }})
-            )
-        {%- endset -%}
-        {%- do view_stored_files(contracts_of_extracts().values() | selectattr('meta.is_read_by_load') | list, holds_changed) -%}
-    {%- endif -%}
 {%- endmacro %}
 
 

@@ -21,8 +21,8 @@
         {%- do run_query("insert into run_state.superseded_files values " ~ rows | join(', ')) -%}
     {%- endfor -%}
     {%- do run_query(
-        "insert overwrite run_state.stored_files select file.extract, load, concat(folder, '/', file.extract, '.parquet'), file.path, "
-        ~ row_hash(['load', 'file.path']) ~ " from (select folder, load, explode(files) as file from stored_loads) as listed"
+        "insert overwrite run_state.stored_files select file.extract, load, concat(folder, '/', file.extract, '.parquet'), file.path "
+        ~ "from (select folder, load, explode(files) as file from stored_loads) as listed"
     ) -%}
     {%- do run_query(
         "insert overwrite run_state.quarantined_files select file.extract, load, file.path, file.reason, coalesce(newest > load, false) "
@@ -69,9 +69,4 @@
     {%- do run_query(
         "create or replace temporary view stored_loads as select * from listed_loads where is_merged or id not in (select id from listed_loads where is_merged)"
     ) -%}
-{%- endmacro %}
-
-
-{#- Each load's rows are kept in the base models: a run that looks at older ones again reads them where they are kept. -#}
-{% macro spark__view_changed_deliveries() -%}
 {%- endmacro %}

@@ -145,6 +145,21 @@ def verify_files(store: str, paths: set[str] | None, progress: Progress = NO_PRO
     return f"{next(iter(damaged.values()))} Put it back from a backup." if damaged else ""
 
 
+def unreadable_files(store: str, paths: list[str]) -> set[str]:
+    """Which of the stored Parquet files at these paths below the store are missing, or do not say what they hold.
+
+    The engine opens every file of a view, and reads of each the end, which says what it holds.
+    """
+    unreadable = set()
+    with duckdb.connect() as engine:
+        for path in paths:
+            try:
+                engine.execute("select count(*) from parquet_file_metadata(?)", [str(Path(store) / path)])
+            except duckdb.Error:
+                unreadable.add(path)
+    return unreadable
+
+
 def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progress) -> dict[str, Any]:
     take_over_older_loads(root, contract, progress)
     store = open_store(root)

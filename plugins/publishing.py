@@ -39,7 +39,7 @@ from copying import missing_room
 from dbt_common.exceptions import DbtRuntimeError
 from swapping import ASIDE, point, sync_path, sync_tree
 
-BUILD_FORMAT = 2  # of build/usage.duckdb; the same number as in macros/incremental.sql
+BUILD_FORMAT = 3  # of build/usage.duckdb; the same number as in macros/intake/run_state.sql
 
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")
@@ -342,11 +342,24 @@ def revision_of(project: str) -> str:
     return described.stdout.strip() if described.returncode == 0 else ""
 
 
-def code_digest(project: str) -> str:
-    """A digest of the code that decides on figures: models, macros, the contract of the extracts and the rule book."""
-    digest = hashlib.sha256()
-    deciding = (("models", "*.sql"), ("models", "_extracts.yml"), ("macros", "*.sql"), ("seeds/rules", "*.csv"))
-    for folder, pattern in deciding:
-        for path in sorted((Path(project) / folder).rglob(pattern)):
-            digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+def code_digests(project: str, rules_of_jobs: str) -> str:
+    """Digests of what decides on figures, as JSON.
+
+    facts: models, macros, the contract of the extracts, status words. jobs: the tables of the rule book that
+    ``rules_of_jobs`` lists, as JSON. decisions: the rest of the rule book.
+    """
+    root, of_jobs = Path(project), json.loads(rules_of_jobs)
+    digests = {level: hashlib.sha256() for level in ("facts", "jobs", "decisions")}
+    for folder, pattern in (
+        ("models", "*.sql"),
+        ("models", "_extracts.yml"),
+        ("macros", "*.sql"),
+        ("seeds/rules", "*.csv"),
+    ):
+        for path in sorted((root / folder).rglob(pattern)):
+            level = "facts"
+            if path.suffix == ".csv":
+                rules = path.stem.removeprefix("override_")
+                level = "facts" if rules == "status_words" else "jobs" if rules in of_jobs else "decisions"
+            digests[level].update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return json.dumps({level: digest.hexdigest() for level, digest in digests.items()})

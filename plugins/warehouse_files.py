@@ -4,14 +4,17 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 
 ``ingest_deliveries(folder, store, contract) -> JSON``
     Of deliveries.py.
-``verify_stored_files(store, paths) -> text``
-    Of deliveries.py: which of the stored files that a run is about to read is not as it was stored. ``paths``: JSON.
+``verify_stored_files(store, paths, others) -> text``
+    Of deliveries.py: which of the stored files that a run is about to read is not as it was stored. ``paths``: JSON,
+    as ``others``, the files of which only the end is read.
 ``watch_build(paths, tests, is_whole) -> empty text``
     From here on the run says where it is (build_progress.py). ``paths``: JSON, the files of its models and seeds;
     ``tests``: their number; ``is_whole``: true or false.
 ``publish_warehouse(built, published, run_id) -> JSON``
     Of publishing.py: ``{"problem": null or text, "to_look_at": [texts]}``.
-``write_dashboard(published)``, ``empty_folder(folder)``, ``revision_of(project)``, ``code_digest(project)`` -> text
+``write_dashboard(published)``, ``empty_folder(folder)``, ``revision_of(project)`` -> text
+    Of publishing.py.
+``code_digests(project, rules_of_jobs) -> JSON``
     Of publishing.py.
 
 ``override_problems(project, folder) -> text``
@@ -41,7 +44,7 @@ from dbt_common.events.functions import fire_event
 from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 from progress import PATIENCE, Progress, as_bytes, terminal
-from publishing import code_digest, hold_warehouse, revision_of
+from publishing import code_digests, hold_warehouse, revision_of
 from rule_book import override_problems
 from store import newer_format
 
@@ -94,7 +97,7 @@ class Plugin(BasePlugin):
             self.empty_folder,
             self.publish_warehouse,
             self.write_dashboard,
-            code_digest,
+            code_digests,
             override_problems,
             revision_of,
         ):
@@ -109,8 +112,8 @@ class Plugin(BasePlugin):
             self._verified.update(path for files in stored for _, path, *_ in files)
         return answer
 
-    def verify_stored_files(self, store: str, paths: str) -> str:
-        unverified = set(json.loads(paths)) - self._verified
+    def verify_stored_files(self, store: str, paths: str, others: str) -> str:
+        unverified = (set(json.loads(paths)) | deliveries.unreadable_files(store, json.loads(others))) - self._verified
         problem = deliveries.verify_files(store, unverified, _progress()) if unverified else ""
         if not problem:
             self._verified |= unverified

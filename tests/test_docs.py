@@ -302,7 +302,7 @@ def test_every_test_file_is_listed_with_its_claim():
 
 
 def test_engine_differences_live_in_as_many_macros_as_the_page_says_and_in_no_model():
-    macros = "".join(path.read_text() for path in (PROJECT / "macros").glob("*.sql"))
+    macros = "".join(path.read_text() for path in (PROJECT / "macros").rglob("*.sql"))
     on_spark = len(re.findall(r"\{% macro spark__", macros))
     assert f"{on_spark} of Spark's, and one materialization" in (PROJECT / "docs" / "growing-up.md").read_text()
     models = {path: path.read_text().lower() for path in (PROJECT / "models").rglob("*.sql")}

@@ -338,12 +338,12 @@ class TestOptions:
         first, without_tests, *_ = runs
         assert self.actions(first) == ({"j-plain": 2, "j-test": 2}, 4)
         assert self.actions(without_tests) == ({"j-plain": 2, "j-test": 0}, 2)
-        assert ANEW in without_tests.output
+        assert "All decisions are recomputed, and the facts about steps are kept" in without_tests.output
 
     def test_a_rule_that_changes_decides_on_what_was_loaded_before(self, runs):
         _, _, ruled, _ = runs
         assert self.actions(ruled) == ({"j-plain": 0, "j-test": 1}, 1)
-        assert ANEW in ruled.output
+        assert "All decisions are recomputed, and the facts about steps are kept" in ruled.output
 
     def test_an_override_is_shown_wherever_a_rule_is(self, runs, explain):
         _, _, ruled, _ = runs
@@ -378,6 +378,7 @@ class TestOptions:
     def test_what_is_changed_back_gives_the_rows_of_before(self, runs):
         first, *_, last = runs
         assert_same(last, first)
+        assert "facts and jobs are kept" in last.output
 
 
 class TestReaders:

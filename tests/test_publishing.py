@@ -200,7 +200,7 @@ def test_a_run_that_left_a_model_out_is_not_published_whatever_its_flags_say(ran
 def answer_of(macro, *arguments, **context):
     """What a macro of publishing returns, without dbt."""
     answers = []
-    macros = (PROJECT / "macros" / "publish.sql").read_text(encoding="utf-8")
+    macros = (PROJECT / "macros" / "publishing" / "publish.sql").read_text(encoding="utf-8")
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     module = environment.from_string(macros, globals=context | {"return": answers.append}).module
     getattr(module, macro)(*arguments)
@@ -210,25 +210,29 @@ def answer_of(macro, *arguments, **context):
 @pytest.mark.parametrize(
     ("changed", "decides"),
     [
-        ("models/staging/stg_jobs.sql", True),
-        ("models/_sources/_extracts.yml", True),  # the contract says what is quarantined
-        ("macros/materializations/table.sql", True),
-        ("seeds/rules/status_words.csv", True),
-        ("seeds/rules/overrides/override_metrics.csv", True),
-        ("models/staging/stg_jobs.yml", False),
-        ("seeds/extracts/raw_jobs.csv", False),
-        ("docs/upgrading.md", False),
+        ("models/staging/stg_jobs.sql", "facts"),
+        ("models/_sources/_extracts.yml", "facts"),  # the contract says what is quarantined
+        ("macros/materializations/table.sql", "facts"),
+        ("seeds/rules/status_words.csv", "facts"),
+        ("seeds/rules/recipe_types.csv", "jobs"),
+        ("seeds/rules/overrides/override_recipe_types.csv", "jobs"),
+        ("seeds/rules/task_rules.csv", "decisions"),
+        ("seeds/rules/overrides/override_metrics.csv", "decisions"),
+        ("models/staging/stg_jobs.yml", None),
+        ("seeds/extracts/raw_jobs.csv", None),
+        ("docs/upgrading.md", None),
     ],
 )
 def test_a_run_sees_that_the_code_changed_which_decides_on_figures(changed, decides, publishing, tmp_path):
-    """Then it computes everything anew. A new file is a change, too."""
-    digests = [publishing.code_digest(str(tmp_path))]
+    """And of which decisions. A new file is a change, too."""
+    digests = [json.loads(publishing.code_digests(str(tmp_path), '["recipe_types"]'))]
     path = tmp_path / changed
     path.parent.mkdir(parents=True)
     for text in ("one", "two"):
         path.write_text(text, encoding="utf-8")
-        digests.append(publishing.code_digest(str(tmp_path)))
-    assert len({*digests}) == (3 if decides else 1)
+        digests.append(json.loads(publishing.code_digests(str(tmp_path), '["recipe_types"]')))
+    for level in ("facts", "jobs", "decisions"):
+        assert len({digest[level] for digest in digests}) == (3 if decides == level else 1), level
 
 
 WRITE = """

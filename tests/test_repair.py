@@ -41,7 +41,7 @@ def damage(warehouse: Path) -> None:
     with duckdb.connect(warehouse / "build" / "usage.duckdb") as build:
         build.execute("update facts.step_facts set page_count = 7, profile_id = 1 where usage_date = date '2026-08-10'")
         build.execute("delete from metering.metered_jobs where job_id = 'called'")
-        build.execute("delete from marts.usage_by_capability where usage_date = date '2026-08-10' and metric = 'tasks'")
+        build.execute("delete from facts.daily_usage where usage_date = date '2026-08-10' and metric = 'tasks'")
         build.execute(
             "insert into metering.job_billing_contexts from metering.job_billing_contexts where job_id = 'august'"
         )
@@ -67,7 +67,7 @@ class TestRepair:
 
     def test_only_that_month_is_looked_at(self, runs):
         *_, repaired = runs
-        assert repaired.column("select count(*) from intake.changed_jobs") == [2]
+        assert repaired.column("select count(*) from intake.units_this_run where unit_kind = 'job'") == [2]
 
     def test_verifying_a_good_warehouse_says_its_steps_and_that_all_tables_agree(self, runs):
         good, *_ = runs

@@ -153,7 +153,7 @@ class TestElsewhere:
         noted = []
         for warehouse in (built.warehouse, plain.warehouse):
             with duckdb.connect(warehouse / "build" / "usage.duckdb", read_only=True) as database:
-                noted += database.execute("select fingerprint from run_state.watermark").fetchall()
+                noted += database.execute("select facts_fingerprint from run_state.watermark").fetchall()
         assert noted[0] == noted[1]
 
     def test_explain_finds_the_same_relative_warehouse(self, place, built):

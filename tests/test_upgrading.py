@@ -52,7 +52,9 @@ def test_the_formats_are_those_that_the_page_tells_of(plugins):
     package = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert rows[-1] == (package, str(store.FORMAT), str(publishing.BUILD_FORMAT))
     (macro,) = re.findall(
-        r"macro build_format\(\).*?return\((\d+)\)", (PROJECT / "macros" / "incremental.sql").read_text(), re.DOTALL
+        r"macro build_format\(\).*?return\((\d+)\)",
+        (PROJECT / "macros" / "intake" / "run_state.sql").read_text(),
+        re.DOTALL,
     )
     assert int(macro) == publishing.BUILD_FORMAT
 

@@ -1,18 +1,34 @@
-{% macro code_digest() -%}
-    {{ return(adapter.dispatch('code_digest')()) }}
+{% macro rules_of_jobs() -%}
+    {{ return([
+        'recipe_types', 'proxy_operations', 'control_keywords', 'call_operations', 'billing_contexts_by_recipe_type',
+        'billing_contexts_by_call',
+    ]) }}
 {%- endmacro %}
 
-{% macro duckdb__code_digest() -%}
-    {{ return(run_query("select code_digest(" ~ literal(project_path()) ~ ")").columns[0].values()[0]) }}
+
+{% macro code_digests() -%}
+    {{ return(adapter.dispatch('code_digests')()) }}
+{%- endmacro %}
+
+{% macro duckdb__code_digests() -%}
+    {%- set arguments = literal(project_path()) ~ ", " ~ literal(tojson(rules_of_jobs())) -%}
+    {{ return(fromjson(run_query("select code_digests(" ~ arguments ~ ")").columns[0].values()[0])) }}
 {%- endmacro %}
 
 {#- From dbt's own checksums: no function of Spark reads the project's files. -#}
-{% macro spark__code_digest() -%}
-    {%- set checksums = [env_var('PROJECT_REVISION', '')] -%}
+{% macro spark__code_digests() -%}
+    {%- set checksums = {'facts': [env_var('PROJECT_REVISION', '')], 'jobs': [], 'decisions': []} -%}
     {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and 'raw_' not in node.name -%}
-        {%- do checksums.append(node.name ~ node.checksum.checksum) -%}
+        {%- set rules = node.name | replace('override_', '') -%}
+        {%- set is_of_facts = node.resource_type == 'model' or rules == 'status_words' -%}
+        {%- set level = 'facts' if is_of_facts else 'jobs' if rules in rules_of_jobs() else 'decisions' -%}
+        {%- do checksums[level].append(node.name ~ node.checksum.checksum) -%}
     {%- endfor -%}
-    {{ return(local_md5(checksums | sort | join(' '))) }}
+    {%- set digests = {} -%}
+    {%- for level, texts in checksums.items() -%}
+        {%- do digests.update({level: local_md5(texts | sort | join(' '))}) -%}
+    {%- endfor -%}
+    {{ return(digests) }}
 {%- endmacro %}
 
 

@@ -31,7 +31,7 @@
         "select coalesce(max(load_id), 0) from run_state.stored_files"
     ).columns[0].values()[0] -%}
     {{ return(
-        is_whole_run() or var('recompute_month') is not none
-        or newest_load > graph['present_run']['last_committed_load']
+        is_recomputed('job') or var('recompute_month') is not none
+        or newest_load > last_committed_load()
     ) }}
 {%- endmacro %}

@@ -30,13 +30,13 @@
 {%- endmaterialization %}
 
 
-{#- The strategies are those of macros/incremental.sql, in the transaction that also computes the new rows. A model's
-    columns change only with its code, which recomputes everything: other columns are an error of the statement. -#}
+{#- By the strategy replace_scope, or append, in the transaction that also computes the new rows. A model's columns
+    change only with its code, which recomputes everything: a table with other columns is an error of the statement. -#}
 {% materialization incremental, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing_relation = load_cached_relation(this) -%}
     {{ run_hooks(pre_hooks) }}
-    {%- if existing_relation is none or not existing_relation.is_table or should_full_refresh() -%}
+    {%- if existing_relation is none or not existing_relation.is_table or replaces_all() -%}
         {%- do drop_other_kind(target_relation) -%}
         {%- call statement('main') -%}
             {{ replace_table_as(target_relation, compiled_code) }}
@@ -52,7 +52,7 @@
         {%- set strategy = adapter.get_incremental_strategy_macro(context, config.get('incremental_strategy')) -%}
         {%- call statement('main') -%}
             create or replace temporary table {{ new_rows }} as (
-                {{ compiled_code }}
+                {{ rows_in_scope(compiled_code) }}
             );
             {{ (strategy({
                 'target_relation': existing_relation, 'temp_relation': new_rows, 'dest_columns': columns

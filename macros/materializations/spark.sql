@@ -46,8 +46,8 @@
 
     {{ run_hooks(pre_hooks) }}
 
-    {%- if existing_relation is none or should_full_refresh() -%}
-        {%- if existing_relation is none and not should_full_refresh() and config.get('full_refresh') is none -%}
+    {%- if existing_relation is none or replaces_all() -%}
+        {%- if existing_relation is none and not replaces_all() -%}
             {{ exceptions.raise_compiler_error(this ~ " is missing: run once with --full-refresh.") }}
         {%- endif -%}
         {%- do adapter.drop_relation(target_relation) -%}
@@ -58,7 +58,7 @@
         {%- set new_rows = this.incorporate(path={'identifier': this.identifier ~ '__new'}, type='table') -%}
         {%- do adapter.drop_relation(new_rows) -%}
         {%- call statement('main') -%}
-            create table {{ new_rows }} as {{ compiled_code }}
+            create table {{ new_rows }} as {{ rows_in_scope(compiled_code) }}
         {%- endcall -%}
         {%- do replace_partitions(target_relation, new_rows, strategy) -%}
         {%- do adapter.drop_relation(new_rows) -%}
@@ -75,17 +75,8 @@
     {%- set key = config.get('partition_by') -%}
     {%- if strategy == 'append' -%}
         {%- do run_query("insert into " ~ target_relation ~ " " ~ added) -%}
-    {%- elif strategy == 'new_rows' -%}
-        {%- do run_query(
-            "insert into " ~ target_relation ~ " " ~ added ~ " except select " ~ columns ~ " from "
-            ~ target_relation
-        ) -%}
     {%- else -%}
-        {%- set goes = "coalesce(" ~ is_replaced(strategy) ~ ", false)" -%}
-        {%- set touched = note_affected_dates(target_relation, new_rows, is_replaced(strategy)) | trim -%}
-        {%- if touched -%}
-            {%- do run_query(touched) -%}
-        {%- endif -%}
+        {%- set goes = "coalesce(" ~ in_scope() ~ ", false)" -%}
         {%- set kept = "select " ~ columns ~ " from " ~ target_relation ~ " where not " ~ goes -%}
         {%- if key -%}
             {%- set changed = run_query(

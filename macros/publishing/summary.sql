@@ -18,10 +18,11 @@
 
 
 {% macro what_was_read() -%}
-    {%- if not graph['present_run'].found -%}
+    {%- set files_read = this_run().files_read -%}
+    {%- if not files_read -%}
         {{ return(["Read " ~ extracts_from() ~ "."]) }}
     {%- endif -%}
-    {%- set found = graph['present_run'].found -%}
+    {%- set found = fromjson(files_read) -%}
     {%- if not found.folder -%}
         {{ return(["Read the stored deliveries alone: only_stored_deliveries is set."]) }}
     {%- endif -%}

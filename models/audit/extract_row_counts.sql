@@ -24,7 +24,7 @@ superseded as (
         select
             file_rows,
             case when extract_name = 'job_history' then 'jobs' else extract_name end as extract_name
-        from run_state.superseded_files
+        from {{ source('run_state', 'superseded_files') }}
     ) as files
     group by extract_name
 

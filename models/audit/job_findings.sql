@@ -1,25 +1,22 @@
-{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+{{ replaces('decided_job') }}
 
 with
 
 jobs as (
 
     select * from {{ ref('metered_jobs') }}
-    where {{ is_changed_job() }}
 
 ),
 
 contexts as (
 
     select * from {{ ref('job_billing_contexts') }}
-    where {{ is_changed_job() }}
 
 ),
 
 facts as (
 
     select * from {{ ref('step_facts') }}
-    where {{ is_changed_job() }}
 
 ),
 
@@ -148,7 +145,6 @@ contradictory_delivery as (
     where
         is_winning_delivery
         and is_contradictory
-        and {{ is_changed_job() }}
 
 ),
 
@@ -179,7 +175,6 @@ settled_steps as (
         job_hash,
         is_winning_delivery
     from {{ ref('repeated_steps') }}
-    where {{ is_changed_job() }}
 
 ),
 
@@ -187,9 +182,7 @@ jobs_with_steps as (
 
     select delivered.job_hash
     from {{ ref('delivered_steps') }} as delivered
-    where
-        {{ is_changed_job('delivered.job_hash') }}
-        and delivered.job_hash not in (select settled_steps.job_hash from settled_steps)
+    where delivered.job_hash not in (select settled_steps.job_hash from settled_steps)
 
     union
 

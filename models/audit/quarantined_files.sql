@@ -8,7 +8,7 @@ quarantined_files as (
         reason,
         load_id,
         is_replaced
-    from run_state.quarantined_files
+    from {{ source('run_state', 'quarantined_files') }}
 
 )
 

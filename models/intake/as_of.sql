@@ -1,5 +1,3 @@
-{{ config(post_hook="insert into run_state.as_of_dates select as_of_date from {{ this }}") }}
-
 with
 
 newest_of_all as (

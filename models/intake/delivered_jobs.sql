@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_load') }}
+{{ replaces('load') }}
 
 with
 
@@ -14,14 +14,11 @@ delivered_jobs as (
         case
             when root_recipe_id is not null then {{ row_hash(['customer_id', 'root_recipe_id']) }}
         end as root_recipe_hash,
-        cast(date_trunc('month', {{ local_date('completed_at') }}) as date) as usage_month,
-        {{ row_hash(['load_id', 'file_name']) }} as file_hash,
+        {{ local_date('completed_at') }} as usage_date,
         load_id,
         extracted_at
     from {{ ref('base_jobs') }}
-    where
-        quarantine_reason is null
-        and {{ is_new_load() }}
+    where quarantine_reason is null
 
 )
 

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_load') }}
+{{ replaces('load') }}
 
 with
 
@@ -16,13 +16,11 @@ delivered_requests as (
                 null as job_hash,
                 null as collection_hash,
             {%- endif %}
-            {{ row_hash(['load_id', 'file_name']) }} as file_hash,
+            {{ local_date('sent_at' if extract == 'genie_prompts' else 'requested_at') }} as usage_date,
             load_id,
             extracted_at
         from {{ ref('base_' ~ extract) }}
-        where
-            quarantine_reason is null
-            and {{ is_new_load() }}
+        where quarantine_reason is null
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_load') }}
+{{ replaces('load') }}
 
 with
 
@@ -7,14 +7,11 @@ steps as (
     select
         extract_name,
         job_hash,
-        {{ row_hash(['load_id', 'file_name']) }} as file_hash,
         load_id,
         line_index,
         extracted_at
     from {{ ref('base_steps') }}
-    where
-        quarantine_reason is null
-        and {{ is_new_load() }}
+    where quarantine_reason is null
 
 ),
 
@@ -25,13 +22,12 @@ delivered_steps as (
         extract_name,
         job_hash,
         cast(floor(line_index / 64) as bigint) as position_block,
-        file_hash,
         load_id,
         count(*) as steps,
         {{ bits_of_small_numbers('line_index % 64') }} as positions,
         max(extracted_at) as newest_extracted_at
     from steps
-    group by extract_name, job_hash, position_block, file_hash, load_id
+    group by extract_name, job_hash, position_block, load_id
 
 )
 

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_load') }}
+{{ replaces('load') }}
 {% set plain = [
     'customers', 'recipes', 'connections', 'api_collections', 'seats', 'subscriptions', 'credit_ratios',
     'recommended_recipes', 'vendor_usage',
@@ -7,17 +7,16 @@
 
 with
 
-usable as (
+counted as (
     {% for extract in plain %}
         select
             '{{ extract }}' as extract_name,
             load_id,
             count(*) as rows_usable,
+            0 as rows_quarantined,
             {{ 'cast(null as timestamp)' if extract in undated else 'max(extracted_at)' }} as newest_extracted_at
         from {{ ref('base_' ~ extract) }}
-        where
-            quarantine_reason is null
-            and {{ is_new_load() }}
+        where quarantine_reason is null
         group by load_id
 
         union all
@@ -27,9 +26,9 @@ usable as (
             extract_name,
             load_id,
             count(*) as rows_usable,
+            0 as rows_quarantined,
             max(extracted_at) as newest_extracted_at
         from {{ ref(index) }}
-        where {{ is_new_load() }}
         group by extract_name, load_id
 
         union all
@@ -37,22 +36,21 @@ usable as (
     select
         extract_name,
         load_id,
-        cast(sum(steps) as bigint) as rows_usable,
+        sum(steps) as rows_usable,
+        0 as rows_quarantined,
         max(newest_extracted_at) as newest_extracted_at
     from {{ ref('delivered_steps') }}
-    where {{ is_new_load() }}
     group by extract_name, load_id
 
-),
-
-quarantined as (
+    union all
 
     select
         extract_name,
         load_id,
-        count(*) as rows_quarantined
+        0 as rows_usable,
+        count(*) as rows_quarantined,
+        cast(null as timestamp) as newest_extracted_at
     from {{ ref('rejected_rows') }}
-    where {{ is_new_load() }}
     group by extract_name, load_id
 
 ),
@@ -60,16 +58,13 @@ quarantined as (
 delivery_totals as (
 
     select
-        usable.newest_extracted_at,
-        coalesce(usable.extract_name, quarantined.extract_name) as extract_name,
-        coalesce(usable.load_id, quarantined.load_id) as load_id,
-        coalesce(usable.rows_usable, 0) + coalesce(quarantined.rows_quarantined, 0) as rows_read,
-        coalesce(quarantined.rows_quarantined, 0) as rows_quarantined
-    from usable
-    full outer join quarantined
-        on
-            usable.extract_name = quarantined.extract_name
-            and usable.load_id = quarantined.load_id
+        extract_name,
+        load_id,
+        cast(sum(rows_usable + rows_quarantined) as bigint) as rows_read,
+        cast(sum(rows_quarantined) as bigint) as rows_quarantined,
+        max(newest_extracted_at) as newest_extracted_at
+    from counted
+    group by extract_name, load_id
 
 )
 

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_load') }}
+{{ replaces('load') }}
 {#- base models whose rows come from streamed job files, too, and say from which extract -#}
 {% set streamed = ['jobs', 'steps'] %}
 
@@ -18,9 +18,7 @@ rejected_rows as (
             {{ 'cast(null as timestamp)' if extract == 'recommended_recipes' else 'extracted_at' }} as extracted_at,
             row_content
         from {{ ref('base_' ~ extract) }}
-        where
-            quarantine_reason is not null
-            and {{ is_new_load() }}
+        where quarantine_reason is not null
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

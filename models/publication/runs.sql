@@ -73,7 +73,7 @@ runs as (
         project_revision,
         dbt_version,
         engine_version
-    from run_state.published_runs
+    from {{ source('run_state', 'published_runs') }}
 
     union all
 

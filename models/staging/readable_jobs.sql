@@ -1,4 +1,3 @@
--- depends_on: {{ ref('changed_requests') }}
 with
 
 readable_jobs as (
@@ -29,7 +28,7 @@ readable_jobs as (
     from {{ ref('base_jobs') }}
     where
         quarantine_reason is null
-        and {{ is_changed_job() }}
+        and {{ delivered_in_this_run('job') }}
 
 )
 

@@ -1,4 +1,3 @@
--- depends_on: {{ ref('changed_requests') }}
 with
 
 readable_steps as (
@@ -24,7 +23,7 @@ readable_steps as (
     from {{ ref('base_steps') }}
     where
         quarantine_reason is null
-        and {{ is_changed_job() }}
+        and {{ delivered_in_this_run('steps') }}
 
 )
 

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+{{ replaces('job') }}
 
 -- readable_jobs is read twice, by name: a CTE that is read more than once would be written out.
 with

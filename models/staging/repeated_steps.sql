@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+{{ replaces('steps') }}
 
 with
 
@@ -11,7 +11,6 @@ stg_jobs as (
 repeated_jobs as (
 
     select * from {{ ref('repeated_jobs') }}
-    where {{ is_changed_job() }}
 
 ),
 
@@ -21,7 +20,7 @@ colliding_jobs as (
 
     select job_hash
     from {{ ref('delivered_steps') }}
-    where {{ is_changed_job() }}
+    where {{ in_this_run('steps') }}
     group by job_hash, position_block
     having sum(steps) > bit_count(bit_or(positions))
 

@@ -24,7 +24,7 @@ ranked as (
     from base_api_requests
     where
         quarantine_reason is null
-        and {{ is_changed_request() }}
+        and {{ delivered_in_this_run('request') }}
 
 ),
 

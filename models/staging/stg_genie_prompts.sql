@@ -21,7 +21,7 @@ ranked as (
     from base_genie_prompts
     where
         quarantine_reason is null
-        and {{ is_changed_request() }}
+        and {{ delivered_in_this_run('request') }}
 
 ),
 

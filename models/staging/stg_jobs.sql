@@ -11,7 +11,7 @@ repeated_jobs as (
     select * from {{ ref('repeated_jobs') }}
     where
         is_winning_delivery
-        and {{ is_changed_job() }}
+        and {{ in_this_run('job') }}
 
 ),
 

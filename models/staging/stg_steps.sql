@@ -9,7 +9,7 @@ readable_steps as (
 repeated_steps as (
 
     select * from {{ ref('repeated_steps') }}
-    where {{ is_changed_job() }}
+    where {{ in_this_run('steps') }}
 
 ),
 

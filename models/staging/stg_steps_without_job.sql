@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+{{ replaces('steps') }}
 
 with
 
@@ -7,7 +7,7 @@ candidates as (
 
     select job_hash
     from {{ ref('delivered_steps') }}
-    where {{ is_changed_job() }}
+    where {{ in_this_run('steps') }}
     except
     select job_hash from {{ ref('delivered_jobs') }}
 

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_touched_month') }}
+{{ replaces('month') }}
 
 with
 
@@ -14,9 +14,7 @@ counts as (
         *,
         cast(date_trunc('month', usage_date) as date) as usage_month
     from {{ ref('daily_step_counts') }}
-    where
-        {{ in_affected_months('usage_date') }}
-        and (usage_date is null or usage_date <= (select as_of.as_of_date from as_of))
+    where usage_date is null or usage_date <= (select as_of.as_of_date from as_of)
 
 ),
 

@@ -1,50 +1,33 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='by_touched_date',
-    meta={'replaces_too': "metric in (select distinct levels.metric from rules.effective_metrics as levels where levels.month_aggregation = 'peak')"}
-) }}
+{{ config(materialized='view') }}
 
+-- Without the database's name: whoever attaches the published file gives it a name of their own.
 with
 
-steps as (
+daily_usage as (
 
-    select * from {{ ref('daily_step_usage') }}
-    where {{ in_affected_dates() }}
-
-),
-
-jobs as (
-
-    select * from {{ ref('metered_jobs') }}
-    where {{ in_affected_dates() }}
-
-),
-
-requests as (
-
-    select * from {{ ref('metered_requests') }}
-    where {{ in_affected_dates() }}
+    select * from {{ ref('daily_usage').include(database=false) }}
 
 ),
 
 seats as (
 
-    select * from {{ ref('metered_seats') }}
+    select * from {{ ref('metered_seats').include(database=false) }}
 
 ),
 
 metrics as (
 
-    select * from {{ ref('effective_metrics') }}
+    select * from {{ ref('effective_metrics').include(database=false) }}
 
 ),
 
 as_of as (
 
-    select * from {{ ref('as_of') }}
+    select * from {{ ref('as_of').include(database=false) }}
 
 ),
 
+-- Of seats one row a day: they are a level, and few.
 counted as (
 
     select
@@ -53,60 +36,9 @@ counted as (
         environment_type,
         recipe_id,
         metric,
-        cast(null as string) as call_type,
-        quantity
-    from steps
-    where metric is not null
-
-    union all
-
-    select
-        customer_id,
-        usage_date,
-        environment_type,
-        recipe_id,
-        'tasks' as metric,
-        cast(null as string) as call_type,
-        tasks as quantity
-    from steps
-
-    union all
-
-    select
-        customer_id,
-        usage_date,
-        environment_type,
-        recipe_id,
-        metric,
         call_type,
         quantity
-    from jobs
-    where metric is not null
-
-    union all
-
-    select
-        customer_id,
-        usage_date,
-        cast(null as string) as environment_type,
-        recipe_id,
-        metric,
-        call_type,
-        quantity
-    from requests
-    where metric is not null
-
-    union all
-
-    select
-        customer_id,
-        usage_date,
-        cast(null as string) as environment_type,
-        recipe_id,
-        'tasks' as metric,
-        cast(null as string) as call_type,
-        tasks as quantity
-    from requests
+    from daily_usage
 
     union all
 
@@ -117,8 +49,10 @@ counted as (
         cast(null as string) as recipe_id,
         metric,
         cast(null as string) as call_type,
-        quantity
+        cast(sum(quantity) as bigint) as quantity
     from seats
+    group by customer_id, usage_date, metric
+    having sum(quantity) > 0
 
 ),
 
@@ -133,7 +67,7 @@ usage_by_capability as (
         metrics.capability,
         counted.metric,
         counted.call_type,
-        cast(sum(counted.quantity) as bigint) as quantity
+        counted.quantity
 
     from counted
     inner join metrics
@@ -143,10 +77,6 @@ usage_by_capability as (
     where
         counted.usage_date <= (select as_of.as_of_date from as_of)
         and not {{ is_admin_account('counted.customer_id') }}
-    group by
-        counted.customer_id, counted.usage_date, counted.environment_type, counted.recipe_id,
-        metrics.capability, counted.metric, counted.call_type
-    having sum(counted.quantity) > 0
 
 )
 

@@ -1,18 +1,16 @@
-{{ config(materialized='incremental', incremental_strategy='by_touched_date') }}
+{{ replaces('date') }}
 
 with
 
 facts as (
 
     select * from {{ ref('step_facts') }}
-    where {{ in_affected_dates() }}
 
 ),
 
 jobs as (
 
     select * from {{ ref('metered_jobs') }}
-    where {{ in_affected_dates() }}
 
 ),
 

@@ -1,22 +1,43 @@
-{{ config(materialized='incremental', incremental_strategy='new_rows') }}
+{{ config(materialized='incremental', incremental_strategy='append') }}
 
 with
 
 jobs as (
 
-    select * from {{ ref('metered_jobs') }}
-    where {{ is_changed_job() }}
+    select * from {{ ref('stg_jobs') }}
+
+),
+
+recipes as (
+
+    select distinct
+        {{ row_hash(['customer_id', 'recipe_id', 'environment_type']) }} as recipe_hash,
+        customer_id,
+        recipe_id,
+        environment_type
+    from jobs
+
+),
+
+none_known as (
+
+    select recipe_hash from recipes
+    where false
+
+),
+
+known as (
+
+    select recipe_hash from {{ 'none_known' if is_whole_run() else this }}
 
 ),
 
 job_recipes as (
 
-    select distinct
-        recipe_hash,
-        customer_id,
-        recipe_id,
-        environment_type
-    from jobs
+    select recipes.*
+    from recipes
+    left join known on recipes.recipe_hash = known.recipe_hash
+    where known.recipe_hash is null
 
 )
 

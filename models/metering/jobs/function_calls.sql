@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+{{ replaces('job') }}
 
 with
 
@@ -10,13 +10,7 @@ steps as (
 
 jobs as (
 
-    select
-        job_hash,
-        customer_id,
-        job_id,
-        rule_date
-    from {{ ref('job_recipe_types') }}
-    where {{ is_changed_job() }}
+    select * from {{ ref('job_recipe_types') }}
 
 ),
 

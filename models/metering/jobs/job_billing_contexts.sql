@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_changed_job') }}
+{{ replaces('job') }}
 
 with recursive
 
@@ -19,7 +19,6 @@ jobs as (
         on
             typed_jobs.customer_id = jobs.customer_id
             and typed_jobs.job_id = jobs.job_id
-    where {{ is_changed_job('typed_jobs.job_hash') }}
 
 ),
 
@@ -39,7 +38,6 @@ collections as (
 function_calls as (
 
     select * from {{ ref('function_calls') }}
-    where {{ is_changed_job() }}
 
 ),
 

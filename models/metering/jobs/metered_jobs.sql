@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_changed_job', meta={'dates_usage': true}) }}
+{{ replaces('job') }}
 
 with
 
@@ -11,7 +11,6 @@ jobs as (
 contexts as (
 
     select * from {{ ref('job_billing_contexts') }}
-    where {{ is_changed_job() }}
 
 ),
 

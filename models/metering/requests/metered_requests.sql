@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='by_changed_request', meta={'dates_usage': true}) }}
+{{ replaces('request') }}
 
 with
 

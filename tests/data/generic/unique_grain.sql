@@ -7,9 +7,9 @@ select
     count(*) as rows_of_one_grain
 from {{ model }}
 {% if of_changed == 'jobs' -%}
-    where {{ is_changed_job() }}
+    where {{ in_this_run('job') }}
 {%- elif of_changed == 'requests' -%}
-    where {{ is_changed_request() }}
+    where {{ in_this_run('request') }}
 {%- endif %}
 group by {{ columns | join(', ') }}
 having count(*) > 1

@@ -5,9 +5,7 @@ select
     job_hash,
     floor(line_index / 64) as first_position
 from {{ model }}
-where
-    {{ is_changed_job() }}
-    and {{ in_affected_dates() }}
+where {{ in_this_run('steps') }}
 group by job_hash, first_position
 having count(*) > bit_count({{ bits_of_small_numbers('line_index % 64') }})
 

@@ -44,7 +44,7 @@ known as (
     select
         profile_hash,
         profile_id
-    from {{ this if is_incremental() else 'none_known' }}
+    from {{ 'none_known' if is_whole_run() else this }}
 
 ),
 

@@ -1,0 +1,256 @@
+{#- What a run computes. Decisions: docs/decisions/full-recompute-on-change.md, docs/decisions/committed-runs.md,
+    docs/decisions/affected-jobs.md. -#}
+
+{% macro open_run() -%}
+    {%- if execute -%}
+        {%- do drop_state_of_another_format() -%}
+        {%- do create_run_state() -%}
+        {%- if flags.WHICH in ['build', 'run'] -%}
+            {%- set known, before, present = watermark(), this_run(), fingerprints() -%}
+            {%- set reads_files = env_var('EXTRACTS_DIR', '') != '' or boolean_option('only_stored_deliveries') -%}
+            {%- set recomputes, reason = 'nothing', none -%}
+            {%- if not reads_files or known.last_committed_load == 0 -%}
+                {%- set recomputes = 'everything' -%}
+            {%- elif flags.FULL_REFRESH -%}
+                {%- set recomputes = 'everything' -%}
+                {%- set reason = "Everything is recomputed from the stored deliveries: --full-refresh." -%}
+            {%- elif known.facts_fingerprint != present.facts -%}
+                {%- set recomputes = 'everything' -%}
+                {%- set reason = "Everything is recomputed from the stored deliveries: an option of reading, the "
+                    ~ "project's code or the engine changed." -%}
+            {%- elif known.jobs_fingerprint != present.jobs -%}
+                {%- set recomputes = 'jobs' -%}
+                {%- set reason = "All decisions are recomputed, and the facts about steps are kept: rules or options "
+                    ~ "of jobs changed." -%}
+            {%- elif known.decisions_fingerprint != present.decisions -%}
+                {%- set recomputes = 'decisions' -%}
+                {%- set reason = "The decisions on steps, requests and seats are recomputed, and facts and jobs are "
+                    ~ "kept: rules or options changed." -%}
+            {%- elif before and not before.is_committed -%}
+                {%- set recomputes = 'dates' -%}
+            {%- endif -%}
+            {%- if reason -%}
+                {%- do log(reason, info=True) -%}
+            {%- endif -%}
+            {%- do note_this_run({
+                'recomputes': recomputes,
+                'last_committed_load': 0 if recomputes == 'everything' else known.last_committed_load,
+                'facts_fingerprint': present.facts, 'jobs_fingerprint': present.jobs,
+                'decisions_fingerprint': present.decisions, 'is_committed': false,
+            }) -%}
+            {%- do forget_what_is_recomputed(recomputes) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Until this run is committed, what it recomputes is known from no run: one that breaks off is followed by another
+    that recomputes as much. -#}
+{% macro forget_what_is_recomputed(recomputes) -%}
+    {%- set forgotten = {
+        'everything': ['facts_fingerprint', 'jobs_fingerprint', 'decisions_fingerprint', 'run_id'],
+        'jobs': ['jobs_fingerprint', 'decisions_fingerprint'],
+        'decisions': ['decisions_fingerprint'],
+    } -%}
+    {%- if recomputes in forgotten -%}
+        {%- set state = watermark() -%}
+        {%- for column in forgotten[recomputes] -%}
+            {%- do state.update({column: none}) -%}
+        {%- endfor -%}
+        {%- if recomputes == 'everything' -%}
+            {%- do state.update({'last_committed_load': 0}) -%}
+            {%- for table in ['stored_files', 'superseded_files', 'quarantined_files'] -%}
+                {%- do empty_state(table) -%}
+            {%- endfor -%}
+        {%- endif -%}
+        {%- do set_watermark(state) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro compute_everything(reason) -%}
+    {%- if not is_whole_run() -%}
+        {%- do log("Everything is recomputed from the stored deliveries: " ~ reason ~ ".", info=True) -%}
+    {%- endif -%}
+    {%- set run = this_run() -%}
+    {%- do run.update({'recomputes': 'everything', 'last_committed_load': 0}) -%}
+    {%- do note_this_run(run) -%}
+    {%- do forget_what_is_recomputed('everything') -%}
+{%- endmacro %}
+
+
+{% macro fingerprints() -%}
+    {%- set options = {
+        'facts': [
+            'reporting_timezone', 'job_history_page_count_path', 'job_history_messages_path',
+            'job_history_called_recipe_path', 'null_marks', 'listing_tolerance_hours', 'unconfirmed_after_days',
+        ],
+        'jobs': ['count_test_jobs', 'rules_as_of', 'rule_overrides'],
+        'decisions': ['admin_account_ids', 'unruled_app_is_eligible', 'unknown_app_is_eligible', 'task_terms'],
+    } -%}
+    {%- set digests = code_digests() -%}
+    {%- set engine = run_query("select version()").columns[0].values()[0] -%}
+    {%- set found = {} -%}
+    {%- for name, chosen in options.items() -%}
+        {%- set values = {} -%}
+        {%- for option in chosen -%}
+            {%- set is_boolean = known_options()[option] == 'boolean' -%}
+            {%- do values.update({option: boolean_option(option) if is_boolean else var(option)}) -%}
+        {%- endfor -%}
+        {%- set text = tojson(values, sort_keys=true) ~ (engine if name == 'facts' else '') ~ digests[name] -%}
+        {%- do found.update({name: local_md5(text)}) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+
+{% macro commit_run() -%}
+    {%- set intake, staging = working_schema('intake'), working_schema('staging') -%}
+    {%- set run = this_run() -%}
+    {%- do set_watermark({
+        'facts_fingerprint': run.facts_fingerprint, 'jobs_fingerprint': run.jobs_fingerprint,
+        'decisions_fingerprint': run.decisions_fingerprint, 'run_id': invocation_id,
+        'last_committed_load':
+            run_query("select coalesce(max(load_id), 0) from run_state.stored_files").columns[0].values()[0],
+        'as_of_date': run_query("select as_of_date from " ~ intake ~ ".as_of").columns[0].values()[0],
+    }) -%}
+    {%- do run.update({'is_committed': true}) -%}
+    {%- do note_this_run(run) -%}
+    {%- do replace_state('committed_loads', "select load_id, identity from run_state.stored_loads") -%}
+    {%- do replace_state(
+        'listed_recipes',
+        "select customer_id, recipe_id, recipe_type, trigger_adapter, trigger_operation from "
+        ~ staging ~ ".stg_recipes where is_current"
+    ) -%}
+    {%- do replace_state(
+        'mcp_collections',
+        "select customer_id, api_collection_id from "
+        ~ staging ~ ".stg_api_collections where is_current and is_mcp_server"
+    ) -%}
+{%- endmacro %}
+
+
+{% macro is_recomputed(scope) -%}
+    {#- where nothing is run, as when a model is only compiled, it stands for all rows -#}
+    {%- if not execute or flags.WHICH not in ['build', 'run'] -%}
+        {{ return(true) }}
+    {%- endif -%}
+    {%- set run = run_query("select recomputes from run_state.this_run").rows -%}
+    {%- set scopes = {
+        'nothing': [],
+        'dates': ['date', 'month'],
+        'decisions': ['date', 'month', 'request', 'decided_job'],
+        'jobs': ['date', 'month', 'request', 'decided_job', 'job'],
+    } -%}
+    {{ return(not run or run[0][0] == 'everything' or scope in scopes[run[0][0]]) }}
+{%- endmacro %}
+
+{% macro is_whole_run() -%}
+    {{ return(is_recomputed('load')) }}
+{%- endmacro %}
+
+
+{% macro last_committed_load() -%}
+    {{ return(run_query("select last_committed_load from run_state.this_run").columns[0].values()[0]) }}
+{%- endmacro %}
+
+{% macro is_new_load(column='load_id') -%}
+    {%- if is_whole_run() -%}
+    true
+    {%- else -%}
+    {{ column }} > {{ last_committed_load() }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro is_load_to_parse() -%}
+    {{ return(adapter.dispatch('is_load_to_parse')()) }}
+{%- endmacro %}
+
+{% macro duckdb__is_load_to_parse() -%}
+    true
+{%- endmacro %}
+
+{% macro spark__is_load_to_parse() -%}
+    {{ is_new_load() }}
+{%- endmacro %}
+
+
+{% macro in_this_run(unit_kind) -%}
+    {%- if not execute -%}
+        {%- do ref('units_this_run') -%}
+    {%- endif -%}
+    {%- if is_recomputed(unit_kind) -%}
+    true
+    {%- else -%}
+    {{ is_unit(unit_kind, ref('units_this_run')) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro is_unit(unit_kind, units) -%}
+    {%- set kind = 'job' if unit_kind == 'decided_job' else unit_kind -%}
+    {{ 'request_hash' if kind == 'request' else 'job_hash' }} in (
+        select units.unit_hash from {{ units }} as units where units.unit_kind = '{{ kind }}'
+    )
+{%- endmacro %}
+
+
+{% macro delivered_in_this_run(unit_kind) -%}
+    {%- set index = {
+        'job': 'delivered_jobs', 'steps': 'delivered_steps', 'request': 'delivered_requests',
+    }[unit_kind] -%}
+    {%- if not execute -%}
+        {%- do ref(index) -%}
+        {%- do ref('units_this_run') -%}
+    {%- endif -%}
+    {%- if is_recomputed(unit_kind) -%}
+    true
+    {%- else -%}
+    {%- set is_asked = is_unit(unit_kind, ref('units_this_run')) -%}
+    {%- set loads = run_query(
+        "select distinct load_id from " ~ ref(index) ~ " where " ~ is_asked ~ " order by load_id"
+    ).columns[0].values() -%}
+    {%- if loads -%}
+        {%- do verify_files("load_id in (" ~ loads | join(', ') ~ ")") -%}
+    {%- endif -%}
+    load_id in ({{ loads | join(', ') if loads else 'null' }})
+    and {{ is_asked }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro in_affected_dates() -%}
+    {%- if not execute -%}
+        {%- do ref('affected_dates') -%}
+    {%- endif -%}
+    {%- if is_recomputed('date') -%}
+    true
+    {%- else -%}
+    {{ is_empty_or_affected('usage_date', '%s', ref('affected_dates')) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A condition on a column: null, or its ``part`` that of an affected date: the date itself (%s), or its month. -#}
+{% macro is_empty_or_affected(column, part, affected) -%}
+    {%- set conditions, days = [column ~ " is null"], [] -%}
+    {%- set rows = run_query(
+        "select distinct " ~ part | format('first_date') ~ " as first_part, " ~ part | format('last_date')
+        ~ " as last_part from " ~ affected ~ " order by 1, 2"
+    ).rows -%}
+    {%- for first, last in rows -%}
+        {%- if first == last -%}
+            {%- do days.append("date '" ~ first ~ "'") -%}
+        {%- else -%}
+            {%- do conditions.append(column ~ " between date '" ~ first ~ "' and date '" ~ last ~ "'") -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if days -%}
+        {%- do conditions.append(column ~ " in (" ~ days | join(', ') ~ ")") -%}
+    {%- endif -%}
+    ({{ conditions | join(' or ') }})
+{%- endmacro %}
+
+
+{% macro recompute_month() -%}
+    cast({{ literal(var('recompute_month') ~ '-01') if var('recompute_month') else 'null' }} as date)
+{%- endmacro %}

@@ -1,0 +1,54 @@
+{#- The strategy replace_scope: the rows of a scope that a run computes take the place of those that stood for it. -#}
+
+{% macro replaces(scope) -%}
+    {%- if not execute and scope in ['date', 'month'] -%}
+        {%- do ref('affected_dates') -%}
+    {%- elif not execute and scope != 'load' -%}
+        {%- do ref('units_this_run') -%}
+    {%- endif -%}
+    {{ config(materialized='incremental', incremental_strategy='replace_scope', meta={'scope': scope}) }}
+{%- endmacro %}
+
+
+{#- Whether a row is one of those that this run replaces, as a condition. -#}
+{% macro in_scope() -%}
+    {%- set scope, intake = config.get('meta').scope, working_schema('intake') -%}
+    {%- if scope == 'load' -%}
+        {{ return(is_new_load()) }}
+    {%- elif scope == 'date' -%}
+        {{ return(is_empty_or_affected('usage_date', '%s', intake ~ '.affected_dates')) }}
+    {%- elif scope == 'month' -%}
+        {%- set month = "cast(date_trunc('month', %s) as date)" -%}
+        {{ return(is_empty_or_affected('usage_month', month, intake ~ '.affected_dates')) }}
+    {%- endif -%}
+    {{ return(is_unit(scope, intake ~ '.units_this_run')) }}
+{%- endmacro %}
+
+
+{#- Whether the materialization replaces all rows of the model. A dimension that is only added to (append) starts anew
+    with everything else. -#}
+{% macro replaces_all() -%}
+    {{ return(is_recomputed(config.get('meta', {}).get('scope', 'load'))) }}
+{%- endmacro %}
+
+
+{#- The rows that the materialization adds: those of the model's query in the scope. -#}
+{% macro rows_in_scope(query) -%}
+    {%- if config.get('incremental_strategy') == 'replace_scope' -%}
+    select * from (
+        {{ query }}
+    ) as computed
+    where {{ in_scope() }}
+    {%- else -%}
+    {{ query }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- On DuckDB within one transaction. -#}
+{% macro get_incremental_replace_scope_sql(arguments) -%}
+    {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) %}
+    delete from {{ arguments['target_relation'] }} where {{ in_scope() }};
+    insert into {{ arguments['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arguments['temp_relation'] }};
+{%- endmacro %}
