@@ -9,7 +9,7 @@ The rows have the contract's columns, in its order and types, and behind them:
 ``load_id``, ``file_name``
     The load that the file came with, and its path below EXTRACTS_DIR.
 
-How a value is read as a type is said by the contract (macros/extracts.sql), in SQL with ``{value}`` in it.
+How a value is read as a type is said by the contract (macros/intake/values.sql), in SQL with ``{value}`` in it.
 
 Decisions::
 

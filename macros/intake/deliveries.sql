@@ -1,0 +1,171 @@
+{% macro deliveries_path() -%}
+    {{ return(warehouse_path('deliveries')) }}
+{%- endmacro %}
+
+
+{% macro view_deliveries(contracts) -%}
+    {{ return(adapter.dispatch('view_deliveries')(contracts)) }}
+{%- endmacro %}
+
+{% macro duckdb__view_deliveries(contracts) -%}
+    {%- set folder = env_var('EXTRACTS_DIR')
+        if flags.WHICH in ['build', 'run'] and not boolean_option('only_stored_deliveries') else '' -%}
+    {%- set settled = {} -%}
+    {%- for row in run_query("select load_id, identity from run_state.committed_loads").rows -%}
+        {%- do settled.update({row[1]: row[0] | int}) -%}
+    {%- endfor -%}
+    {%- set found = take_in_files(folder, contracts, settled) -%}
+    {%- do compare_loads(found.loads, settled) -%}
+    {%- do compare_superseded(found.superseded) -%}
+    {%- do say_quarantined(found.quarantined) -%}
+    {%- set statements = [] -%}
+    {%- for table in ['stored_files', 'stored_loads', 'superseded_files', 'quarantined_files'] -%}
+        {%- do statements.append("truncate table run_state." ~ table) -%}
+    {%- endfor -%}
+    {%- for number, identity in found.loads.items() -%}
+        {%- do statements.append(
+            "insert into run_state.stored_loads values (" ~ number ~ ", " ~ literal(identity) ~ ")"
+        ) -%}
+    {%- endfor -%}
+    {%- for name, files in found.files.items() -%}
+        {%- set rows = [] -%}
+        {%- for file in files -%}
+            {%- set values = [literal(name), file[0], literal(file[1]), literal(file[2])] -%}
+            {%- do rows.append("(" ~ values | join(', ') ~ ")") -%}
+        {%- endfor -%}
+        {%- do statements.append("insert into run_state.stored_files values " ~ rows | join(', ')) -%}
+    {%- endfor -%}
+    {%- for name, files in found.superseded.items() -%}
+        {%- for load, path, rows in files -%}
+            {%- set values = [literal(name), load, literal(path), rows] -%}
+            {%- do statements.append("insert into run_state.superseded_files values (" ~ values | join(', ') ~ ")") -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for name, load, path, reason, is_replaced in found.quarantined -%}
+        {%- set values = [literal(name), load, literal(path), literal(reason), is_replaced] -%}
+        {%- do statements.append("insert into run_state.quarantined_files values (" ~ values | join(', ') ~ ")") -%}
+    {%- endfor -%}
+    {%- do run_statements(statements) -%}
+    {%- if flags.WHICH in ['build', 'run'] -%}
+        {%- set run = this_run() -%}
+        {%- do run.update({
+            'files_read': tojson({'folder': found.folder, 'by_extract': found.by_extract, 'ignored': found.ignored}),
+        }) -%}
+        {%- do note_this_run(run) -%}
+        {%- set by_load = contracts.values() | selectattr('meta.is_read_by_load') | map(attribute='name') -%}
+        {%- do verify_files(is_new_load() ~ " or extract_name not in ('" ~ by_load | join("', '") ~ "')") -%}
+    {%- endif -%}
+    {%- do view_stored_files(contracts, found) -%}
+{%- endmacro %}
+
+
+{% macro take_in() -%}
+    {%- if not env_var('EXTRACTS_DIR', '') -%}
+        {{ exceptions.raise_compiler_error("EXTRACTS_DIR names no folder to take files in from.") }}
+    {%- endif -%}
+    {%- do say_quarantined(take_in_files(env_var('EXTRACTS_DIR'), contracts_of_extracts()).quarantined) -%}
+{%- endmacro %}
+
+
+{% macro take_in_files(folder, contracts, settled={}) -%}
+    {%- set terms = intake_terms(contracts) -%}
+    {%- do terms.update({
+        'settled': settled, 'is_whole': is_whole_run(), 'settling_seconds': var('settling_seconds') | float,
+        'quarantine_files': boolean_option('quarantine_files'),
+        'limits': {
+            'null_marks': var('null_marks'), 'least_rows': var('unreadable_least_rows') | int,
+            'fail_share': var('unreadable_fail_share') | float, 'warn_share': var('unreadable_warn_share') | float,
+        },
+    }) -%}
+    {%- set arguments = [literal(folder), literal(deliveries_path()), literal(tojson(terms))] -%}
+    {%- set answer = run_query("select ingest_deliveries(" ~ arguments | join(', ') ~ ")") -%}
+    {%- set found = fromjson(answer.columns[0].values()[0]) -%}
+    {%- if found.problem -%}
+        {{ exceptions.raise_compiler_error(found.problem) }}
+    {%- endif -%}
+    {%- for path in found.ignored -%}
+        {%- do log("Ignored, neither an extract's folder nor a file of a known format: " ~ path, info=True) -%}
+    {%- endfor -%}
+    {%- for text in found.to_look_at -%}
+        {%- do exceptions.warn(text) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+
+{% macro intake_terms(contracts) -%}
+    {%- set terms = {'extracts': {}, 'types': {'string': {'as': 'varchar', 'read': to_text('{value}')}}} -%}
+    {%- set status_words = run_query(
+        "select raw_status from read_csv(" ~ literal(exact_pattern(project_path('seeds/rules/status_words.csv')))
+        ~ ", header = true, all_varchar = true) order by all"
+    ).columns[0].values() -%}
+    {%- for name, contract in contracts.items() -%}
+        {%- set columns = [] -%}
+        {%- for column in contract.columns.values() -%}
+            {%- set kind = stored_type(column) -%}
+            {%- do columns.append([
+                column.name, kind, column.meta.required or false, column.meta.may_be_unreadable or false,
+                (column.meta.required and not column.meta.may_be_empty) or false, cannot_be(column, status_words),
+            ]) -%}
+            {%- if kind not in terms.types -%}
+                {%- do terms.types.update({kind: {'as': kind, 'read': read_as(kind, '{value}')}}) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- do terms.extracts.update({name: {'required': contract.meta.required or false, 'columns': columns}}) -%}
+    {%- endfor -%}
+    {{ return(terms) }}
+{%- endmacro %}
+
+
+{% macro compare_loads(stored, settled) -%}
+    {%- if not is_whole_run() -%}
+        {%- set strange = [] -%}
+        {%- for number, identity in stored.items()
+            if number | int <= last_committed_load() and identity not in settled -%}
+            {%- do strange.append(number) -%}
+        {%- endfor -%}
+        {%- set lost = settled.keys() | reject('in', stored.values()) | list -%}
+        {%- if strange -%}
+            {%- do compute_everything(
+                "the warehouse does not know load " ~ strange | join(', ') ~ " of " ~ deliveries_path()
+            ) -%}
+        {%- elif lost -%}
+            {%- do compute_everything(
+                deliveries_path() ~ " lacks " ~ lost | length ~ " loads that the warehouse was computed from"
+            ) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro compare_superseded(superseded) -%}
+    {%- if not is_whole_run() -%}
+        {%- set known = run_query(
+            "select load_id || ' ' || file_name from run_state.superseded_files"
+        ).columns[0].values() -%}
+        {%- set continued = [] -%}
+        {%- for load, path, rows in superseded.values() | sum(start=[])
+            if load <= last_committed_load() and load ~ ' ' ~ path not in known -%}
+            {%- do continued.append(path) -%}
+        {%- endfor -%}
+        {%- if continued -%}
+            {%- set more = " and " ~ (continued | length - 1) ~ " more" if continued | length > 1 else "" -%}
+            {%- do compute_everything(
+                continued | first ~ more ~ " was stored once as far as it was written, and has grown"
+            ) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro say_quarantined(quarantined) -%}
+    {%- set waiting = quarantined | rejectattr(4) | list -%}
+    {%- if waiting -%}
+        {%- do exceptions.warn(
+            waiting | length ~ (" file is" if waiting | length == 1 else " files are")
+            ~ " set aside, and no row of them counts (audit.quarantined_files). The first, of load "
+            ~ waiting[0][1] ~ ": " ~ waiting[0][2] ~ ". " ~ waiting[0][3]
+            ~ " A run that computes everything tries them again; make forget-load removes a load for good."
+        ) -%}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,89 @@
+{% macro extract(name) -%}
+    {%- if not is_sample() -%}
+    {{ source('extracts', name) }}
+    {%- elif not execute -%}
+    {{ ref('raw_' ~ name) }}
+    {%- elif name == 'job_history' -%}
+    (
+        select
+            record,
+            1 as load_id,
+            'raw_job_history.csv' as file_name
+        from {{ ref('raw_job_history') }}
+    ) as raw_job_history
+    {%- else -%}
+    {%- set texts = {} -%}
+    {%- for column in extract_contract(name).columns -%}
+        {%- do texts.update({column: 'STRING'}) -%}
+    {%- endfor -%}
+    {%- set file_name = literal('raw_' ~ name ~ '.csv') -%}
+    ({{ rows_of_table(extract_contract(name), ref('raw_' ~ name), texts, file_name) }}) as raw_{{ name }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro is_sample() -%}
+    {{ return(
+        env_var('EXTRACTS_DIR', '') == '' and var('extracts_schema', none) is none
+        and not boolean_option('only_stored_deliveries')
+    ) }}
+{%- endmacro %}
+
+
+{% macro extract_contract(name) -%}
+    {{ return(
+        graph.sources.values()
+        | selectattr('source_name', 'equalto', 'extracts') | selectattr('name', 'equalto', name)
+        | first
+    ) }}
+{%- endmacro %}
+
+
+{% macro contracts_of_extracts() -%}
+    {%- set contracts = {} -%}
+    {%- for node in graph.sources.values() if node.source_name == 'extracts' -%}
+        {%- do contracts.update({node.name: node}) -%}
+    {%- endfor -%}
+    {{ return(contracts) }}
+{%- endmacro %}
+
+
+{% macro prepare_extracts() -%}
+    {%- if execute and is_sample() and flags.WHICH in ['build', 'run', 'seed'] -%}
+        {%- do keep_sample_from_deliveries() -%}
+    {%- endif -%}
+    {%- if execute and not is_sample() -%}
+        {%- if env_var('EXTRACTS_DIR', '') and var('extracts_schema', none) is not none -%}
+            {{ exceptions.raise_compiler_error("Both EXTRACTS_DIR and the var extracts_schema are set: unset one.") }}
+        {%- endif -%}
+        {%- set contracts = contracts_of_extracts() -%}
+        {#- no sample data beside real data -#}
+        {%- do run_statements([
+            "drop schema if exists " ~ working_schema('sample') ~ " cascade",
+            "drop schema if exists extracts cascade",
+            "create schema extracts",
+        ]) -%}
+        {%- if var('extracts_schema', none) is not none -%}
+            {%- do view_tables(var('extracts_schema'), contracts) -%}
+        {%- else -%}
+            {%- do view_deliveries(contracts) -%}
+            {%- if not is_whole_run() and is_credibility_changed() -%}
+                {%- do compute_everything("what other files say confirms an extracted_at, or no longer does") -%}
+                {%- do view_deliveries(contracts) -%}
+            {%- endif -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro keep_sample_from_deliveries() -%}
+    {%- set manifests = literal(exact_pattern(deliveries_path()) ~ '/*/manifest.json') -%}
+    {%- if target.type == 'duckdb'
+        and run_query("select count(*) from glob(" ~ manifests ~ ")").columns[0].values()[0] -%}
+        {{ exceptions.raise_compiler_error(
+            "EXTRACTS_DIR is not set, and " ~ deliveries_path() ~ " holds deliveries of your own: "
+            ~ "the sample is not built over them. Set EXTRACTS_DIR; for the sample, name another WAREHOUSE_DIR; "
+            ~ "to compute from what is stored, pass --vars '{only_stored_deliveries: true}'."
+        ) }}
+    {%- endif -%}
+{%- endmacro %}

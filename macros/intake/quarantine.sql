@@ -1,0 +1,61 @@
+{% macro quarantine_reason(name) -%}
+    {%- set base_credible_times = ref('base_credible_times') -%}
+    case
+    {%- if execute %}
+    {%- for column in extract_contract(name).columns.values() %}
+    {%- set terms = column.meta %}
+    {%- if not terms.may_be_unreadable %}
+        when unread_column = '{{ column.name }}' then 'unreadable {{ column.name }}'
+    {%- endif %}
+    {%- if terms.required and not terms.may_be_empty %}
+        when {{ column.name }} is null then 'missing {{ column.name }}'
+    {%- endif %}
+    {%- if terms.is_status %}
+        when {{ column.name }} is not null and read_{{ column.name }} is null then 'unknown {{ column.name }}'
+    {%- elif terms.accepted_values %}
+        when read_{{ column.name }} not in ('{{ terms.accepted_values | join("', '") }}')
+            then 'unknown {{ column.name }}'
+    {%- elif column.data_type == 'date' %}
+        when {{ column.name }} is not null and read_{{ column.name }} is null then 'unreadable {{ column.name }}'
+    {%- endif %}
+    {%- if terms.is_count %}
+        when {{ column.name }} < 0 then 'negative {{ column.name }}'
+    {%- endif %}
+    {%- endfor %}
+    {%- if 'extracted_at' in extract_contract(name).columns %}
+        when
+            extracted_at
+            > (select base_credible_times.credible_until from {{ base_credible_times }} as base_credible_times)
+            then 'unconfirmed extracted_at'
+    {%- endif %}
+    {%- endif %}
+    end
+{%- endmacro %}
+
+
+{% macro cannot_be(column, status_words) -%}
+    {%- set words = status_words if column.meta.is_status else column.meta.accepted_values -%}
+    {%- if words -%}
+        {{ return("lower({value}) not in ('" ~ words | join("', '") ~ "')") }}
+    {%- elif column.data_type == 'date' -%}
+        {{ return("{value} is not null and (" ~ to_date('{value}') ~ ") is null") }}
+    {%- elif column.meta.is_count -%}
+        {{ return("{value} < 0") }}
+    {%- endif -%}
+    {{ return(none) }}
+{%- endmacro %}
+
+
+{% macro row_content(name) -%}
+    {%- if execute -%}
+    {%- set values = {} -%}
+    {%- for column in extract_contract(name).columns -%}
+        {%- do values.update({
+            column: "coalesce(cast(" ~ column ~ " as string), " ~ json_text('extra', column) ~ ")",
+        }) -%}
+    {%- endfor -%}
+    {{ row_as_json(values) }}
+    {%- else -%}
+    null
+    {%- endif -%}
+{%- endmacro %}
