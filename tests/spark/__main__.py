@@ -1,9 +1,9 @@
 """Builds the same extracts on DuckDB and on Spark, and compares every seed and table: python -m tests.spark
 
 The sample with all data tests, engine_macros among them, and what readers see of it, also after a build of a part;
-beside it random worlds over several nights: a full build, a night with late and repeated deliveries, a night with
-nothing new. At the end one value is changed, which the comparisons have to find. With ``--only tables`` the sample's
-extracts are tables of a schema.
+beside it random worlds over several runs: a full build, a run with late and repeated deliveries, a run with nothing
+new, and two runs with a changed option. At the end one value is changed, which the comparisons have to find. With
+``--only tables`` the sample's extracts are tables of a schema.
 """
 
 from __future__ import annotations
@@ -134,15 +134,20 @@ def compare_tables(folder: Path) -> int:
 
 
 def compare_worlds(folder: Path, plan: Plan) -> int:
-    """Compare random worlds after each night, and change one value; returns the number of differences."""
+    """Compare random worlds after each run, and change one value; returns the number of differences."""
     warehouse, spark = folder / "warehouse", folder / "spark"
     nights, admins = nightly_deliveries(plan)
     source, options = Source(folder / "extracts", plan), {"admin_account_ids": list(admins)}
+    runs = [(f"run {number}", rows, {}) for number, rows in enumerate(nights, start=1)]
+    runs += [("nothing new", None, {})]
+    # the first recomputes decisions on steps, the second those on jobs: docs/decisions/full-recompute-on-change.md
+    runs += [(str(option), None, option) for option in ({"task_terms": "T1"}, {"count_test_jobs": False})]
     differences = 0
-    for number, rows in enumerate([*nights, None], start=1):
+    for run, rows, changed in runs:
         if rows:
             source.deliver(rows)
-        title = f"{plan.worlds} random worlds, {f'night {number}' if rows else 'nothing new'}"
+        options |= changed
+        title = f"{plan.worlds} random worlds, {run}"
         comparison, found = compare(title, warehouse, spark, str(source.folder), options)
         differences += found
 

@@ -1,7 +1,9 @@
-"""Compares what two engines built of the same extracts: every seed and every table, both ways, types included.
+"""Compares what two engines built of the same extracts: every seed and table, and every view that people read, both
+ways, types included.
 
 ``Comparison(manifest, duckdb_file, spark_folder)`` loads both; ``differences()`` names what is not alike. Spark's
-tables are read from their Parquet files, by DuckDB: no row goes through the engine that wrote it.
+tables are read from their Parquet files, by DuckDB: no row goes through the engine that wrote it. Of a view, these are
+the files of its published copy.
 
 The 64-bit hashes that join a warehouse's tables are each engine's own. They are compared up to a renaming: rows that
 agree in everything else pair their hashes, a hash must have one partner in all tables, and by these partners the rows
@@ -32,6 +34,7 @@ class Table:
     schema: str
     name: str
     partition: str | None
+    is_view: bool = False
     columns: dict[str, str] = field(default_factory=dict)
     rows: int = 0
 
@@ -50,13 +53,14 @@ class Comparison:
         self.spark_folder = spark_folder
         self.connection = duckdb.connect()
         self.connection.execute(
-            f"set timezone = 'UTC'; attach '{duckdb_file}' as built (read_only);"
+            # views name the database that they were built in
+            f"set timezone = 'UTC'; attach '{duckdb_file}' as usage (read_only);"
             "create schema on_duckdb; create schema on_spark;"
             "create table partners (on_duckdb ubigint, on_spark bigint)"
         )
         self.found: list[str] = []
         self.tables = [table for table in self._tables(json.loads(manifest.read_text())) if self._load(table)]
-        self.connection.execute("detach built")  # the next build wants it for itself
+        self.connection.execute("detach usage")  # the next build wants it for itself
         self._pair_hashes()
 
     @property
@@ -65,36 +69,35 @@ class Comparison:
 
     @staticmethod
     def _tables(manifest: dict) -> list[Table]:
-        """The seeds and the models that are tables on both engines, from Spark's manifest."""
+        """From Spark's manifest: seeds, models that are tables on both engines, and views that people read."""
         tables = []
         for node in manifest["nodes"].values():
-            is_table = node["resource_type"] == "seed" or (
-                node["resource_type"] == "model" and node["config"]["materialized"] in ("table", "incremental")
-            )
-            is_view_on_duckdb = node["resource_type"] == "model" and (
-                node["name"].startswith("base_") or node["name"] in ("stg_jobs", "stg_steps")
-            )
-            if is_table and not is_view_on_duckdb:
-                schema = node["schema"].removeprefix(WORKING)
-                tables.append(Table(schema, node["name"], node["config"].get("partition_by")))
+            if node["resource_type"] not in ("seed", "model"):
+                continue
+            schema, name = node["schema"].removeprefix(WORKING), node["name"]
+            is_view = node["config"]["materialized"] == "view"
+            is_view_on_duckdb = name.startswith("base_") or name in ("stg_jobs", "stg_steps")
+            if schema in READ if is_view else not is_view_on_duckdb:
+                tables.append(Table(schema, name, node["config"].get("partition_by"), is_view))
         return sorted(tables, key=str)
 
     def _load(self, table: Table) -> bool:
         """Copy the table of both engines; False, and a difference noted, where one lacks it or their columns differ."""
         described = self.connection.execute(
             "select column_name, data_type from duckdb_columns() "
-            "where database_name = 'built' and schema_name = ? and table_name = ?",
+            "where database_name = 'usage' and schema_name = ? and table_name = ?",
             [table.schema, table.name],
         ).fetchall()
         if not described:
             self.found.append(f"{table} is missing on DuckDB")
             return False
         table.columns = {n: t for n, t in described if n not in OF_THE_RUN.get(table.name, ())}
-        folder = self.spark_folder / f"{WORKING}{table.schema}.db" / table.name
+        built = self.spark_folder / f"{WORKING}{table.schema}.db" / table.name
+        folder = self._published(table) if table.is_view else built
         files = sorted(str(path) for path in folder.rglob("*.parquet"))
         names = ", ".join(f'"{column}"' for column in table.columns)
         self.connection.execute(
-            f'create table on_duckdb."{table.name}" as select {names} from built."{table.schema}"."{table.name}"'
+            f'create table on_duckdb."{table.name}" as select {names} from usage."{table.schema}"."{table.name}"'
         )
         if not files:
             if not folder.is_dir():
@@ -182,12 +185,11 @@ class Comparison:
 
     def unpublished(self) -> list[str]:
         """Which of the tables that people read are not, row for row, in the newest schema that Spark published."""
-        newest = max(self.spark_folder.glob("published_*.db"), default=self.spark_folder / "published.db")
         found = []
         for table in self.tables:
-            if table.schema not in READ:
+            if table.schema not in READ or table.is_view:
                 continue
-            files = sorted(str(path) for path in (newest / f"{WORKING}{table.schema}__{table.name}").rglob("*.parquet"))
+            files = sorted(str(path) for path in self._published(table).rglob("*.parquet"))
             if not files:
                 found.append(f"{table} was not published")
                 continue
@@ -196,6 +198,11 @@ class Comparison:
             published = f"select {names} from read_parquet({files!r}, hive_partitioning = false)"
             found += self._unlike(table, built, published, "as built", "as published")
         return found
+
+    def _published(self, table: Table) -> Path:
+        """The folder of the copy in the newest schema that Spark published."""
+        newest = max(self.spark_folder.glob("published_*.db"), default=self.spark_folder / "published.db")
+        return newest / f"{WORKING}{table.schema}__{table.name}"
 
     def _unlike(self, table: Table, one: str, other: str, name: str, other_name: str) -> list[str]:
         """Two queries' rows compared both ways: a line for each that has rows which the other lacks."""
