@@ -216,7 +216,8 @@ def prepare(projects: dict[str, Project], unit_tests: list[UnitTest]) -> None:
         },
         mutations_under_other_options={},
     )
-    _tried_in["unit_tests"] = UnitTests(unit_tests, _tried_in["for_rules"][0])
+    asked = [test for test in unit_tests if test.relation in default.models and part_of(default, test.relation)]
+    _tried_in["unit_tests"] = UnitTests(asked, _tried_in["for_rules"][0])
 
 
 def tried(mutations: list[Mutation], share: int = 10) -> Iterator[Verdict]:

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 # In the middle of what the random worlds hold: from here on, or up to here, a mutated row is another one.
 MIDDLE = date(2024, 4, 16)
-OPEN_END = "9999-12-31"  # stands for no end: any other far date would be the same
+NO_BOUND = ("0001-01-01", "9999-12-31")  # stand for no beginning and no end: any other far date would be the same
 
 
 @dataclass(frozen=True)
@@ -157,13 +157,13 @@ def _alternatives(node: exp.Expression) -> Iterator[tuple]:
     if isinstance(node, exp.Literal) and not isinstance(node.parent, exp.DataTypeParam):
         if not node.is_string:
             yield "one more", lambda: exp.Literal.number(int(node.this) + 1) if node.this.isdigit() else None
-        elif re.fullmatch(r"\d{4}-\d{2}-\d{2}", node.this) and node.this != OPEN_END:
+        elif re.fullmatch(r"\d{4}-\d{2}-\d{2}", node.this) and node.this not in NO_BOUND:
             for days in (-1, 1):
                 day = date.fromisoformat(node.this) + timedelta(days=days)
                 yield f"{days:+} day", lambda day=day: exp.Literal.string(str(day))
         elif node.this.isdigit():
             yield "one more", lambda: exp.Literal.string(str(int(node.this) + 1))
-        elif node.this != OPEN_END:
+        elif node.this not in NO_BOUND:
             yield "another text", lambda: exp.Literal.string(f"{node.this}?")
 
 

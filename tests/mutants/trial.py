@@ -167,7 +167,7 @@ class UnitTests:
             sql = model.sql
             for relation in test.given:
                 schema_, table = relation.split(".")
-                quoted = f'"?{DATABASE}"?\\."?{schema_}"?\\."?{table}"?(?![a-z_"])'
+                quoted = f'(?<![\\w.])("?{DATABASE}"?\\.)?"?{schema_}"?\\."?{table}"?(?![a-z_"])'
                 sql = re.sub(quoted, f"{DATABASE}.{schema}.{relation.replace('.', '_')}", sql)
             listed = ", ".join(f'"{column}"' for column in self._expected_columns(test, schema)) or "1"
             found, wanted = f"select {listed} from ({sql}) as found", f"select {listed} from {schema}.expected"

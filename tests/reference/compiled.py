@@ -189,8 +189,8 @@ def read_unit_tests(folder: Path, forks: Forks, accounts: Collection[str] = ()) 
     manifest = _dbt(forks, folder, "parse", {})  # dbt leaves them out of a run over real extracts
     relations = {
         node["name"]: f"{node['schema']}.{node['name']}"
-        for node in manifest["nodes"].values()
-        if node["resource_type"] in ("model", "seed")
+        for node in (manifest["nodes"] | manifest["sources"]).values()
+        if node["resource_type"] in ("model", "seed", "source")
     }
     tests = []
     for test in manifest["unit_tests"].values():
@@ -198,7 +198,7 @@ def read_unit_tests(folder: Path, forks: Forks, accounts: Collection[str] = ()) 
         if options and not _names_accounts(options, accounts):
             continue
         given = {
-            relations[given["input"].split("'")[1]]: given["rows"]
+            relations[given["input"].split("'")[-2]]: given["rows"]  # ref('model') or source('schema', 'table')
             for given in test["given"]
             if given["rows"] is not None  # else it is the seed itself
         }
