@@ -33,7 +33,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
 GIB = 1 << 30
-CONTENDERS = ("full", "day", "spark", "floor", "polars", "pandas")
+CONTENDERS = ("full", "day", "rule", "spark", "floor", "polars", "pandas")
 UNLESS_ASKED = [name for name in CONTENDERS if name != "spark"]  # which has an environment of its own
 
 
@@ -68,8 +68,8 @@ def main() -> int:
     for option in ("runs", "days"):
         if len(getattr(asked, option)) not in (1, len(asked.steps)):
             parser.error(f"--{option} takes one number, or one for each of --steps")
-    if "day" in asked.contenders and "full" not in asked.contenders:
-        parser.error("the contender day works on the warehouse of full: name both")
+    if {"day", "rule"} & {*asked.contenders} and "full" not in asked.contenders:
+        parser.error("the contenders day and rule work on the warehouse of full: name it, too")
 
     before = asked.results.read_text().rstrip() + "\n\n" if asked.append else ""
     benches = []
@@ -110,6 +110,7 @@ class Contender:
     output: Path
     prepare: Callable[[], None]
     restore: Callable[[], None] = lambda: None
+    is_compared: bool = True  # its totals with the floor's
     runs: list[Run] = field(default_factory=list)
 
     @property
@@ -140,6 +141,14 @@ class Bench:
         self.full = Contender("(a) this project, full build", dbt, self.warehouse, self._clear(self.warehouse))
         # on the warehouse of the full build before it, and with the same paths, as a nightly run has
         self.day = Contender("(b) this project, one more day", dbt, self.warehouse, self._add_day, self._remove_day)
+        # then on that of one more day, whose load stays stored
+        self.rule = Contender(
+            "(b) this project, an option of decisions changed",
+            [*dbt, "--vars", "{unknown_app_is_eligible: false}"],
+            self.warehouse,
+            lambda: None,
+        )
+        self.rule.is_compared = False
         self.spark = Contender(
             "(e) this project on Spark, full build",
             [*dbt, "--target", "spark"],
@@ -147,6 +156,7 @@ class Bench:
             self._clear(folder / "spark"),
         )
         self.floor = self._script("(c) the floor: DuckDB, decisions and totals", "floor.py")
+        self.floor.is_compared = False
         self.polars = self._script("(d) Polars, totals only", "with_polars.py")
         self.pandas = self._script("(d) pandas, totals only", "with_pandas.py")
         self.contenders: list[Contender] = []
@@ -174,7 +184,7 @@ class Bench:
         subprocess.run(parse, cwd=PROJECT, env=self._environment(), check=True, capture_output=True)
         for number in range(1, runs + 1):
             for contender in self.contenders:
-                if contender.has_failed or (contender is self.day and self.full.has_failed):
+                if contender.has_failed or (contender in (self.day, self.rule) and self.full.has_failed):
                     continue
                 contender.prepare()
                 log = self.folder / f"{contender.output.name}.log"
@@ -185,7 +195,7 @@ class Bench:
                 if run.problem and "memory" not in run.problem:
                     self.is_wrong = True
                     print(log.read_text()[-2000:], flush=True)
-                elif number == 1 and not run.problem and contender is not self.floor:
+                elif number == 1 and not run.problem and contender.is_compared:
                     self._compare(contender, with_decisions)
                 contender.restore()
 

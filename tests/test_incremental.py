@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import duckdb
 import pytest
 from builders import (
     API_REQUEST,
@@ -48,6 +49,8 @@ WORLDS = 40
 SCHEMAS = ("metering", "marts", "audit")
 LATER = "2026-04-01T22:00:00Z"
 ANEW = "Everything is recomputed"
+JOBS_ANEW = "All decisions are recomputed, and the facts about steps are kept"
+DECISIONS_ANEW = "The decisions on steps, requests and seats are recomputed, and facts and jobs are kept"
 
 
 def succeeded(built):
@@ -318,14 +321,29 @@ class TestOptions:
         with_overrides = {"rule_overrides": True}
 
         first = succeeded(bench.build(cls.WORLD))
-        without_tests = succeeded(bench.build(cls.WORLD, onto=first, vars={"count_test_jobs": False}))
+        without_tests = succeeded(
+            bench.build(cls.WORLD, onto=first, vars={"count_test_jobs": False}, prepare=cls.mark_facts)
+        )
         book.write_text(f"{rules}{row}\n", encoding="utf-8")
         ruled = succeeded(bench.build(cls.WORLD, onto=without_tests, vars=with_overrides))
         book.write_text(rules, encoding="utf-8")
         last = succeeded(bench.build(cls.WORLD, onto=ruled, vars=with_overrides))
+        cls.unpublished = bench.build(
+            cls.WORLD,
+            onto=last,
+            vars=with_overrides | {"task_terms": "T1"},
+            arguments=("--exclude", "rule_coverage"),
+        )
+        cls.after_it = succeeded(bench.build(cls.WORLD, onto=cls.unpublished, vars=with_overrides))
         book.write_text(f"{rules}{row}\n{row}\n", encoding="utf-8")
         cls.refused = bench.build(cls.WORLD, onto=last, vars=with_overrides)
         return first, without_tests, ruled, last
+
+    @staticmethod
+    def mark_facts(warehouse):
+        """A mark that no figure depends on: no call of a function is among these steps."""
+        with duckdb.connect(warehouse / "build" / "usage.duckdb") as build:
+            build.execute("update facts.step_facts set called_recipe_id = 'marked'")
 
     @staticmethod
     def actions(run):
@@ -338,12 +356,12 @@ class TestOptions:
         first, without_tests, *_ = runs
         assert self.actions(first) == ({"j-plain": 2, "j-test": 2}, 4)
         assert self.actions(without_tests) == ({"j-plain": 2, "j-test": 0}, 2)
-        assert "All decisions are recomputed, and the facts about steps are kept" in without_tests.output
+        assert JOBS_ANEW in without_tests.output
 
     def test_a_rule_that_changes_decides_on_what_was_loaded_before(self, runs):
         _, _, ruled, _ = runs
         assert self.actions(ruled) == ({"j-plain": 0, "j-test": 1}, 1)
-        assert "All decisions are recomputed, and the facts about steps are kept" in ruled.output
+        assert JOBS_ANEW in ruled.output
 
     def test_an_override_is_shown_wherever_a_rule_is(self, runs, explain):
         _, _, ruled, _ = runs
@@ -378,7 +396,18 @@ class TestOptions:
     def test_what_is_changed_back_gives_the_rows_of_before(self, runs):
         first, *_, last = runs
         assert_same(last, first)
-        assert "facts and jobs are kept" in last.output
+        assert DECISIONS_ANEW in last.output
+
+    def test_no_change_of_rules_or_counting_options_touches_the_facts(self, runs):
+        marks = "select distinct called_recipe_id from facts.step_facts"
+        assert [run.column(marks) for run in runs] == [[None], ["marked"], ["marked"], ["marked"]]
+
+    def test_a_run_with_other_options_that_is_not_committed_is_followed_by_one_that_decides_again(self, runs):
+        """The rows that it left were decided under options that the last committed run did not have."""
+        *_, last = runs
+        assert "Not published" in self.unpublished.output
+        assert DECISIONS_ANEW in self.after_it.output
+        assert_same(self.after_it, last)
 
 
 class TestReaders:
@@ -463,9 +492,17 @@ PLANS = st.builds(
     gone=st.sampled_from(["no", "some", "some", "all"]),
     first_world=st.integers(0, 9_999),
 )
-# What becomes of the last run but one.
+# What becomes of the last run but one. With other options: what it and, after it, the last one recompute.
+OTHER_OPTIONS = {
+    "another time zone": ({"reporting_timezone": "Asia/Tokyo"}, ANEW),
+    "other options of jobs": ({"count_test_jobs": False}, JOBS_ANEW),
+    "other options of decisions": ({"task_terms": "T1", "unknown_app_is_eligible": False}, DECISIONS_ANEW),
+}
 TURNS = st.sampled_from(
-    ["good", "good", "other options", "full refresh", "not published", "stopped", "killed", "restored", "verified"]
+    [
+        *["good", "good", "full refresh", "not published", "stopped", "killed", "restored", "verified"],
+        *[*OTHER_OPTIONS, "killed with other options"],
+    ]
 )
 # From which dates the nights look, in turn; "": the newest extract.
 AS_OF_DATES = st.lists(st.sampled_from(["", "", "2024-05-20", "2024-04-10"]), min_size=1, max_size=4)
@@ -492,7 +529,10 @@ def run_nights(plan, turn, as_of_dates, workbench, build):
         else:
             built = succeeded(build(source.folder, onto=before, vars=options, env=env, prepare=clear_the_way))
             # or nothing is tried: a changed option asks for it, no night does
-            assert (ANEW in built.output) == (turn == "other options" and number == plan.nights - 1)
+            _, reason = OTHER_OPTIONS.get(turn, (None, None)) if number == plan.nights - 1 else (None, None)
+            assert [said for said in (ANEW, JOBS_ANEW, DECISIONS_ANEW) if said in built.output] == (
+                [reason] if reason else []
+            )
         if before:
             shutil.rmtree(before.warehouse)
     source.write_all(workbench.clear_extracts(), "csv" if plan.first_world % 2 else "json")
@@ -533,7 +573,7 @@ def turned_run(turn, options, before, workbench, build):
         finally:
             unreadable.unlink()
 
-    def kill(_):
+    def kill(_, options=options):
         command = start(options)
         moment = random.Random().uniform(0, 8)  # Hypothesis seeds the module's own
         print(f"killed after {moment:.1f} s")
@@ -543,8 +583,8 @@ def turned_run(turn, options, before, workbench, build):
     match turn:
         case "good":
             return succeeded(run())
-        case "other options":
-            return succeeded(run(vars=options | {"count_test_jobs": False}))
+        case _ if turn in OTHER_OPTIONS:
+            return succeeded(run(vars=options | OTHER_OPTIONS[turn][0]))
         case "full refresh":
             return succeeded(run(arguments=("--full-refresh",)))
         case "not published":
@@ -555,6 +595,9 @@ def turned_run(turn, options, before, workbench, build):
             return succeeded(run(prepare=stop))
         case "killed":
             return succeeded(run(prepare=kill))
+        case "killed with other options":
+            others = options | OTHER_OPTIONS["other options of decisions"][0]
+            return succeeded(run(prepare=lambda warehouse: kill(warehouse, others)))
         case "restored":
             return succeeded(
                 run(
