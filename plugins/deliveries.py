@@ -31,7 +31,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from conversion import Contract, Limits, Problem, convert, convert_streamed, open_bytes, refuse_unreadable
+from conversion import (
+    Contract,
+    LacksColumn,
+    Limits,
+    NotAlike,
+    Problem,
+    convert,
+    convert_alike,
+    convert_streamed,
+    open_bytes,
+    refuse_unreadable,
+)
 from progress import NO_PROGRESS, FileProgress, Progress, as_bytes, as_count
 from store import (
     Reading,
@@ -72,7 +83,7 @@ from store import (
 # Streamed jobs may stand in for these extracts.
 STREAMED = ("jobs", "steps")
 
-SMALL_FILE = 1_048_576  # bytes of a file of streamed jobs that is converted together with others
+SMALL_FILE = 1_048_576  # bytes of a streamed job or a Parquet file that is converted together with others
 AT_ONCE = 500  # of them
 
 LONGEST_WAIT = 60.0  # seconds for files that are still being written
@@ -459,7 +470,9 @@ def _store_load(
         """The files' entries in the manifest, and the converted parts."""
         position, files = numbered
         part = incoming / f"{position}.part"
-        entries = _store_streamed(files, hashes, number, part) if len(files) > 1 else None
+        entries = None
+        if len(files) > 1:
+            entries = _store_together(files, hashes, number, contracts[files[0].extract], part)
         parts = [part]
         if entries is None:
             parts, entries = [], []
@@ -538,29 +551,39 @@ def _set_aside(file: _Delivered, sha256: str, root: Path, problem: str) -> dict[
 
 
 def _together(new: list[_Delivered]) -> list[list[_Delivered]]:
-    """The files, those of small streamed jobs together, as many as are converted at once."""
-    alone, small = [], {}
+    """The files, in lists that are converted at once: small streamed jobs, and small Parquet files of one extract."""
+    together: list[list[_Delivered]] = []
+    open_lists: dict[tuple[str, str], list[_Delivered]] = {}
     for file in new:
-        is_streamed = file.extract == "job_history" and file.format == "json" and not file.is_kept
-        if is_streamed and 0 < file.look[0] < SMALL_FILE:
-            small.setdefault(file.file.suffix, []).append(file)
+        is_streamed = file.extract == "job_history" and file.format == "json"
+        # a folder may say column=value
+        is_parquet = file.extract != "job_history" and file.format == "parquet" and "=" not in file.path
+        kind = (file.extract, file.file.suffix)
+        if not (is_streamed or is_parquet) or file.is_kept or not 0 < file.look[0] < SMALL_FILE:
+            together.append([file])
+        elif kind in open_lists and len(open_lists[kind]) < AT_ONCE:
+            open_lists[kind].append(file)
         else:
-            alone.append([file])
-    return alone + [files[at : at + AT_ONCE] for files in small.values() for at in range(0, len(files), AT_ONCE)]
+            open_lists[kind] = [file]
+            together.append(open_lists[kind])
+    return together
 
 
-def _store_streamed(
-    files: list[_Delivered], hashes: dict[str, str], load: int, part: Path
+def _store_together(
+    files: list[_Delivered], hashes: dict[str, str], load: int, contract: Contract, part: Path
 ) -> list[dict[str, Any]] | None:
-    """Convert streamed jobs to ``part``; their entries in the manifest, or None: they must be looked at one by one."""
+    """Convert files to ``part``; their entries in the manifest, or None: they must be looked at one by one."""
     root = Path(str(files[0].file).removesuffix(files[0].path))
     try:
         for file in files:
             if file.file.name.endswith(".gz"):
                 _read_to_the_end(file.file)
         with connection().cursor() as cursor:
-            rows = convert_streamed(cursor, [file.file for file in files], root, load, part)
-    except (OSError, EOFError, zlib.error, ValueError, duckdb.Error):
+            if contract.extract == "job_history":
+                rows = convert_streamed(cursor, [file.file for file in files], root, load, part)
+            else:
+                rows = convert_alike(cursor, [file.file for file in files], root, load, contract, part)
+    except (OSError, EOFError, zlib.error, ValueError, LacksColumn, NotAlike, duckdb.Error):
         part.unlink(missing_ok=True)
         return None
     if rows.keys() != {file.path for file in files} or any(_look(file.file) != file.look for file in files):

@@ -113,6 +113,47 @@ def test_many_streamed_jobs_are_read_as_one_by_one(taking, monkeypatch):
     assert as_told[0] == as_told[1]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"cuont": "3"},
+        {"filename": "a column of that name"},
+        {"count": "many"},  # unreadable
+        {"unheard_of": "kept aside"},
+    ],
+    ids=["alike", "a column that resembles one", "a column named filename", "an unreadable value", "an unknown column"],
+)
+@pytest.mark.parametrize("of", ["all", "one"])
+def test_many_parquet_files_are_read_as_one_by_one(of, odd, taking, monkeypatch):
+    """Rows, numbers of rows, and what a person should look at: of the file that it is about."""
+    for number in range(12):
+        extra = odd if of == "all" or number == 7 else {}
+        rows = [{"id": f"{number}-{n}", "status": "done", "error": None} | extra for n in range(number + 1)]
+        taking.write(f"jobs/it's [{number}].parquet", rows)
+    taking.write("jobs/day=2026-01-01/a.parquet", [{"id": "of a folder", "status": "done", "error": None}])
+    taking.limits = {"least_rows": 5, "fail_share": 2, "warn_share": 0.1}
+
+    def answers():
+        found = taking.take_in()
+        rows = taking.rows("000001/jobs.parquet", "file_name, id, status, error, count, extra")
+        files = sorted((file["path"], file["rows"]) for file in taking.manifest("000001")["files"])
+        shutil.rmtree(taking.store)
+        return sorted(map(str, rows)), files, sorted(found["to_look_at"])
+
+    together = answers()
+    monkeypatch.setattr(taking.module, "AT_ONCE", 1)
+    assert together == answers()
+    assert len(together[0]) == 20 + 78 + 1
+
+
+def test_of_many_parquet_files_the_broken_one_is_named(taking):
+    for number in range(5):
+        taking.write(f"jobs/{number}.parquet", [{"id": "1", "status": "done"}])
+    write_text(taking.extracts / "jobs/3.parquet", "PAR1 and no more")
+    taking.stops(f"{taking.extracts}/jobs/3.parquet can't be parsed")
+
+
 @pytest.mark.parametrize("broken", ['{"id": "1", ', '[{"id": "1"},\n'])
 def test_of_many_streamed_files_the_broken_one_is_named(broken, taking):
     for number in range(5):
