@@ -4,52 +4,7 @@ with recursive
 
 jobs as (
 
-    select
-        typed_jobs.job_hash,
-        typed_jobs.customer_id,
-        typed_jobs.job_id,
-        typed_jobs.recipe_id,
-        typed_jobs.recipe_type,
-        typed_jobs.type_override,
-        typed_jobs.rule_date,
-        jobs.calling_job_id,
-        jobs.root_recipe_id
-    from {{ ref('job_recipe_types') }} as typed_jobs
-    inner join {{ ref('stg_jobs') }} as jobs
-        on
-            typed_jobs.customer_id = jobs.customer_id
-            and typed_jobs.job_id = jobs.job_id
-
-),
-
-requests as (
-
-    select * from {{ ref('stg_api_requests') }}
-
-),
-
-collections as (
-
-    select * from {{ ref('stg_api_collections') }}
-    where is_current
-
-),
-
-function_calls as (
-
-    select * from {{ ref('function_calls') }}
-
-),
-
-recipe_types_listed as (
-
-    select * from {{ ref('recipe_types_listed') }}
-
-),
-
-contexts_by_type as (
-
-    select * from {{ ref('effective_billing_contexts_by_recipe_type') }}
+    select * from {{ ref('job_own_contexts') }}
 
 ),
 
@@ -59,104 +14,21 @@ contexts_by_call as (
 
 ),
 
-mcp_jobs as (
-
-    select distinct
-        requests.customer_id,
-        requests.job_id
-    from requests
-    inner join collections
-        on
-            requests.customer_id = collections.customer_id
-            and requests.api_collection_id = collections.api_collection_id
-    where collections.is_mcp_server
-
-),
-
--- Every recipe type but the function's has a context of its own; behind an MCP server another one.
-typed as (
-
-    select
-        jobs.*,
-        coalesce(via_mcp.billing_context, direct.billing_context) as own_context,
-        coalesce(via_mcp.rule_id, direct.rule_id) as own_rule_id,
-        case when via_mcp.rule_id is not null then via_mcp.rule_override else direct.rule_override end as own_override,
-        coalesce(via_mcp.metric, direct.metric) as own_metric,
-        case when via_mcp.rule_id is null then direct.call_type end as call_type,
-        direct.billing_context is null as is_function
-
-    from jobs
-    left join contexts_by_type as direct
-        on
-            jobs.recipe_type = direct.recipe_type
-            and not direct.is_mcp
-            and {{ is_in_force('direct', 'jobs.rule_date') }}
-    left join mcp_jobs
-        on
-            jobs.customer_id = mcp_jobs.customer_id
-            and jobs.job_id = mcp_jobs.job_id
-    left join contexts_by_type as via_mcp
-        on
-            case when mcp_jobs.job_id is not null then jobs.recipe_type end = via_mcp.recipe_type
-            and via_mcp.is_mcp
-            and {{ is_in_force('via_mcp', 'jobs.rule_date') }}
-
-),
-
--- A function's caller is the job it names, of the same account, if that job's steps show a call to it.
 functions as (
 
-    select
-        typed.job_hash,
-        typed.customer_id,
-        typed.job_id,
-        typed.rule_date,
-        typed.recipe_type,
-        typed.type_override,
-        typed.own_metric,
-        typed.call_type,
-        function_calls.calling_job_id,
-        function_calls.call_mode,
-        by_root.rule_override as orphan_override,
-        coalesce(function_calls.is_mixed, false) as is_mixed_call,
-        coalesce(by_root.orphan_function_context, 'workflow') as orphan_context
-
-    from typed
-    left join function_calls
-        on
-            typed.customer_id = function_calls.customer_id
-            and typed.calling_job_id = function_calls.calling_job_id
-            and typed.recipe_id = function_calls.called_recipe_id
-    left join recipe_types_listed as root_recipes
-        on
-            typed.customer_id = root_recipes.customer_id
-            and typed.root_recipe_id = root_recipes.recipe_id
-    left join contexts_by_type as by_root
-        on
-            root_recipes.recipe_type = by_root.recipe_type
-            and not by_root.is_mcp
-            and {{ is_in_force('by_root', 'typed.rule_date') }}
-    where typed.is_function
+    select * from jobs
+    where is_function
 
 ),
 
--- Jobs that no job called: whatever is no function, and functions without a caller.
+-- Jobs that no job called: all that are not functions, and functions without a caller.
 roots as (
 
     select
         customer_id,
         job_id,
         own_context as billing_context
-    from typed
-    where not is_function
-
-    union all
-
-    select
-        customer_id,
-        job_id,
-        orphan_context as billing_context
-    from functions
+    from jobs
     where calling_job_id is null
 
 ),
@@ -253,11 +125,10 @@ resolved as (
     select
         functions.*,
         settled.caller_context as settled_caller_context,
-        coalesce(settled.billing_context, functions.orphan_context) as billing_context,
+        coalesce(settled.billing_context, functions.own_context) as billing_context,
         coalesce(settled.call_depth, 0) as call_depth,
-        functions.calling_job_id is null as is_orphan,
         functions.calling_job_id is not null and settled.call_depth is null as is_in_cycle,
-        settled.job_id is null as is_unsettled
+        settled.job_id is not null as is_settled
 
     from functions
     left join settled
@@ -286,49 +157,31 @@ called as (
 job_billing_contexts as (
 
     select
-        job_hash,
-        customer_id,
-        job_id,
-        recipe_type,
-        own_context as billing_context,
-        own_metric,
-        call_type,
-        cast(null as string) as calling_job_id,
-        cast(null as string) as call_mode,
-        cast(null as string) as caller_context,
-        cast(0 as bigint) as call_depth,
-        false as is_in_cycle,
-        own_rule_id as context_rule_id,
-        coalesce(own_override, type_override) as context_override,
-        false as is_orphan,
-        false as is_mixed_call
-    from typed
-    where not is_function
-
-    union all
-
-    select
-        called.job_hash,
-        called.customer_id,
-        called.job_id,
-        called.recipe_type,
-        called.billing_context,
-        called.own_metric,
-        called.call_type,
-        called.calling_job_id,
-        called.call_mode,
+        jobs.job_hash,
+        jobs.customer_id,
+        jobs.job_id,
+        jobs.recipe_type,
+        jobs.own_metric,
+        jobs.call_type,
+        jobs.calling_job_id,
+        jobs.call_mode,
+        jobs.is_mixed_call,
         called.caller_context,
-        cast(called.call_depth as bigint) as call_depth,
-        called.is_in_cycle,
-        case when called.is_unsettled then 'J-FN-ORPHAN' else by_call.rule_id end as context_rule_id,
+        cast(coalesce(called.call_depth, 0) as bigint) as call_depth,
+        coalesce(called.billing_context, jobs.own_context) as billing_context,
+        case when called.is_settled then by_call.rule_id else jobs.own_rule_id end as context_rule_id,
         coalesce(
-            case when called.is_unsettled then called.orphan_override else by_call.rule_override end,
-            called.type_override
+            case when called.is_settled then by_call.rule_override else jobs.own_override end,
+            jobs.type_override
         ) as context_override,
-        called.is_orphan,
-        called.is_mixed_call
+        coalesce(called.is_in_cycle, false) as is_in_cycle,
+        jobs.is_function and jobs.calling_job_id is null as is_orphan
 
-    from called
+    from jobs
+    left join called
+        on
+            jobs.customer_id = called.customer_id
+            and jobs.job_id = called.job_id
     left join contexts_by_call as by_call
         on
             called.caller_context = by_call.caller_context
