@@ -30,7 +30,7 @@ superseded as (
 
 ),
 
--- The streamed job files stand beside the flat extracts that they feed.
+-- The streamed job files count with the flat extracts that they feed. An extract without deliveries has a row, too.
 delivered as (
 
     select
@@ -39,62 +39,43 @@ delivered as (
             when 'job_history_lines' then 'steps'
             else extract_name
         end as extract_name,
-        rows_read
-    from {{ ref('delivery_totals') }}
-
-    union all
-
-    select
-        extract_name,
-        rows_read
-    from superseded
-
-    union all
-    {% for extract in keys.keys() | list + requests + ['jobs', 'steps'] %}
-        select
-            '{{ extract }}' as extract_name,
-            0 as rows_read
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-
-),
-
-read_by_extract as (
-
-    select
-        extract_name,
-        sum(rows_read) as rows_read
-    from delivered
-    group by extract_name
-
-),
-
-quarantined as (
-
-    select
-        case extract_name
-            when 'job_history' then 'jobs'
-            when 'job_history_lines' then 'steps'
-            else extract_name
-        end as extract_name,
+        rows_read,
         rows_quarantined
     from {{ ref('delivery_totals') }}
 
     union all
 
     select
+        extract_name,
+        rows_read,
+        0 as rows_quarantined
+    from superseded
+
+    union all
+
+    select
         'steps' as extract_name,
+        0 as rows_read,
         count(*) as rows_quarantined
     from {{ ref('stg_steps_without_job') }}
+    {% for extract in keys.keys() | list + requests + ['jobs'] %}
+        union all
+
+        select
+            '{{ extract }}' as extract_name,
+            0 as rows_read,
+            0 as rows_quarantined
+    {% endfor %}
 
 ),
 
-quarantined_by_extract as (
+delivered_by_extract as (
 
     select
         extract_name,
+        sum(rows_read) as rows_read,
         sum(rows_quarantined) as rows_quarantined
-    from quarantined
+    from delivered
     group by extract_name
 
 ),
@@ -195,16 +176,15 @@ used as (
 extract_row_counts as (
 
     select
-        read_by_extract.extract_name,
-        cast(read_by_extract.rows_read as bigint) as rows_read,
+        delivered_by_extract.extract_name,
+        cast(delivered_by_extract.rows_read as bigint) as rows_read,
         cast(coalesce(used.rows_used, 0) as bigint) as rows_used,
         cast(coalesce(repeated.rows_repeated, 0) as bigint) as rows_repeated,
-        cast(coalesce(quarantined_by_extract.rows_quarantined, 0) as bigint) as rows_quarantined
+        cast(delivered_by_extract.rows_quarantined as bigint) as rows_quarantined
 
-    from read_by_extract
-    left join used on read_by_extract.extract_name = used.extract_name
-    left join repeated on read_by_extract.extract_name = repeated.extract_name
-    left join quarantined_by_extract on read_by_extract.extract_name = quarantined_by_extract.extract_name
+    from delivered_by_extract
+    left join used on delivered_by_extract.extract_name = used.extract_name
+    left join repeated on delivered_by_extract.extract_name = repeated.extract_name
 
 )
 
