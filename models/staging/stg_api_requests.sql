@@ -39,8 +39,15 @@ stg_api_requests as (
         job_id,
         request_type,
         http_status,
-        gateway_code,
-        internal_error,
+        -- a code of 0 or 2xx refused nothing; any text that is no spelling of false is an error
+        (
+            gateway_code is null
+            or coalesce({{ to_whole_number('gateway_code') }} = 0, false)
+            or coalesce({{ to_whole_number('gateway_code') }} between 200 and 299, false)
+        )
+        and coalesce(
+            {{ is_one_of('internal_error', false_words() + ['{}', '[]']) }}, true
+        ) as is_successful,
         requested_at,
         extracted_at
 

@@ -58,16 +58,7 @@ requests as (
         api_requests.job_id,
         api_requests.request_type,
         coalesce(collections.is_mcp_server, false) as is_mcp,
-        api_requests.request_type in ('proxy', 'proxy_transformation') as is_proxied,
-        -- a code of 0 or 2xx refused nothing; any text that is no spelling of false is an error
-        (
-            api_requests.gateway_code is null
-            or coalesce({{ to_whole_number('api_requests.gateway_code') }} = 0, false)
-            or coalesce({{ to_whole_number('api_requests.gateway_code') }} between 200 and 299, false)
-        )
-        and coalesce(
-            {{ is_one_of('api_requests.internal_error', false_words() + ['{}', '[]']) }}, true
-        ) as is_successful,
+        api_requests.is_successful,
         cast(null as bigint) as message_count,
         api_requests.requested_at
     from api_requests
@@ -87,7 +78,6 @@ requests as (
         cast(null as string) as job_id,
         endpoint as request_type,
         false as is_mcp,
-        false as is_proxied,
         status = 'succeeded' as is_successful,
         message_count,
         requested_at
@@ -104,7 +94,6 @@ requests as (
         cast(null as string) as job_id,
         'prompt' as request_type,
         false as is_mcp,
-        false as is_proxied,
         coalesce(status, 'succeeded') = 'succeeded' as is_successful,
         cast(null as bigint) as message_count,
         sent_at as requested_at
@@ -117,11 +106,9 @@ dated as (
 
     select
         requests.*,
-        requests.job_id is not null as has_job,
         jobs.job_id is not null as is_job_known,
         case
-            when jobs.job_id is not null then jobs.usage_date
-            else {{ local_date('requests.requested_at') }}
+            when jobs.job_id is null then {{ local_date('requests.requested_at') }} else jobs.usage_date
         end as usage_date,
         {{ rule_date(local_date('requests.requested_at')) }} as rule_date
 
@@ -138,13 +125,10 @@ decided as (
     select
         dated.*,
         request_rules.call_type as call_type_of_rule,
-        case when dated.has_job then 'R-JOB' else request_rules.rule_id end as rule_id,
-        case when not dated.has_job then request_rules.rule_override end as rule_override,
-        case when dated.is_successful and not dated.has_job then request_rules.metric end as metric,
-        case request_rules.quantity_from
-            when 'one' then 1
-            when 'message_count' then dated.message_count
-        end as units
+        case when dated.job_id is not null then 'R-JOB' else request_rules.rule_id end as rule_id,
+        case when dated.job_id is null then request_rules.rule_override end as rule_override,
+        case when dated.is_successful and dated.job_id is null then request_rules.metric end as metric,
+        case request_rules.quantity_from when 'one' then 1 when 'message_count' then dated.message_count end as units
 
     from dated
     left join request_rules
@@ -169,7 +153,10 @@ measured as (
     from decided
     left join task_rules
         on
-            case when decided.is_proxied and not decided.has_job then 'proxy_request' end = task_rules.unit_kind
+            case
+                when decided.job_id is null and decided.request_type in ('proxy', 'proxy_transformation')
+                    then 'proxy_request'
+            end = task_rules.unit_kind
             and {{ is_in_force('task_rules', 'decided.rule_date') }}
 
 ),
