@@ -7,9 +7,9 @@ customers as (
 
 ),
 
-usage_by_capability as (
+daily_customer_usage as (
 
-    select * from {{ ref('usage_by_capability') }}
+    select * from {{ ref('daily_customer_usage') }}
 
 ),
 
@@ -31,50 +31,9 @@ job_days as (
 
 ),
 
-metrics as (
-
-    select * from {{ ref('effective_metrics') }}
-
-),
-
 as_of as (
 
     select * from {{ ref('as_of') }}
-
-),
-
--- What is measured as a flow adds up over the days; of a level, the month's figure is its peak.
-daily as (
-
-    select
-        used.customer_id,
-        cast(date_trunc('month', used.usage_date) as date) as usage_month,
-        used.usage_date,
-        used.metric,
-        used.call_type,
-        metrics.month_aggregation,
-        sum(used.quantity) as quantity
-
-    from usage_by_capability as used
-    inner join metrics
-        on
-            used.metric = metrics.metric
-            and {{ is_in_force('metrics', rule_date('used.usage_date')) }}
-    group by
-        used.customer_id, usage_month, used.usage_date, used.metric, used.call_type, metrics.month_aggregation
-
-),
-
-figures as (
-
-    select
-        customer_id,
-        usage_month,
-        metric,
-        call_type,
-        case when month_aggregation = 'peak' then max(quantity) else sum(quantity) end as quantity
-    from daily
-    group by customer_id, usage_month, metric, call_type, month_aggregation
 
 ),
 
@@ -96,7 +55,8 @@ usage_by_month as (
         sum(quantity) filter (where metric = 'genie_actions') as genie_actions,
         sum(quantity) filter (where metric = 'go_seats') as go_seats,
         sum(quantity) filter (where metric = 'workflow_app_seats') as workflow_app_seats
-    from figures
+    from daily_customer_usage
+    where is_in_month_figure
     group by customer_id, usage_month
 
 ),

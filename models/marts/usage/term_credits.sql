@@ -1,14 +1,9 @@
 with
 
-usage_by_capability as (
+billable as (
 
-    select * from {{ ref('usage_by_capability') }}
-
-),
-
-metrics as (
-
-    select * from {{ ref('effective_metrics') }}
+    select * from {{ ref('daily_customer_usage') }}
+    where is_in_month_figure
 
 ),
 
@@ -21,49 +16,6 @@ customer_terms as (
 ratios as (
 
     select * from {{ ref('stg_credit_ratios') }}
-
-),
-
-daily as (
-
-    select
-        used.customer_id,
-        cast(date_trunc('month', used.usage_date) as date) as usage_month,
-        used.usage_date,
-        used.metric,
-        used.call_type,
-        metrics.month_aggregation,
-        metrics.is_billed_by_business_actions,
-        metrics.is_billed_by_tasks,
-        cast(sum(used.quantity) as bigint) as quantity
-
-    from usage_by_capability as used
-    inner join metrics
-        on
-            used.metric = metrics.metric
-            and {{ is_in_force('metrics', rule_date('used.usage_date')) }}
-    group by
-        used.customer_id, usage_month, used.usage_date, used.metric, used.call_type,
-        metrics.month_aggregation, metrics.is_billed_by_business_actions, metrics.is_billed_by_tasks
-
-),
-
--- A level counts once a month: on the first day of its peak.
-ranked as (
-
-    select
-        *,
-        row_number() over (
-            partition by customer_id, usage_month, metric, call_type order by quantity desc, usage_date asc
-        ) as peak_rank
-    from daily
-
-),
-
-billable as (
-
-    select * from ranked
-    where month_aggregation = 'sum' or peak_rank = 1
 
 ),
 
