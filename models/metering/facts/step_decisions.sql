@@ -151,10 +151,23 @@ counted as (
 
 ),
 
-measured as (
+step_decisions as (
 
     select
-        counted.*,
+        -- what it decides on
+        counted.profile_id,
+        counted.job_class,
+        counted.effective_from,
+        counted.effective_to,
+        counted.adapter_name,
+        counted.app,
+        counted.adapter_operation as operation,
+        counted.step_kind,
+
+        -- the decision, and the same work in tasks
+        counted.metric,
+        counted.rule_id,
+        counted.rule_override,
         task_rules.rule_id as task_rule_id,
         cast(
             row_number() over (order by counted.profile_id, counted.job_class, counted.effective_from) as int
@@ -176,36 +189,6 @@ measured as (
                 else counted.step_kind
             end = task_rules.unit_kind
             and {{ is_in_force('task_rules', 'counted.effective_from') }}
-
-),
-
-step_decisions as (
-
-    select
-        -- what it decides on
-        decision_id,
-        profile_id,
-        job_class,
-        effective_from,
-        effective_to,
-        adapter_name,
-        app,
-        adapter_operation as operation,
-        step_kind,
-
-        -- the decision
-        metric,
-        quantity_from,
-        rule_id,
-        rule_override,
-        is_default_applied,
-
-        -- the same work in tasks
-        tasks,
-        task_rule_id,
-        task_rule_override
-
-    from measured
 
 )
 
