@@ -46,13 +46,11 @@ daily_step_usage as (
         recipes.environment_type,
         recipes.recipe_id,
         added_up.metric,
-        cast(sum(added_up.quantity) as bigint) as quantity,
-        cast(sum(added_up.tasks) as bigint) as tasks
+        cast(added_up.quantity as bigint) as quantity,
+        cast(added_up.tasks as bigint) as tasks
 
     from added_up
     inner join recipes on added_up.recipe_hash = recipes.recipe_hash
-    group by
-        recipes.customer_id, added_up.usage_date, recipes.environment_type, recipes.recipe_id, added_up.metric
 
 )
 
