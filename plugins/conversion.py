@@ -56,6 +56,10 @@ class LacksColumn(Exception):
     """A required column is not in the file."""
 
 
+class NotAlike(Exception):
+    """Files that must be converted one by one."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of the contract. ``kind``: a key of the contract's types.
@@ -215,20 +219,13 @@ def convert_streamed(
     """
     rows = (
         "select cast(json as varchar) as record, cast(null as varchar) as extra, "
-        f"cast({load} as bigint) as load_id, substr(filename, {len(str(root)) + 2}) as file_name "
+        f"cast({load} as bigint) as load_id, {_name_below(root)} as file_name "
         f"from {_json_objects(*files)}"
     )
     write_rows(connection, rows, target, "job_history")
-    counted = connection.execute(
-        f"select file_name, count(*) from read_parquet({literal(as_pattern(target))}) group by file_name"
-    ).fetchall()
     for file in files:
         _require_whole_list(file)
-    return {file.relative_to(root).as_posix(): 0 for file in files} | dict(counted)
-
-
-class NotAlike(Exception):
-    """Files that must be converted one by one."""
+    return _rows_by_file(connection, files, root, target)
 
 
 def convert_alike(
@@ -259,14 +256,24 @@ def convert_alike(
     source = _source_of_rows(f"{relation} as delivered", delivered, kinds, contract.extract)
     if _notes(source, contract):
         raise NotAlike
-    file_name = f"substr(filename, {len(str(root)) + 2})"
-    written = write_rows(connection, _rows(source, names[0], file_name, load, contract), target, contract.extract)
+    rows = _rows(source, names[0], _name_below(root), load, contract)
+    written = write_rows(connection, rows, target, contract.extract)
     if refuse_unreadable(connection, target, written, contract, NOTHING_UNREADABLE):
         raise NotAlike
+    return _rows_by_file(connection, files, root, target)
+
+
+def _name_below(root: Path) -> str:
+    """SQL of a file's name below ``root``, over a relation that has DuckDB's column filename."""
+    return f"substr(filename, {len(str(root)) + 2})"
+
+
+def _rows_by_file(connection: duckdb.DuckDBPyConnection, files: list[Path], root: Path, target: Path) -> dict[str, int]:
+    """How many rows of the Parquet file ``target`` are of each file, by its name below ``root``."""
     counted = connection.execute(
         f"select file_name, count(*) from read_parquet({literal(as_pattern(target))}) group by file_name"
     ).fetchall()
-    return dict.fromkeys(names, 0) | dict(counted)
+    return {file.relative_to(root).as_posix(): 0 for file in files} | dict(counted)
 
 
 def _rows(source: _Source, name: str, file_name: str, load: int, contract: Contract) -> str:
