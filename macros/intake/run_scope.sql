@@ -131,7 +131,7 @@
 
 
 {% macro is_recomputed(scope) -%}
-    {#- where nothing is run, as when a model is only compiled, it stands for all rows -#}
+    {#- if nothing is run, for example if a model is only compiled, its query is for all rows -#}
     {%- if not execute or flags.WHICH not in ['build', 'run'] -%}
         {{ return(true) }}
     {%- endif -%}

@@ -10,13 +10,3 @@
 {% macro step_profile_hash() -%}
     {{ row_hash(['adapter_name', 'adapter_operation', 'keyword', 'is_trigger', 'outcome']) }}
 {%- endmacro %}
-
-
-{% macro quantity_of_steps(decisions, counts) -%}
-    case {{ decisions }}.quantity_from
-        when 'page_count' then {{ counts }}.pages
-        when 'message_count' then {{ counts }}.messages
-        when 'one' then {{ counts }}.steps
-        else 0
-    end
-{%- endmacro %}

@@ -38,11 +38,7 @@ count_missing as (
         cast(1 as bigint) as occurrences
     from facts
     inner join jobs on facts.job_hash = jobs.job_hash
-    inner join decisions
-        on
-            facts.profile_id = decisions.profile_id
-            and jobs.job_class = decisions.job_class
-            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+    inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
     where
         (decisions.quantity_from = 'page_count' and coalesce(facts.page_count < 0, true))
         or (decisions.quantity_from = 'message_count' and coalesce(facts.message_count < 0, true))
@@ -57,11 +53,7 @@ failed_steps as (
         cast(count(*) as bigint) as failed_steps
     from facts
     inner join jobs on facts.job_hash = jobs.job_hash
-    inner join decisions
-        on
-            facts.profile_id = decisions.profile_id
-            and jobs.job_class = decisions.job_class
-            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+    inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
     where
         jobs.status = 'succeeded'
         and decisions.is_failed
@@ -75,11 +67,7 @@ jobs_with_other_steps as (
     from facts
     inner join failed_steps on facts.job_hash = failed_steps.job_hash
     inner join jobs on facts.job_hash = jobs.job_hash
-    inner join decisions
-        on
-            facts.profile_id = decisions.profile_id
-            and jobs.job_class = decisions.job_class
-            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+    inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
     where not decisions.is_failed and not decisions.is_not_run
 
 ),
@@ -114,11 +102,7 @@ trigger_without_adapter as (
         cast(1 as bigint) as occurrences
     from facts
     inner join jobs on facts.job_hash = jobs.job_hash
-    inner join decisions
-        on
-            facts.profile_id = decisions.profile_id
-            and jobs.job_class = decisions.job_class
-            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+    inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
     where
         facts.line_index = 0
         and decisions.is_control

@@ -41,11 +41,7 @@ added_up as (
         sum(counts.steps) as steps
 
     from counts
-    inner join decisions
-        on
-            counts.profile_id = decisions.profile_id
-            and counts.job_class = decisions.job_class
-            and {{ is_in_force('decisions', 'counts.rule_date') }}
+    inner join decisions on {{ is_decided_by('decisions', 'counts', 'counts') }}
     group by counts.usage_month, counts.recipe_hash, decisions.decision_id
 
 ),

@@ -29,11 +29,7 @@ added_up as (
         sum(counts.steps * decisions.tasks) as tasks
 
     from counts
-    inner join decisions
-        on
-            counts.profile_id = decisions.profile_id
-            and counts.job_class = decisions.job_class
-            and {{ is_in_force('decisions', 'counts.rule_date') }}
+    inner join decisions on {{ is_decided_by('decisions', 'counts', 'counts') }}
     group by counts.usage_date, counts.recipe_hash, decisions.metric
 
 ),

@@ -49,11 +49,7 @@ decided as (
 
     from facts
     inner join jobs on facts.job_hash = jobs.job_hash
-    inner join decisions
-        on
-            facts.profile_id = decisions.profile_id
-            and jobs.job_class = decisions.job_class
-            and {{ is_in_force('decisions', 'jobs.rule_date') }}
+    inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
 
 ),
 
