@@ -50,12 +50,13 @@
             {%- set columns = adapter.get_columns_in_relation(existing_relation) -%}
         {%- endif -%}
         {%- set strategy = adapter.get_incremental_strategy_macro(context, config.get('incremental_strategy')) -%}
+        {%- set scope = in_scope() -%}
         {%- call statement('main') -%}
             create or replace temporary table {{ new_rows }} as (
-                {{ rows_in_scope(compiled_code) }}
+                {{ rows_in_scope(compiled_code, scope) }}
             );
             {{ (strategy({
-                'target_relation': existing_relation, 'temp_relation': new_rows, 'dest_columns': columns
+                'target_relation': existing_relation, 'temp_relation': new_rows, 'dest_columns': columns, 'scope': scope
             }) | trim).rstrip(';') }};
             drop table {{ new_rows }};
         {%- endcall -%}

@@ -10,8 +10,10 @@
 {%- endmacro %}
 
 
-{#- Whether a row is one of those that this run replaces, as a condition. -#}
 {% macro in_scope() -%}
+    {%- if config.get('incremental_strategy') != 'replace_scope' -%}
+        {{ return(none) }}
+    {%- endif -%}
     {%- set scope, intake = config.get('meta').scope, working_schema('intake') -%}
     {%- if scope == 'load' -%}
         {{ return(is_new_load()) }}
@@ -33,12 +35,12 @@
 
 
 {#- The rows that the materialization adds: those of the model's query in the scope. -#}
-{% macro rows_in_scope(query) -%}
-    {%- if config.get('incremental_strategy') == 'replace_scope' -%}
+{% macro rows_in_scope(query, scope) -%}
+    {%- if scope -%}
     select * from (
         {{ query }}
     ) as computed
-    where {{ in_scope() }}
+    where {{ scope }}
     {%- else -%}
     {{ query }}
     {%- endif -%}
@@ -48,7 +50,7 @@
 {#- On DuckDB within one transaction. -#}
 {% macro get_incremental_replace_scope_sql(arguments) -%}
     {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) %}
-    delete from {{ arguments['target_relation'] }} where {{ in_scope() }};
+    delete from {{ arguments['target_relation'] }} where {{ arguments['scope'] }};
     insert into {{ arguments['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arguments['temp_relation'] }};
 {%- endmacro %}

@@ -42,7 +42,6 @@
 {% materialization incremental, adapter='spark' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing_relation = load_relation(this) -%}
-    {%- set strategy = config.get('incremental_strategy') -%}
 
     {{ run_hooks(pre_hooks) }}
 
@@ -57,10 +56,11 @@
     {%- else -%}
         {%- set new_rows = this.incorporate(path={'identifier': this.identifier ~ '__new'}, type='table') -%}
         {%- do adapter.drop_relation(new_rows) -%}
+        {%- set scope = in_scope() -%}
         {%- call statement('main') -%}
-            create table {{ new_rows }} as {{ rows_in_scope(compiled_code) }}
+            create table {{ new_rows }} as {{ rows_in_scope(compiled_code, scope) }}
         {%- endcall -%}
-        {%- do replace_partitions(target_relation, new_rows, strategy) -%}
+        {%- do replace_partitions(target_relation, new_rows, scope) -%}
         {%- do adapter.drop_relation(new_rows) -%}
     {%- endif -%}
 
@@ -69,14 +69,14 @@
 {%- endmaterialization %}
 
 
-{% macro replace_partitions(target_relation, new_rows, strategy) -%}
+{% macro replace_partitions(target_relation, new_rows, scope) -%}
     {%- set columns = adapter.get_columns_in_relation(target_relation) | map(attribute='quoted') | join(', ') -%}
     {%- set added = "select " ~ columns ~ " from " ~ new_rows -%}
     {%- set key = config.get('partition_by') -%}
-    {%- if strategy == 'append' -%}
+    {%- if not scope -%}
         {%- do run_query("insert into " ~ target_relation ~ " " ~ added) -%}
     {%- else -%}
-        {%- set goes = "coalesce(" ~ in_scope() ~ ", false)" -%}
+        {%- set goes = "coalesce(" ~ scope ~ ", false)" -%}
         {%- set kept = "select " ~ columns ~ " from " ~ target_relation ~ " where not " ~ goes -%}
         {%- if key -%}
             {%- set changed = run_query(
