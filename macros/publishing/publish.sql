@@ -153,7 +153,7 @@
     {%- set statements = [] -%}
     {%- if not is_sample() -%}
         {%- for node in graph.nodes.values() if node.resource_type == 'model'
-            and node.schema in ['base', 'staging', 'facts'] and node.config.materialized == 'view' -%}
+            and node.schema in ['base', 'staging'] and node.config.materialized == 'view' -%}
             {%- do statements.append("drop view if exists " ~ node.schema ~ "." ~ node.name) -%}
         {%- endfor -%}
     {%- endif -%}

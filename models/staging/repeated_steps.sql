@@ -19,8 +19,7 @@ repeated_jobs as (
 colliding_jobs as (
 
     select job_hash
-    from {{ ref('delivered_steps') }}
-    where {{ in_this_run('steps') }}
+    from {{ ref('step_positions_this_run') }}
     group by job_hash, position_block
     having sum(steps) > bit_count(bit_or(positions))
 

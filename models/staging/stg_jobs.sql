@@ -6,12 +6,11 @@ readable_jobs as (
 
 ),
 
+-- Those of earlier runs, too: whatever reads this model keeps the jobs in its scope.
 repeated_jobs as (
 
     select * from {{ ref('repeated_jobs') }}
-    where
-        is_winning_delivery
-        and {{ in_this_run('job') }}
+    where is_winning_delivery
 
 ),
 

@@ -6,10 +6,10 @@ readable_steps as (
 
 ),
 
+-- Those of earlier runs, too: whatever reads this model keeps the jobs in its scope.
 repeated_steps as (
 
     select * from {{ ref('repeated_steps') }}
-    where {{ in_this_run('steps') }}
 
 ),
 

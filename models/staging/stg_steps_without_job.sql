@@ -5,9 +5,7 @@ with
 -- By the hashes, which are quick to compare: all that can be without a job.
 candidates as (
 
-    select job_hash
-    from {{ ref('delivered_steps') }}
-    where {{ in_this_run('steps') }}
+    select job_hash from {{ ref('step_positions_this_run') }}
     except
     select job_hash from {{ ref('delivered_jobs') }}
 
