@@ -275,6 +275,7 @@ class TestFiles:
         add_files(folder, customer(), recipe(), connection(), job("j-1"), request("q-1"))
         first = succeeded(build(folder))
         again = succeeded(build(folder, onto=first))
+        cls.earlier = succeeded(build(folder, onto=again, env={"AS_OF_DATE": "2026-02-28"}))
         add_files(folder, job("j-2"))
         replaced = succeeded(build(folder, onto=again))
         for extract in REQUIRED:
@@ -287,6 +288,13 @@ class TestFiles:
         first, again, *_ = runs
         assert first.published.read_bytes() != again.published.read_bytes()
         assert_same(again, first)
+
+    def test_only_a_run_over_the_same_files_and_as_of_the_same_date_keeps_tables_as_they_are(self, runs):
+        first, again, replaced, gone = runs
+        assert again.output.count("[KEPT in ") > 50
+        assert not [run for run in (first, self.earlier, replaced, gone) if "[KEPT in " in run.output]
+        jobs = "select sum(jobs_succeeded) from marts.monthly_customer_usage"
+        assert [run.column(jobs) for run in (again, self.earlier)] == [[1], [None]]
 
     def test_a_replaced_file_is_a_new_delivery(self, runs):
         first, _, replaced, _ = runs

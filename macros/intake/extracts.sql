@@ -71,6 +71,7 @@
                 {%- do compute_everything("what other files say confirms an extracted_at, or no longer does") -%}
                 {%- do view_deliveries(contracts) -%}
             {%- endif -%}
+            {%- do note_whether_there_is_news() -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

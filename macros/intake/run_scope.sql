@@ -36,7 +36,7 @@
                 'recomputes': recomputes,
                 'last_committed_load': 0 if recomputes == 'everything' else known.last_committed_load,
                 'facts_fingerprint': present.facts, 'jobs_fingerprint': present.jobs,
-                'decisions_fingerprint': present.decisions, 'is_committed': false,
+                'decisions_fingerprint': present.decisions, 'has_news': true, 'is_committed': false,
             }) -%}
             {%- do forget_what_is_recomputed(recomputes) -%}
         {%- endif -%}
@@ -68,12 +68,33 @@
 {%- endmacro %}
 
 
+{#- Without news only rows that depend on the run's own state can change. -#}
+{% macro note_whether_there_is_news() -%}
+    {%- set run, intake = this_run(), working_schema('intake') -%}
+    {%- if flags.WHICH in ['build', 'run'] and run.recomputes == 'nothing' and var('recompute_month') is none -%}
+        {%- set as_of_date -%}
+            {%- if as_of_option() -%}
+            cast({{ literal(as_of_option()) }} as date)
+            {%- else -%}
+            (select {{ local_date('max(newest_extracted_at)') }} from {{ intake }}.delivery_totals)
+            {%- endif -%}
+        {%- endset -%}
+        {%- set has_news = run_query(
+            "select exists (select 1 from run_state.stored_files where " ~ is_new_load() ~ ")"
+            ~ " or (select as_of_date from " ~ intake ~ ".as_of) is distinct from " ~ as_of_date
+        ).columns[0].values()[0] -%}
+        {%- do run.update({'has_news': has_news}) -%}
+        {%- do note_this_run(run) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
 {% macro compute_everything(reason) -%}
     {%- if not is_whole_run() -%}
         {%- do log("Everything is recomputed from the stored deliveries: " ~ reason ~ ".", info=True) -%}
     {%- endif -%}
     {%- set run = this_run() -%}
-    {%- do run.update({'recomputes': 'everything', 'last_committed_load': 0}) -%}
+    {%- do run.update({'recomputes': 'everything', 'last_committed_load': 0, 'has_news': true}) -%}
     {%- do note_this_run(run) -%}
     {%- do forget_what_is_recomputed('everything') -%}
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {#- What runs leave to later ones, in the schema run_state: models/_sources/_run_state.yml describes the tables. -#}
 
 {% macro build_format() -%}
-    {{ return(3) }}
+    {{ return(4) }}
 {%- endmacro %}
 
 
@@ -10,7 +10,7 @@
     {%- set tables = {
         'watermark': fingerprints ~ ", last_committed_load bigint, as_of_date date, run_id string",
         'this_run': "run_id string, recomputes string, last_committed_load bigint, " ~ fingerprints
-            ~ ", is_committed boolean, files_read string",
+            ~ ", has_news boolean, is_committed boolean, files_read string",
         'stored_files': "extract_name string, load_id bigint, path string, file_name string",
         'stored_loads': "load_id bigint, identity string",
         'committed_loads': "load_id bigint, identity string",
@@ -83,6 +83,7 @@
         literal(run.facts_fingerprint) ~ " as facts_fingerprint",
         literal(run.jobs_fingerprint) ~ " as jobs_fingerprint",
         literal(run.decisions_fingerprint) ~ " as decisions_fingerprint",
+        ('true' if run.has_news else 'false') ~ " as has_news",
         ('true' if run.is_committed else 'false') ~ " as is_committed",
         "cast(" ~ nullable(run.files_read) ~ " as string) as files_read",
     ] | join(', ')) -%}

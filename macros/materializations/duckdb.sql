@@ -6,10 +6,14 @@
 {% materialization table, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {{ run_hooks(pre_hooks) }}
-    {%- do drop_other_kind(target_relation) -%}
-    {%- call statement('main') -%}
-        {{ replace_table_as(target_relation, compiled_code) }}
-    {%- endcall -%}
+    {%- if keeps_rows(load_cached_relation(this)) -%}
+        {%- call noop_statement('main', 'KEPT', 'KEPT', 0) -%}{%- endcall -%}
+    {%- else -%}
+        {%- do drop_other_kind(target_relation) -%}
+        {%- call statement('main') -%}
+            {{ replace_table_as(target_relation, compiled_code) }}
+        {%- endcall -%}
+    {%- endif -%}
     {{ run_hooks(post_hooks) }}
     {%- do adapter.commit() -%}
     {{ return({'relations': [target_relation]}) }}
@@ -36,7 +40,9 @@
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing_relation = load_cached_relation(this) -%}
     {{ run_hooks(pre_hooks) }}
-    {%- if existing_relation is none or not existing_relation.is_table or replaces_all() -%}
+    {%- if keeps_rows(existing_relation) -%}
+        {%- call noop_statement('main', 'KEPT', 'KEPT', 0) -%}{%- endcall -%}
+    {%- elif existing_relation is none or not existing_relation.is_table or replaces_all() -%}
         {%- do drop_other_kind(target_relation) -%}
         {%- call statement('main') -%}
             {{ replace_table_as(target_relation, compiled_code) }}

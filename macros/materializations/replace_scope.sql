@@ -34,6 +34,18 @@
 {%- endmacro %}
 
 
+{#- Whether the model's query would give the rows that stand: there is no news. Base and intake belong to a run; audit
+    and publication also tell what a run found. -#}
+{% macro keeps_rows(existing_relation) -%}
+    {%- if existing_relation is none or not existing_relation.is_table
+        or model.fqn[1] not in ['staging', 'rules', 'metering', 'marts'] -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set run = run_query("select has_news from run_state.this_run").rows -%}
+    {{ return(run and not run[0][0]) }}
+{%- endmacro %}
+
+
 {#- The rows that the materialization adds: those of the model's query in the scope. -#}
 {% macro rows_in_scope(query, scope) -%}
     {%- if scope -%}
