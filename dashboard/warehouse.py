@@ -349,7 +349,7 @@ _SHOWN = {
         with apps as (
             select
                 customer_id, usage_month, rule_id, rule_override, metric,
-                string_agg('[' || to_json(app_name) || ',' || steps || ']', ',') as apps
+                string_agg('[' || to_json(app_name) || ',' || steps || ']', ',' order by app_name) as apps
             from (
                 select
                     customer_id, usage_month, rule_id, rule_override, metric, sum(steps) as steps,
@@ -371,7 +371,7 @@ _SHOWN = {
                     || ',"q":' || quantity || ',"e":['
                     || concat_ws(',', cast(to_json(example) as varchar), cast(to_json(other_example) as varchar))
                     || ']}}',
-                    ','
+                    ',' order by recipe_id nulls last
                 ) filter (where units <> 'days of seats') as recipes
             from decisions
             where {asked}

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import html
 import io
+import json
 import os
 import re
 import shutil
@@ -624,6 +625,19 @@ class TestSample:
             assert examples and set(examples) <= set(jobs)
         rule.get_by_role("button").click()
         assert inner.count() == 0
+
+    def test_the_same_warehouse_gives_the_same_pages(self, site):
+        """What a page has beside each rule is in an order, whichever the engine finds first."""
+        several = 0
+        for path in site.root.glob("customers/*/index.html"):
+            data = re.search(r'id="why-data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)
+            for rule in json.loads(data[1])["decided"] if data else []:
+                apps = [name for name, _ in rule.get("a", [])]
+                recipes = [recipe["id"] for recipe in rule.get("p", [])]
+                assert apps == sorted(apps)
+                assert recipes == sorted(recipes, key=lambda id: (id is None, id))
+                several += len(apps) > 1 and len(recipes) > 1
+        assert several > 5
 
     def test_why_says_what_did_not_count_and_our_decisions(self, site):
         page = site.open(site.page_of("1008") + "#why=2026-08")
