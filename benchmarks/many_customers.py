@@ -114,6 +114,14 @@ insert into marts.monthly_rule_usage by name
         id as customer_id, app, app as adapter_name, 'S-ACTION' as rule_id, 'business_actions' as metric,
         'T-ACTION' as task_rule_id, false as is_default_applied, usage_month, 9 as quantity, 9 as tasks, 9 as steps
     from c cross join m cross join a;
+delete from facts.monthly_unit_decisions;
+insert into facts.monthly_unit_decisions by name
+    select
+        usage_month, id as customer_id, unnest(['steps', 'steps', 'steps, as tasks', 'jobs']) as units,
+        unnest(['business_actions', null, 'tasks', null]) as metric,
+        unnest(['S-ACTION', 'S-INELIGIBLE', 'T-ACTION', 'J-WORKFLOW']) as rule_id, recipe_id, {jobs} as decided,
+        unnest([{jobs}, 0, {jobs}, 0]) as quantity
+    from r cross join m;
 delete from staging.stg_subscriptions;
 insert into staging.stg_subscriptions by name
     select

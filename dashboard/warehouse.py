@@ -58,12 +58,17 @@ create temp macro csv_text(value) as
     end
 """
 
-# What became of each unit of work, by recipe. Steps are added up by the numbers that stand for their words
-# (metered_steps would join the words to each step first); two jobs of each sum are its examples.
+# What became of each unit of work, by recipe, and of each sum the ids of two jobs or requests as its examples. Those of
+# steps are found by the numbers that stand for their words (metered_steps would join the words to each step first).
 _DECISIONS = """
 create or replace temp table decisions as
 
 with
+
+units as (
+    select * from marts.monthly_decisions
+    where usage_month is not null and customer_id in (select customer_id from asked)
+),
 
 jobs as (
     select
@@ -74,16 +79,9 @@ jobs as (
         and recipe_hash in (select recipe_hash from recipes_asked)
 ),
 
-steps as (
+jobs_of_decisions as (
     select
-        jobs.recipe_hash, jobs.usage_month, decisions.decision_id, count(*) as steps,
-        sum(
-            case decisions.quantity_from
-                when 'page_count' then greatest(facts.page_count, 0)
-                when 'message_count' then greatest(facts.message_count, 0)
-                when 'one' then 1
-            end
-        ) as quantity,
+        jobs.recipe_hash, jobs.usage_month, decisions.decision_id,
         min(job_hash) as first_job, max(job_hash) as last_job
     from facts.step_facts as facts
     inner join jobs using (job_hash)
@@ -96,73 +94,60 @@ steps as (
     group by all
 ),
 
-named as (
+jobs_of_rules as (
     select
-        recipes_asked.customer_id, recipes_asked.recipe_id, steps.usage_month, steps.steps,
-        coalesce(steps.quantity, 0) as quantity, steps.first_job, steps.last_job,
-        decisions.rule_id, decisions.rule_override, decisions.metric, decisions.task_rule_id,
-        decisions.task_rule_override, decisions.tasks, decisions.is_default_applied
-    from steps
+        recipes_asked.customer_id, recipes_asked.recipe_id, found.usage_month, found.first_job, found.last_job,
+        decisions.metric, decisions.rule_id, decisions.rule_override, decisions.task_rule_id,
+        decisions.task_rule_override
+    from jobs_of_decisions as found
     inner join recipes_asked using (recipe_hash)
     inner join facts.step_decisions as decisions using (decision_id)
 ),
 
-step_units as (
+jobs_of_steps as (
     select
         'steps' as units, customer_id, usage_month, metric, rule_id, rule_override, recipe_id,
-        sum(steps) as decided, sum(quantity) as quantity, min(first_job) as first_job, max(last_job) as last_job
-    from named
+        min(first_job) as first_job, max(last_job) as last_job
+    from jobs_of_rules
     group by all
     union all
     select
         'steps, as tasks', customer_id, usage_month, 'tasks', task_rule_id, task_rule_override, recipe_id,
-        sum(steps), sum(steps * tasks), min(first_job), max(last_job)
-    from named
+        min(first_job), max(last_job)
+    from jobs_of_rules
     group by all
 ),
 
-other_units as (
+examples as (
     select
-        'jobs' as units, customer_id, cast(date_trunc('month', usage_date) as date) as usage_month, metric, rule_id,
-        rule_override, recipe_id, count(*) as decided, sum(quantity) as quantity,
-        min(job_id) as example, max(job_id) as other_example
+        jobs_of_steps.* exclude (first_job, last_job),
+        first_jobs.job_id as example, last_jobs.job_id as other_example
+    from jobs_of_steps
+    inner join metering.metered_jobs as first_jobs on jobs_of_steps.first_job = first_jobs.job_hash
+    inner join metering.metered_jobs as last_jobs on jobs_of_steps.last_job = last_jobs.job_hash
+    union all
+    select
+        'jobs', customer_id, cast(date_trunc('month', usage_date) as date), metric, rule_id, rule_override, recipe_id,
+        min(job_id), max(job_id)
     from metering.metered_jobs
     where usage_date <= (select as_of_date from window_of_months) and customer_id in (select customer_id from asked)
     group by all
     union all
     select
-        'requests', customer_id, cast(date_trunc('month', usage_date) as date), metric, rule_id,
-        rule_override, recipe_id, count(*), sum(quantity), min(request_id), max(request_id)
+        'requests', customer_id, cast(date_trunc('month', usage_date) as date), metric, rule_id, rule_override,
+        recipe_id, min(request_id), max(request_id)
     from metering.metered_requests
     where usage_date <= (select as_of_date from window_of_months) and customer_id in (select customer_id from asked)
     group by all
     union all
     select
         'requests, as tasks', customer_id, cast(date_trunc('month', usage_date) as date), 'tasks', task_rule_id,
-        task_rule_override, recipe_id, count(*), sum(tasks), min(request_id), max(request_id)
+        task_rule_override, recipe_id, min(request_id), max(request_id)
     from metering.metered_requests
     where
         usage_date <= (select as_of_date from window_of_months) and task_rule_id is not null
         and customer_id in (select customer_id from asked)
     group by all
-    union all
-    -- seats are a level: their month is the peak
-    select
-        'days of seats', customer_id, cast(date_trunc('month', usage_date) as date), metric, rule_id,
-        rule_override, null, count(*), max(quantity), null, null
-    from metering.metered_seats
-    where customer_id in (select customer_id from asked)
-    group by all
-),
-
-units as (
-    select
-        step_units.* exclude (first_job, last_job), first_jobs.job_id as example, last_jobs.job_id as other_example
-    from step_units
-    left join metering.metered_jobs as first_jobs on step_units.first_job = first_jobs.job_hash
-    left join metering.metered_jobs as last_jobs on step_units.last_job = last_jobs.job_hash
-    union all
-    select * from other_units
 ),
 
 -- In which order rules are shown: what counts, what doesn't, the same work as tasks.
@@ -182,8 +167,8 @@ ruled as (
 select
     units.customer_id, units.usage_month, units.units, units.metric, units.rule_id,
     units.rule_override, ruled.published_in, units.recipe_id, recipes.recipe_name,
-    cast(units.decided as bigint) as decided, cast(units.quantity as bigint) as quantity,
-    units.example, nullif(units.other_example, units.example) as other_example,
+    units.decided, units.quantity,
+    examples.example, nullif(examples.other_example, examples.example) as other_example,
     date_diff('month', date '1900-01-01', units.usage_month) * 1000 + ruled.place as place
 from units
 inner join ruled
@@ -192,6 +177,15 @@ inner join ruled
         and units.metric is not distinct from ruled.metric
         and units.rule_id = ruled.rule_id
         and units.rule_override is not distinct from ruled.rule_override
+left join examples
+    on
+        units.units = examples.units
+        and units.customer_id = examples.customer_id
+        and units.usage_month = examples.usage_month
+        and units.metric is not distinct from examples.metric
+        and units.rule_id = examples.rule_id
+        and units.rule_override is not distinct from examples.rule_override
+        and units.recipe_id is not distinct from examples.recipe_id
 left join recipe_names as recipes on units.customer_id = recipes.customer_id and units.recipe_id = recipes.recipe_id
 """
 

@@ -35,7 +35,7 @@ MEASURED = {
     "delivered_steps": 1.4,
     "stg_steps_without_job": 0.8,
     "usage_by_capability": 0.5,
-    "monthly_rule_usage": 0.5,
+    "monthly_step_decisions": 0.5,
     "delivered_jobs": 0.5,
     "step_profiles": 0.8,
     "repeated_jobs": 0.4,

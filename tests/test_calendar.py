@@ -230,6 +230,11 @@ class TestAsOfAGivenDate:
             "monthly_environment_usage": ("sum(tasks)::int, sum(api_calls)::int", (3, 2)),
             "monthly_app_usage": ("sum(tasks)::int, sum(business_actions)::int", (2, 0)),
             "monthly_rule_usage": ("sum(steps)::int, sum(tasks)::int", (3, 2)),
+            "monthly_decisions": (
+                "sum(decided) filter (where units = 'steps')::int, sum(quantity) filter (where metric = 'tasks')::int, "
+                "sum(quantity) filter (where metric = 'api_calls')::int",
+                (3, 3, 2),
+            ),
             "monthly_credits": ("sum(quantity) filter (where metric = 'api_calls')::int", (2,)),
             "term_credits": ("sum(billed_quantity) filter (where metric = 'tasks')::int", (0,)),
         }.items(),

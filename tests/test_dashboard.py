@@ -1312,6 +1312,14 @@ class TestOverrides:
                     f"update {table} set rule_override = ? where rule_id = 'S-ACTION' and task_rule_id = 'T-TRIGGER'",
                     [cls.REASON],
                 )
+            added_up = "facts.monthly_unit_decisions"
+            connection.execute(f"delete from {added_up} where units = 'steps' and rule_id = 'S-ACTION'")
+            connection.execute(
+                f"insert into {added_up} by name "
+                "select date_trunc('month', usage_date) as usage_month, customer_id, 'steps' as units, metric, "
+                "rule_id, rule_override, recipe_id, count(*) as decided, sum(quantity) as quantity "
+                "from metering.metered_steps where rule_id = 'S-ACTION' group by all"
+            )
             connection.execute(
                 "insert into audit.rule_coverage by name "
                 "select rule_id, ? as rule_override, decides, source, rule, 3 as quantity, 5 as decisions "

@@ -245,6 +245,7 @@ class TestLateness:
             "select api_calls from marts.monthly_customer_usage where usage_month = '2026-04-01' and api_calls > 0",
             "select tasks from marts.monthly_recipe_usage where recipe_id = 'april'",
             "select steps from marts.monthly_rule_usage where usage_month = '2026-04-01' and metric is not null",
+            "select decided from marts.monthly_decisions where usage_month = '2026-04-01' and units = 'steps'",
         ):
             shown = [night.column(figure) for night in nights]
             assert shown[0] == shown[2] and shown[0] not in ([], [None]) and shown[1] in ([], [None]), figure

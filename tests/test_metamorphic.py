@@ -21,7 +21,7 @@ from samples import sampled
 SEEDS = range(700, 700 + sampled(12))
 # What is counted, and no figure: where rows came from, how many there were.
 DECISIONS = [relation for relation in RELATIONS if relation.startswith("metering.")]
-FIGURES = [*RELATIONS, "marts.monthly_rule_usage", "marts.monthly_credits"]
+FIGURES = [*RELATIONS, "marts.monthly_rule_usage", "marts.monthly_decisions", "marts.monthly_credits"]
 
 
 def contents(warehouse, relations=FIGURES):

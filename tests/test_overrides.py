@@ -312,6 +312,14 @@ class TestWhatCanBeMeant:
 MIDDLE = date(2024, 4, 16)
 # The columns that name the override of a decision end so.
 SAYS_SO = "_override"
+# These have a row for each override that decided: {relation: {column: what it is without them}}.
+ADDED_UP = {
+    "marts.monthly_rule_usage": {"quantity": "sum(quantity)", "tasks": "sum(tasks)", "steps": "sum(steps)"},
+    "marts.monthly_decisions": {
+        "decided": "sum(decided)",
+        "quantity": "if(any_value(units) = 'days of seats', max(quantity), sum(quantity))",
+    },
+}
 
 # What is changed: (table, key, other values, first day, day after the last); each changes usage of the random worlds.
 CHANGES = {
@@ -502,12 +510,9 @@ def figures(warehouse):
         if relation.startswith(("metering.", "marts.")):
             columns = ", ".join(name for name in columns_of(warehouse, relation) if not name.endswith(SAYS_SO))
             query = f"select {columns} from {relation}"
-            if relation == "marts.monthly_rule_usage":  # a row for each override that decided
-                query = (
-                    "select * exclude (rule_override, task_rule_override) replace "
-                    "(sum(quantity) as quantity, sum(tasks) as tasks, sum(steps) as steps) "
-                    f"from {relation} group by all"
-                )
+            if relation in ADDED_UP:
+                sums = ", ".join(f"{how} as {column}" for column, how in ADDED_UP[relation].items())
+                query = f"select * replace ({sums}) from ({query}) group by all"
             found[relation] = sorted(warehouse.connection.execute(query).fetchall(), key=repr)
     return found
 

@@ -251,6 +251,21 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro in_affected_months() -%}
+    {%- if not execute -%}
+        {%- do ref('affected_dates') -%}
+    {%- endif -%}
+    {%- if is_recomputed('month') -%}
+    true
+    {%- else -%}
+    {{ are_affected_months(ref('affected_dates')) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro are_affected_months(affected) -%}
+    {{ return(is_empty_or_affected('usage_month', "cast(date_trunc('month', %s) as date)", affected)) }}
+{%- endmacro %}
+
 {#- A condition on a column: null, or its ``part`` that of an affected date: the date itself (%s), or its month. -#}
 {% macro is_empty_or_affected(column, part, affected) -%}
     {%- set conditions, days = [column ~ " is null"], [] -%}

@@ -20,8 +20,7 @@
     {%- elif scope == 'date' -%}
         {{ return(is_empty_or_affected('usage_date', '%s', intake ~ '.affected_dates')) }}
     {%- elif scope == 'month' -%}
-        {%- set month = "cast(date_trunc('month', %s) as date)" -%}
-        {{ return(is_empty_or_affected('usage_month', month, intake ~ '.affected_dates')) }}
+        {{ return(are_affected_months(intake ~ '.affected_dates')) }}
     {%- endif -%}
     {{ return(is_unit(scope, intake ~ '.units_this_run')) }}
 {%- endmacro %}
