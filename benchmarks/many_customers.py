@@ -64,7 +64,7 @@ insert into marts.monthly_customer_usage by name
         n as api_calls, n as managed_api_calls, 0 as proxy_api_calls, n * age as pages_processed,
         age as events_processed, 0 as mcp_calls, 3 as genie_actions, 5 as go_seats, 7 as workflow_app_seats,
         hash(n, age, 2) % 100000 / 100 as credits, true as is_fully_priced, 1000 as jobs_succeeded, 10 as jobs_failed,
-        0.0099 as failed_job_share, age = 1 as is_current_month
+        0.0099 as failed_job_share, age = 1 as is_current_month, true as is_covered
     from c cross join m;
 delete from marts.monthly_credits;
 insert into marts.monthly_credits by name
@@ -154,7 +154,8 @@ insert into audit.findings by name
     from c;
 delete from marts.monthly_tasks;
 insert into marts.monthly_tasks by name
-    select usage_month, cast(sum(tasks) as bigint) as tasks, count(*) as active_customers
+    select
+        usage_month, cast(sum(tasks) as bigint) as tasks, count(*) as active_customers, true as is_covered
     from marts.monthly_customer_usage group by usage_month;
 delete from marts.top_customers;
 insert into marts.top_customers by name
