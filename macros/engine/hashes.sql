@@ -6,7 +6,7 @@
     hash({{ columns | join(', ') }})
 {%- endmacro %}
 
-{#- Spark passes nulls over, so that (a, null) and (null, a) would be alike. -#}
+{#- Spark's function skips nulls, so (a, null) and (null, a) would have the same hash. -#}
 {% macro spark__row_hash(columns) -%}
     xxhash64({% for column in columns %}{{ column }}, {{ column }} is null{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
@@ -20,7 +20,7 @@
     {{ return('ubigint') }}
 {%- endmacro %}
 
-{#- Spark has no numbers without a sign. -#}
+{#- Spark has no unsigned integers. -#}
 {% macro spark__hash_type() -%}
     {{ return('bigint') }}
 {%- endmacro %}

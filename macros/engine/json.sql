@@ -10,7 +10,7 @@
     ) as varchar)
 {%- endmacro %}
 
-{#- Written here, since Spark's own writes times in another way. -#}
+{#- Spark's own function writes times in another format. -#}
 {% macro spark__row_as_json(columns) -%}
     '{'
     {%- for column in columns %}
@@ -53,7 +53,7 @@
     coalesce(json_valid({{ column }}), false)
 {%- endmacro %}
 
-{#- As the only element of an array: Spark's readers stop where a value ends, and look at nothing behind it. -#}
+{#- Reads the text as the only element of an array: Spark's readers ignore what follows a complete value. -#}
 {% macro spark__is_json(column) -%}
     coalesce(json_array_length('[' || {{ column }} || ']') = 1, false)
 {%- endmacro %}
@@ -97,7 +97,7 @@
     end
 {%- endmacro %}
 
-{#- As a variant, in which a text is told from the array that it holds. -#}
+{#- As a variant, which distinguishes an array from a text that contains one. -#}
 {% macro spark__json_array_length_at(column, path) -%}
     array_size(try_variant_get(try_parse_json({{ column }}), {{ literal('$.' ~ path) }}, 'array<variant>'))
 {%- endmacro %}
@@ -116,7 +116,7 @@
     where {{ duckdb__is_json_array(column) }}
 {%- endmacro %}
 
-{#- Spark takes the quotes off an element that is a text; as a variant it has them. -#}
+{#- Spark removes the quotes of an element that is a text; a variant keeps them. -#}
 {% macro spark__json_elements(relation, column, keep) -%}
     select
         {{ keep | join(', ') }},

@@ -6,7 +6,7 @@
     {{ return("'" ~ (value | string).replace("'", "''") ~ "'") }}
 {%- endmacro %}
 
-{#- Spark reads escapes in texts. -#}
+{#- Spark interprets backslashes in texts. -#}
 {% macro spark__literal(value) -%}
     {{ return("'" ~ (value | string).replace("\\", "\\\\").replace("'", "\\'") ~ "'") }}
 {%- endmacro %}
@@ -20,13 +20,13 @@
     regexp_full_match({{ column }}, {{ literal(pattern) }})
 {%- endmacro %}
 
-{#- Java's $ matches before a last line break, too. -#}
+{#- Java's $ also matches before a final line break. -#}
 {% macro spark__is_matching(column, pattern) -%}
     {{ column }} rlike {{ literal('^(?:' ~ pattern ~ ')(?!(?s:.))') }}
 {%- endmacro %}
 
 
-{#- One search in one text: DuckDB turns a list of so many words into a join. -#}
+{#- One search in one text, because DuckDB turns a long list of words into a join. -#}
 {% macro is_one_of(column, words) -%}
     instr(
         {{ literal('\x1f' ~ words | map('lower') | join('\x1f') ~ '\x1f') }},

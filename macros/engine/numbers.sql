@@ -2,7 +2,7 @@
     {{ return(adapter.dispatch('ratio')(part, whole)) }}
 {%- endmacro %}
 
-{#- In whole numbers throughout: a double would round on its binary value. -#}
+{#- Integer arithmetic only: a double would round its binary value. -#}
 {% macro duckdb__ratio(part, whole) -%}
     cast(
         cast((2000000 * ({{ part }}) + ({{ whole }})) // nullif(2 * ({{ whole }}), 0) as decimal(18, 0))
@@ -22,7 +22,7 @@
     {{ return(adapter.dispatch('to_whole_number')(column)) }}
 {%- endmacro %}
 
-{#- A value that is a BIGINT already costs next to nothing. -#}
+{#- A value that already is a BIGINT costs almost nothing. -#}
 {% macro duckdb__to_whole_number(column) -%}
     case
         when
@@ -35,7 +35,7 @@
     end
 {%- endmacro %}
 
-{#- By way of a decimal, since Spark casts a text with a point to no whole number. -#}
+{#- Casts to a decimal first, because Spark does not cast a text with a point to a whole number. -#}
 {% macro spark__to_whole_number(column) -%}
     {%- set number = "try_cast(regexp_replace(cast(" ~ column
         ~ " as string), '(?<=[0-9])_(?=[0-9])', '') as decimal(38, 18))" -%}

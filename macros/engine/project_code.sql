@@ -15,7 +15,7 @@
     {{ return(fromjson(run_query("select code_digests(" ~ arguments ~ ")").columns[0].values()[0])) }}
 {%- endmacro %}
 
-{#- From dbt's own checksums: no function of Spark reads the project's files. -#}
+{#- Uses dbt's checksums, because Spark has no function that reads the project's files. -#}
 {% macro spark__code_digests() -%}
     {%- set checksums = {'facts': [env_var('PROJECT_REVISION', '')], 'jobs': [], 'decisions': []} -%}
     {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and 'raw_' not in node.name -%}
@@ -40,7 +40,7 @@
     {{ return("nullif(revision_of(" ~ literal(project_path()) ~ "), '')") }}
 {%- endmacro %}
 
-{#- Whoever deploys the project sets it: no function of Spark asks git. -#}
+{#- The deployment sets PROJECT_REVISION, because Spark has no function that calls git. -#}
 {% macro spark__project_revision() -%}
     {{ return("nullif(" ~ literal(env_var('PROJECT_REVISION', '')) ~ ", '')") }}
 {%- endmacro %}

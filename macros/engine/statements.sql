@@ -2,7 +2,7 @@
     {{ return(adapter.dispatch('run_statements')(statements)) }}
 {%- endmacro %}
 
-{#- In one call: dbt's own work around a call costs more than a small statement. -#}
+{#- One call for all statements: dbt's overhead per call costs more than a small statement. -#}
 {% macro duckdb__run_statements(statements) -%}
     {%- if statements -%}
         {%- do run_query(statements | join(';\n')) -%}

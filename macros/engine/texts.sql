@@ -43,7 +43,7 @@
     cast({{ column }} as string)
 {%- endmacro %}
 
-{#- Spark writes small decimals with an exponent, where a type has more than six decimals. -#}
+{#- Spark writes small decimals with an exponent if their type has more than six decimals. -#}
 {% macro spark__as_text(column) -%}
     case
         when typeof({{ column }}) = 'decimal(18,9)'

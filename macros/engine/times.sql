@@ -22,7 +22,7 @@
     {{ return(adapter.dispatch('text_to_utc')(column)) }}
 {%- endmacro %}
 
-{#- Over microseconds: a conversion through a time zone costs thirty times as much. -#}
+{#- Calculates in microseconds: a conversion with a time zone costs thirty times as much. -#}
 {% macro duckdb__text_to_utc(column) -%}
     {%- set text = "trim(cast(" ~ column ~ " as varchar))" -%}
     {%- set with_seconds = "regexp_replace(replace(" ~ text
@@ -38,7 +38,7 @@
     end
 {%- endmacro %}
 
-{#- Each step written once: Spark would compute a repeated one again, and take long to plan it. -#}
+{#- Each step is written only once: Spark would plan and compute a repeated step again. -#}
 {% macro spark__text_to_utc(column) -%}
     {%- set found = "regexp_extract(trim(cast(" ~ column ~ " as string)), '^" ~ iso_8601() ~ "$', 0)" -%}
     {%- set seconds = "regexp_replace(replace(" ~ found
@@ -129,7 +129,7 @@
     )) as date)
 {%- endmacro %}
 
-{#- Spark takes an end before the start for an error. -#}
+{#- Spark raises an error if the end is before the start. -#}
 {% macro spark__date_spine(start_date, end_date, part) -%}
     explode(
         case

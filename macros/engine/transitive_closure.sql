@@ -21,7 +21,7 @@
     select {{ key }} from reached
 {%- endmacro %}
 
-{#- Spark's recursion keeps what it meets again: each way is followed until it would come back to itself. -#}
+{#- Spark's recursion does not remove duplicates: each path is followed until it would reach one of its own keys. -#}
 {% macro spark__transitive_closure(start, links, key, link_from, link_to) -%}
     with recursive
 

@@ -57,7 +57,7 @@
             {{ exceptions.raise_compiler_error("Both EXTRACTS_DIR and the var extracts_schema are set: unset one.") }}
         {%- endif -%}
         {%- set contracts = contracts_of_extracts() -%}
-        {#- no sample data beside real data -#}
+        {#- remove sample data: real data follows -#}
         {%- do run_statements([
             "drop schema if exists " ~ working_schema('sample') ~ " cascade",
             "drop schema if exists extracts cascade",

@@ -21,6 +21,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Spark reads the schemas directly: nothing to copy. -#}
+{#- Spark reads the schema directly and needs no copy. -#}
 {% macro spark__bring_schema(schema) -%}
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{#- Only repeated rows are ordered: most listings repeat nothing, and they may have millions of rows. The macro reads
-    relations, not a CTE, which DuckDB would copy before it reads it more than once. -#}
+{#- Ranks only repeated rows, because most listings have none and may have millions of rows. Reads relations instead of
+    a CTE, because DuckDB materializes a CTE that is read more than once. -#}
 {% macro listed_once(name, key, attributes) -%}
     {%- set entity = key | join(', ') -%}
     {%- set columns = (key + attributes) | join(', ') -%}

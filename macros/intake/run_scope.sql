@@ -1,4 +1,4 @@
-{#- What a run computes. Decisions: docs/decisions/full-recompute-on-change.md, docs/decisions/committed-runs.md,
+{#- The scope of a run. Decisions: docs/decisions/full-recompute-on-change.md, docs/decisions/committed-runs.md,
     docs/decisions/affected-jobs.md. -#}
 
 {% macro open_run() -%}
@@ -44,8 +44,7 @@
 {%- endmacro %}
 
 
-{#- Until this run is committed, what it recomputes is known from no run: one that breaks off is followed by another
-    that recomputes as much. -#}
+{#- The fingerprints stay removed until this run is committed. If the run fails, the next run recomputes the same. -#}
 {% macro forget_what_is_recomputed(recomputes) -%}
     {%- set forgotten = {
         'everything': ['facts_fingerprint', 'jobs_fingerprint', 'decisions_fingerprint', 'run_id'],
@@ -152,7 +151,7 @@
 
 
 {% macro is_recomputed(scope) -%}
-    {#- if nothing is run, for example if a model is only compiled, its query is for all rows -#}
+    {#- outside of a run, for example if a model is only compiled, its query covers all rows -#}
     {%- if not execute or flags.WHICH not in ['build', 'run'] -%}
         {{ return(true) }}
     {%- endif -%}
@@ -266,7 +265,7 @@
     {{ return(is_empty_or_affected('usage_month', "cast(date_trunc('month', %s) as date)", affected)) }}
 {%- endmacro %}
 
-{#- A condition on a column: null, or its ``part`` that of an affected date: the date itself (%s), or its month. -#}
+{#- The column is null, or equals the part of an affected date: the date itself (%s) or its month. -#}
 {% macro is_empty_or_affected(column, part, affected) -%}
     {%- set conditions, days = [column ~ " is null"], [] -%}
     {%- set rows = run_query(

@@ -1,4 +1,4 @@
-{#- What runs leave to later ones, in the schema run_state: models/_sources/_run_state.yml describes the tables. -#}
+{#- State for later runs, in the schema run_state. models/_sources/_run_state.yml describes the tables. -#}
 
 {% macro build_format() -%}
     {{ return(4) }}
@@ -32,8 +32,8 @@
 {%- endmacro %}
 
 
-{#- Without its state everything is computed anew. On DuckDB the file of another format is gone already
-    (plugins/publishing.py). -#}
+{#- Without this state the run recomputes everything. On DuckDB, plugins/publishing.py has already removed a file of
+    another format. -#}
 {% macro drop_state_of_another_format() -%}
     {{ return(adapter.dispatch('drop_state_of_another_format')()) }}
 {%- endmacro %}

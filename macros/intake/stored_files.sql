@@ -97,6 +97,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Spark reads each stored file once, when its load is new. -#}
+{#- Spark reads each stored file only once, in the run in which its load is new. -#}
 {% macro spark__verify_files(condition) -%}
 {%- endmacro %}

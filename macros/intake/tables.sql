@@ -75,7 +75,7 @@
         {%- do types.update({(row[0] | lower): 'STRING' if type in ['VARCHAR', 'STRING'] else type}) -%}
     {%- endfor -%}
     {%- if contract.name == 'job_history' and 'record' not in types -%}
-        {#- streamed jobs in columns: back to the JSON object they were -#}
+        {#- streamed jobs with fields as columns: compose the JSON object again -#}
         {%- set table = "(select *, " ~ whole_row_as_json('streamed') ~ " as record from " ~ table
             ~ " as streamed) as records" -%}
         {%- do types.update({'record': 'STRING'}) -%}

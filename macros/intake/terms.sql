@@ -25,8 +25,8 @@
 {%- endmacro %}
 
 
-{#- The beginning of a query: the usable rows of one of dated_extracts(), each with its listing and with texts of its
-    key, group and content; and the listings. -#}
+{#- The first CTEs of a query. delivered: the usable rows of one of dated_extracts(), with their listing and their key,
+    group and content as texts. listings: the listings with their neighbours. -#}
 {% macro _delivered_terms(name) -%}
     {%- set terms = dated_extracts()[name] -%}
     with
@@ -104,7 +104,7 @@
 
     ),
 
-    -- What each listing holds that the one before it did not.
+    -- Rows of a listing whose key the previous listing does not contain.
     brought as (
 
         select
@@ -186,7 +186,7 @@
     {%- set terms = dated_extracts()[name] -%}
     {{ _delivered_terms(name) }}
 
-    -- The newest time of all that had come with a load, which is when its rows were said.
+    -- The newest extracted_at up to each load. Rows without extracted_at count as delivered at this time.
     loads as (
 
         select
@@ -244,7 +244,7 @@
 
     ),
 
-    -- The first day on which the row says something else than the one before it.
+    -- The first day on which the row differs from the previous row of its key.
     compared as (
 
         select

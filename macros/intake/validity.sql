@@ -1,4 +1,4 @@
-{#- Only the listings of entities that return to an earlier state are ordered. -#}
+{#- Ranks only the listings of entities that return to an earlier state. -#}
 {% macro validity_intervals(listed, key, attributes) -%}
     {%- set entity = key | join(', ') -%}
     {%- set state = (key + attributes) | join(', ') -%}
@@ -46,7 +46,7 @@
 
     ),
 
-    -- Within an unbroken run, listing number and rank grow alike.
+    -- In consecutive listings, listing number and rank increase equally, so their difference is constant.
     ranked as (
 
         select

@@ -1,8 +1,8 @@
 {#- Decision: docs/decisions/custom-materializations.md -#}
 
-{#- Nobody reads the build's database during a run, so one statement in one transaction replaces a table or view in
+{#- The build's database has no readers during a run, so one statement in one transaction replaces a table or view in
     place. dbt-duckdb's own materializations create a second relation, rename both and drop the old one, which takes a
-    tenth of a small run. Contracts are checked as there; write_comments() writes the comments. -#}
+    tenth of a small run. Contracts are checked in the same way; write_comments() writes the comments. -#}
 {% materialization table, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {{ run_hooks(pre_hooks) }}
@@ -34,8 +34,8 @@
 {%- endmaterialization %}
 
 
-{#- By the strategy replace_scope, or append, in the transaction that also computes the new rows. A model's columns
-    change only with its code, which recomputes everything: a table with other columns is an error of the statement. -#}
+{#- The strategies replace_scope and append, in the transaction that also computes the new rows. A model's columns only
+    change with its code, which recomputes everything. If a table has other columns, the statement fails. -#}
 {% materialization incremental, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing_relation = load_cached_relation(this) -%}
@@ -106,7 +106,7 @@
     {%- set types = config.get('column_types', {}) -%}
     {%- set columns = [] -%}
     {%- set header = run_query("describe from " ~ file) -%}
-    {#- dbt asks for a table, which only dbt seed --show prints -#}
+    {#- dbt requires a result table; only dbt seed --show prints it -#}
     {%- do store_result('agate_table', response='OK', agate_table=header) -%}
     {%- for name in header.columns[0].values() -%}
         {%- if name not in types -%}

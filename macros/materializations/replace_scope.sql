@@ -1,4 +1,4 @@
-{#- The strategy replace_scope: the rows of a scope that a run computes take the place of those that stood for it. -#}
+{#- The strategy replace_scope: a run deletes the rows of its scope and inserts the new rows of the scope. -#}
 
 {% macro replaces(scope) -%}
     {%- if not execute and scope in ['date', 'month'] -%}
@@ -26,8 +26,8 @@
 {%- endmacro %}
 
 
-{#- Whether the materialization replaces all rows of the model. A dimension that is only added to (append) starts anew
-    with everything else. -#}
+{#- Whether the materialization replaces all rows of the model. A dimension to which runs only append is also rebuilt if
+    everything is recomputed. -#}
 {% macro replaces_all() -%}
     {{ return(is_recomputed(config.get('meta', {}).get('scope', 'load'))) }}
 {%- endmacro %}
@@ -45,7 +45,7 @@
 {%- endmacro %}
 
 
-{#- The rows that the materialization adds: those of the model's query in the scope. -#}
+{#- The new rows: the model's query, filtered to the scope. -#}
 {% macro rows_in_scope(query, scope) -%}
     {%- if scope -%}
     select * from (
@@ -58,7 +58,7 @@
 {%- endmacro %}
 
 
-{#- On DuckDB within one transaction. -#}
+{#- DuckDB runs both statements in one transaction. -#}
 {% macro get_incremental_replace_scope_sql(arguments) -%}
     {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) %}
     delete from {{ arguments['target_relation'] }} where {{ arguments['scope'] }};

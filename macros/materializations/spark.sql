@@ -1,7 +1,6 @@
-{#- How dbt works on Spark, where its adapter does not do what this project needs. -#}
+{#- Replacements of what the Spark adapter does differently from what this project needs. -#}
 
-{#- How dbt itself works on Spark, where its adapter does otherwise than this project needs. Seeds: the adapter's own
-    loading writes an empty value as the text None, and stumbles over quotes. -#}
+{#- Seeds: the adapter's own macro writes an empty value as the text None, and fails on quotes. -#}
 {% macro spark__load_csv_rows(model, agate_table) -%}
     {%- set types = model['config'].get('column_types', {}) -%}
     {%- for chunk in agate_table.rows | batch(1000) -%}
@@ -26,7 +25,7 @@
 {%- endmacro %}
 
 
-{#- Contracts: numbers without a sign have one on Spark. -#}
+{#- Contracts: an unsigned integer is a signed one on Spark. -#}
 {% macro spark__get_empty_schema_sql(columns) -%}
     select
     {%- for column in columns.values() %}
@@ -37,8 +36,8 @@
 {%- endmacro %}
 
 
-{#- The same strategies. Files are never changed in place: each partition that loses or gets rows is written again as
-    a whole from kept and new rows; a table without partitions is written again as a whole. -#}
+{#- The same strategies. Files are never changed in place: each partition that loses or gets rows is rewritten from kept
+    and new rows; a table without partitions is rewritten completely. -#}
 {% materialization incremental, adapter='spark' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing_relation = load_relation(this) -%}
@@ -118,6 +117,6 @@
 {%- endmacro %}
 
 
-{#- Constraints are DuckDB's to enforce: Parquet tables have none. What they promise is tested on both. -#}
+{#- Parquet tables have no constraints. DuckDB enforces them; data tests check the same on both engines. -#}
 {% macro spark__persist_constraints(relation, model) -%}
 {%- endmacro %}

@@ -23,7 +23,8 @@
 {%- endmacro %}
 
 
-{#- A list of allowed flags, not of forbidden ones: a flag of a later dbt publishes nothing until it is added here. -#}
+{#- Lists the allowed flags, not the forbidden ones: with a new flag of a later dbt, a run does not publish until the
+    flag is added here. -#}
 {% macro flags_that_forbid_publishing() -%}
     {%- set allowed = [
         'which', 'invocation_command', 'vars', 'target', 'profile', 'threads', 'full_refresh', 'profiles_dir',

@@ -17,8 +17,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A failed run was never published: its row has no published_at. If there is no table, a run was killed while it
-    replaced the table, or there was none: the list of the run before is still valid. -#}
+{#- A failed run was never published, and its row has no published_at. Without the table (before the first run, or if a
+    run was killed while it replaced the table), the list of the previous run is still valid. -#}
 {% macro spark__read_published_runs() -%}
     {%- set runs = load_relation(api.Relation.create(schema=working_schema('publication'), identifier='runs'))
         if execute else none -%}

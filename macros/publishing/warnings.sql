@@ -12,7 +12,7 @@
     {%- set intake, staging, audit = working_schema('intake'), working_schema('staging'), working_schema('audit') -%}
     {%- set texts = [] -%}
 
-    {#- a wrong clock is this machine's or the source's: said, never decided by -#}
+    {#- the clock of this machine or of the source is wrong: a warning only, no figure depends on it -#}
     {%- set query = "select extract_name, newest_extracted_at from " ~ intake
         ~ ".delivery_totals where newest_extracted_at > " ~ utc_now()
         ~ " order by newest_extracted_at desc, extract_name limit 1" -%}
@@ -48,7 +48,7 @@
 
     {%- do texts.extend(warnings_of_as_of_date()) -%}
 
-    {#- an old gap is said once: nobody can fill it any more -#}
+    {#- a gap that is too old to be filled is reported only once -#}
     {%- set recent = "true" if is_whole_run()
         else "last_date >= (select as_of_date - interval '31' day from " ~ intake ~ ".as_of)" -%}
     {%- set query = "select count(*), sum(missing_days), max(last_date) from " ~ audit ~ ".coverage_gaps where "

@@ -23,7 +23,7 @@ overrides as (
 
 ),
 
--- The days on which a rule of some key begins or ends; an open end is the last day that a date can be compared with.
+-- The days on which a rule of some key begins or ends; 9999-12-31 for an open end.
 days as (
     {% for relation in ['published', 'overrides'] %}
     {% for day in ['effective_from', "coalesce(effective_to, cast('9999-12-31' as date))"] %}
@@ -106,6 +106,6 @@ select * from rules_in_force
 {%- endmacro %}
 
 {#- Spark has no function that reads the project's files: run dbt run-operation check_overrides on the default target.
-    The data tests of the rules in force also run on Spark. -#}
+    The data tests of the rules in force run on Spark, too. -#}
 {% macro spark__check_overrides() -%}
 {%- endmacro %}

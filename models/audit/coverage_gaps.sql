@@ -12,7 +12,7 @@ as_of as (
 
 ),
 
--- From the first job's week to the day before the as-of date, which is not over.
+-- From the week of the first job to the day before the as-of date; the as-of date itself is not over.
 spine as (
 
     select
@@ -48,7 +48,7 @@ weeks as (
 
 ),
 
--- Weeks without any job that follow each other have one number: a gap of months is compared with what is around it.
+-- Consecutive weeks without any job share one number, so a gap of months is compared with the weeks around it.
 numbered as (
 
     select
@@ -82,7 +82,7 @@ weekdays as (
 
 ),
 
--- Of a day without jobs: in how many of the nine weeks around it the same weekday has some. Nobody works on Sundays.
+-- For a day without jobs: in how many of the nine weeks around it the same weekday has jobs. Sundays may have none.
 compared as (
 
     select
@@ -111,7 +111,7 @@ coverage_gaps as (
         count(*) as missing_days,
         compared.job_days_before = (select max(placed.job_days_before) from placed) as is_open
     from compared
-    -- the day's own week, which is one of the nine, has none
+    -- one of the nine weeks is the day's own, which has no jobs on it
     where
         compared.weeks_with_jobs >= 2
         and 4 * compared.weeks_with_jobs >= 3 * (compared.compared_weeks - 1)

@@ -1,4 +1,4 @@
-{#- extracts that every run reads whole: the base model's key; of full listings within a listing -#}
+{#- For the extracts that every run reads completely: the key of a row, for full listings within a listing. -#}
 {% set keys = {
     'customers': ['customer_id', 'listed_at'],
     'recipes': ['customer_id', 'recipe_id', 'listed_at'],
@@ -14,7 +14,7 @@
 
 with
 
--- Files that others continue, row by row: they are not read again, and their rows are repeated there.
+-- Rows of superseded files. They are not read again: the files that continue these repeat their rows.
 superseded as (
 
     select
@@ -30,7 +30,7 @@ superseded as (
 
 ),
 
--- The streamed job files count with the flat extracts that they feed. An extract without deliveries has a row, too.
+-- Streamed jobs and their lines count as jobs and steps. An extract without deliveries has a row, too.
 delivered as (
 
     select

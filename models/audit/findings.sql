@@ -63,7 +63,7 @@ id_without_counterpart as (
 
 ),
 
--- The source may have been read only in part: what is missing would look deleted.
+-- The listing may be incomplete. Entities that it lacks would count as deleted.
 listing_sizes as (
     {% for extract in ['customers', 'recipes', 'connections'] %}
         select
@@ -92,7 +92,7 @@ shrunken_listing as (
 
 ),
 
--- Months before the first listing are read back by this time.
+-- Months before the first listing are reconstructed from this time.
 authorization_time_missing as (
 
     select
@@ -132,7 +132,7 @@ first_job as (
 
 ),
 
--- In these months 0 means not known.
+-- In these months 0 means unknown.
 months_before_the_first_job as (
 
     select

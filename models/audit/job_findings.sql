@@ -50,8 +50,8 @@ unsure_call as (
 
 ),
 
--- By what was delivered, and of jobs delivered repeatedly what was settled on: the decisions on steps are ten times as
--- many.
+-- Jobs with steps are found by delivered_steps, and for jobs delivered repeatedly by repeated_steps. step_facts has ten
+-- times as many rows.
 settled_steps as (
 
     select
@@ -74,7 +74,7 @@ jobs_with_steps as (
 
 ),
 
--- Its usage is unknown: the platform leaves out the lines of a job whose file would grow too large.
+-- The usage of such a job is unknown: the platform omits the lines of a job whose file would become too large.
 job_without_steps as (
 
     select
@@ -95,7 +95,7 @@ job_without_steps as (
 
 ),
 
--- It says how it ended and not when, so it belongs to no day, and reads as one that still runs.
+-- The job has a final status without a completion time. It has no usage date, and counts as still running.
 ended_without_time as (
 
     select

@@ -73,7 +73,7 @@ decisions as (
 
 ),
 
--- Each rule as published, whatever it decided, and beside it each override, in force or not, that carries its id.
+-- Each published rule, also if it decided nothing, and each override of it, whether or not it is in force.
 rows_of_rules as (
 
     select

@@ -14,7 +14,7 @@ facts as (
 
 ),
 
--- Of the decisions those that some finding is about.
+-- The predicates that the findings use.
 decisions as (
 
     select
@@ -45,7 +45,7 @@ count_missing as (
 
 ),
 
--- Of succeeded jobs; what marks an error in this extract may be read as one.
+-- Failed steps of succeeded jobs. The extract may use a text for "no error" that is read as an error.
 failed_steps as (
 
     select
@@ -89,7 +89,7 @@ every_step_failed as (
 
 ),
 
--- A job begins with its trigger, which has an adapter: this extract may hold adapters under another name.
+-- A job begins with its trigger, which has an adapter. The extract may name the column of adapters otherwise.
 trigger_without_adapter as (
 
     select

@@ -73,7 +73,7 @@ correction_of_the_past as (
 
 ),
 
--- An order that ended, say, before its extract became a listing: nothing says so.
+-- For example an order that ended before its extract had listings: no listing can end it.
 in_no_listing as (
     {% for extract in ['seats', 'subscriptions', 'credit_ratios'] %}
         select

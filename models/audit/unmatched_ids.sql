@@ -1,4 +1,4 @@
-{#- columns by the one that should hold the same ids: where the values of either are -#}
+{#- Each id column with its relation, its column there, and the column that should contain the same ids. -#}
 {% set columns = [
     ['jobs.account_id', 'metered_jobs', 'customer_id', 'customers.id'],
     ['recipes.user_id', 'stg_recipes', 'customer_id', 'customers.id'],
@@ -55,7 +55,7 @@ examples as (
 
 ),
 
--- By the hashes, which are quick to compare.
+-- Compares hashes, which is fast.
 jobs_of_steps as (
 
     select job_hash

@@ -6,7 +6,7 @@ extracted as (
 
 ),
 
--- Each word and date as the contract has it; null where it can't be read.
+-- Words and dates as the contract defines them; null if they cannot be read.
 parsed as (
 
     select

@@ -43,7 +43,7 @@ status_words as (
 
 ),
 
--- Each word and date as the contract has it; null where it can't be read.
+-- Words and dates as the contract defines them; null if they cannot be read.
 parsed as (
 
     select

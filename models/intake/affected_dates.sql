@@ -32,7 +32,7 @@ affected_dates as (
 
     union
 
-    -- Marts end with the as-of date: the dates between two of them come or go.
+    -- Marts end with the as-of date. If it moves, the dates in between are added or removed.
     select
         least(as_of.as_of_date, watermark.as_of_date) as first_date,
         greatest(as_of.as_of_date, watermark.as_of_date) as last_date

@@ -15,7 +15,7 @@ steps as (
 
 ),
 
--- The one look at all steps: a bit for each position of a job, 64 positions a row.
+-- The only scan of all steps: a bitmap of the positions of a job, 64 positions per row.
 delivered_steps as (
 
     select

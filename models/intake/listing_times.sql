@@ -1,4 +1,4 @@
-{#- rows of one listing lie so far apart at most, and those of the one before farther -#}
+{#- Seconds. Rows of one listing are at most so far from its latest time. -#}
 {% set tolerance = (var('listing_tolerance_hours') | float * 3600) | round | int %}
 {% set listed = [
     'customers', 'recipes', 'connections', 'api_collections', 'seats', 'subscriptions', 'credit_ratios',
@@ -21,7 +21,8 @@ times as (
 
 ),
 
--- Of each time the newest one that is too old for its listing, and whether any newer one could be its listing's.
+-- For each time: the newest time that is too old to be in one listing with it, and whether it is certainly the latest
+-- time of its listing, because the next newer time is beyond the tolerance.
 neighbours as (
 
     select
@@ -40,8 +41,8 @@ neighbours as (
 
 ),
 
--- From the newest backwards. Where the next time lies beyond the tolerance, a listing ends in any case, so that only
--- listings which follow each other closely are told apart one by one.
+-- The latest time of each listing, from the newest backwards. Only listings that follow each other closely need the
+-- recursion.
 listings as (
 
     select

@@ -1,5 +1,5 @@
 {{ replaces('load') }}
-{#- base models whose rows come from streamed job files, too, and say from which extract -#}
+{#- base models that also read streamed job files; their column extract_name names the extract -#}
 {% set streamed = ['jobs', 'steps'] %}
 
 with

@@ -2,7 +2,7 @@
 
 with
 
--- Rows that can't be used, too: what an extract names is known to metering.apps in any case.
+-- Includes rows that cannot be used: metering.apps lists every adapter that an extract names.
 delivered as (
 
     select

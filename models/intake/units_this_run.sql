@@ -42,7 +42,7 @@ listed_recipes as (
 
 ),
 
--- Triggers whose rule begins or ends between the as-of dates of the last committed run and of this one.
+-- Triggers whose rule begins or ends between the as-of dates of the last committed run and of this run.
 triggers_with_other_rules as (
 
     select recipe_types.trigger_adapter
@@ -61,7 +61,7 @@ triggers_with_other_rules as (
 
 ),
 
--- Recipes of which the listings may say another type than in the last committed run.
+-- Recipes whose listed type may differ from the last committed run.
 affected_recipes as (
 
     select {{ row_hash(['new_listings.customer_id', 'new_listings.recipe_id']) }} as recipe_hash
@@ -102,7 +102,7 @@ new_requests as (
 
 ),
 
--- Jobs of which a delivery or a step arrived, or whose month is asked for.
+-- Jobs with a new delivery or a new step, and jobs of the month to recompute.
 delivered as (
 
     select job_hash from deliveries
@@ -130,7 +130,7 @@ affected_jobs as (
 
     union
 
-    -- also those that an earlier delivery of the request named
+    -- also jobs that an earlier delivery of the request named
     select job_hash from requests
     where
         job_hash is not null
@@ -151,7 +151,7 @@ calls as (
 
 ),
 
--- Functions are billed by their callers, all the way up and down: whole families are computed.
+-- A function is billed by its callers, so all callers and functions of an affected job are computed, up and down.
 called as (
 
     {{ transitive_closure('affected_jobs', 'calls', 'job_hash', link_from='calling_job_hash', link_to='job_hash') }}
@@ -193,6 +193,6 @@ units_this_run as (
 
 select * from units_this_run
 {%- if is_whole_run() %}
-    -- a run that computes everything does not ask which
+    -- a run that computes everything does not read this model
     where false
 {%- endif %}

@@ -31,8 +31,8 @@ totals as (
 
 ),
 
--- published_at is filled in when every node of the run has succeeded; of a run that is not published all the same the
--- next one does not know (macros/publishing/run_list.sql).
+-- published_at is set when every node of the run has succeeded. A run that is not published is not in the list of the
+-- next run (macros/publishing/run_list.sql).
 this_run as (
 
     select

@@ -1,6 +1,6 @@
 {{ replaces('job') }}
 
--- readable_jobs is read twice, by name: a CTE that is read more than once would be written out.
+-- readable_jobs is read twice by its name: a CTE that is read more than once would be materialized.
 with
 
 repeated_keys as (
@@ -12,7 +12,7 @@ repeated_keys as (
 
 ),
 
--- Only jobs that were delivered more than once (or share a hash with one) are put in order.
+-- Only jobs that were delivered more than once (or share a hash with such a job) are ranked.
 candidates as (
 
     select
@@ -28,8 +28,8 @@ candidates as (
 
 ),
 
--- The latest delivery wins, whole; of two at the same time the finished one, then the later completion, then the
--- greater row as text (G9). Of two that agree in all that, the extract's name says which: no figure depends on it.
+-- The latest delivery wins as a whole; of two with the same time the finished one, then the later completion, then the
+-- greater row as text (G9). If all these are equal, the extract's name decides; no figure depends on it.
 ranked as (
 
     select

@@ -14,8 +14,8 @@ repeated_jobs as (
 
 ),
 
--- A row of positions with more steps than bits holds a position twice. Only the jobs that have one, and those delivered
--- repeatedly, are put in order.
+-- A block with more steps than bits in its bitmap has a position more than once. Only jobs with such a block, and jobs
+-- delivered repeatedly, are ranked.
 colliding_jobs as (
 
     select job_hash
@@ -50,7 +50,7 @@ deliveries as (
 
 ),
 
--- A step belongs to the delivery with its extracted_at; where none has it, to the latest one.
+-- A step belongs to the delivery with its extracted_at; if no delivery has it, to the latest one.
 placed as (
 
     select
@@ -71,8 +71,8 @@ placed as (
 
 ),
 
--- At a position the latest delivery's own step wins, then the latest stray one, then the greater row as text; of two
--- that agree in all that, the extract's name says which: no figure depends on it.
+-- At a position the latest delivery's own step wins, then the latest other step, then the greater row as text. If all
+-- these are equal, the extract's name decides; no figure depends on it.
 ranked as (
 
     select

@@ -6,7 +6,7 @@ base_api_requests as (
 
 ),
 
--- The latest delivery wins; of two at the same time the greater row as text.
+-- The latest delivery wins; of two with the same time, the greater row as text.
 ranked as (
 
     select
@@ -39,7 +39,7 @@ stg_api_requests as (
         job_id,
         request_type,
         http_status,
-        -- a code of 0 or 2xx refused nothing; any text that is no spelling of false is an error
+        -- a code of 0 or 2xx is no refusal; any text except a spelling of false is an error
         (
             gateway_code is null
             or coalesce({{ to_whole_number('gateway_code') }} = 0, false)

@@ -6,7 +6,7 @@ base_recommended_recipes as (
 
 ),
 
--- Of several rows with the same key the greater one as text wins.
+-- If rows have the same key, the greater one as text wins.
 ranked as (
 
     select

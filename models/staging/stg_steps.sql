@@ -22,7 +22,7 @@ settled_jobs as (
 
 ),
 
--- A step without its job is here, too: it finds none, and waits in the quarantine for a job that arrives later.
+-- Steps without a job are included: joins with jobs drop them, and stg_steps_without_job quarantines them.
 used_as_they_are as (
 
     select readable_steps.*

@@ -2,7 +2,7 @@
 
 with
 
--- By the hashes, which are quick to compare: all that can be without a job.
+-- Compares hashes, which is fast: jobs with steps and without a delivery.
 candidates as (
 
     select job_hash from {{ ref('step_positions_this_run') }}
@@ -29,7 +29,7 @@ jobs as (
 
 ),
 
--- A step waits for its job, whatever became of the job's own row.
+-- A step is quarantined until its job is usable, also if the job's own row is quarantined.
 stg_steps_without_job as (
 
     select

@@ -6,7 +6,7 @@ base_vendor_usage as (
 
 ),
 
--- The latest delivery wins; of two at the same time the greater row as text.
+-- The latest delivery wins; of two with the same time, the greater row as text.
 ranked as (
 
     select

@@ -82,7 +82,7 @@ known as (
 
 ),
 
--- What the listings up to the as-of date say: those of later ones are not known yet.
+-- The state in the listings up to the as-of date. Later listings do not count yet.
 listed as (
 
     select
@@ -99,7 +99,7 @@ listed as (
 
 ),
 
--- Usage may be older than the first creation, with which the model months begins.
+-- Usage may be older than the first customer's creation, with which the model months begins.
 usage_of_12_months as (
 
     select

@@ -18,7 +18,7 @@ as_of as (
 
 ),
 
--- A clone counts as long as a listing up to the as-of date held it; deleting it takes nothing back.
+-- A clone counts if any listing up to the as-of date contains it; deleting it later changes nothing.
 clones as (
 
     select distinct

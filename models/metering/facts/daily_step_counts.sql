@@ -14,7 +14,7 @@ jobs as (
 
 ),
 
--- A count that is missing, or can't be meant, adds nothing: never guessed.
+-- A missing or impossible count adds 0. It is never estimated.
 daily_step_counts as (
 
     select

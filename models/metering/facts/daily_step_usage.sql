@@ -18,7 +18,7 @@ decisions as (
 
 ),
 
--- Counts are added up by numbers, and get their words when they are few.
+-- Counts are added up by integer keys; texts are joined to the few resulting rows.
 added_up as (
 
     select

@@ -21,7 +21,7 @@ profiles as (
 
 ),
 
--- The days on which a rule that decides on steps begins or ends: between two of them no rule changes.
+-- Days on which a rule of steps begins or ends. Between two of them no rule changes.
 days as (
 
     select cast('0001-01-01' as date) as effective_from

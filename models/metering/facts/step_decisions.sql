@@ -43,7 +43,7 @@ task_rules as (
 
 ),
 
--- Each profile beside every rule row that speaks of it. No rule changes within its period.
+-- Each profile with every rule row that applies to it. No rule changes within its period.
 ruled as (
 
     select
@@ -154,7 +154,7 @@ counted as (
 step_decisions as (
 
     select
-        -- what it decides on
+        -- what the decision is about
         counted.profile_id,
         counted.job_class,
         counted.effective_from,

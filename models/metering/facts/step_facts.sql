@@ -47,7 +47,7 @@ hashed as (
 
 ),
 
--- Numbers in place of texts: writing the texts of a step takes ten times as long.
+-- Integer keys instead of texts: writing the texts of a step takes ten times as long.
 step_facts as (
 
     select

@@ -26,7 +26,7 @@ control_keywords as (
 
 ),
 
--- A call says how it was made whether or not it succeeded; a skipped one was not made.
+-- The operation of a call shows its mode, also if it failed. A skipped call was not made.
 calls as (
 
     select
@@ -54,7 +54,7 @@ calls as (
 
 ),
 
--- A caller with both kinds of calls to the same recipe is read as synchronous.
+-- If a caller called the same recipe in both modes, the calls count as synchronous.
 function_calls as (
 
     select

@@ -21,7 +21,7 @@ functions as (
 
 ),
 
--- Jobs that no job called: all that are not functions, and functions without a caller.
+-- Jobs that no job called: all jobs that are not functions, and functions without a caller.
 roots as (
 
     select
@@ -33,8 +33,8 @@ roots as (
 
 ),
 
--- Where ways begin: at the calls by jobs that no job called; and at asynchronous calls, which are a workflow whatever
--- the caller. In a cycle nobody called first: there, and only there, the way from an asynchronous call is what counts.
+-- Chains of calls start at calls by root jobs, and at asynchronous calls, which are a workflow whatever the caller.
+-- A chain from an asynchronous call counts only in a cycle, which has no root.
 first_calls as (
 
     select
@@ -74,8 +74,8 @@ first_calls as (
 
 ),
 
--- Down the calls. Each function has one caller, so a chain ends; a cycle has no root, and the way through it ends at
--- the next asynchronous call. One recursion for both: what it joins may be computed again at each step.
+-- Follows the calls. Each function has one caller, so a chain from a root ends. A chain in a cycle ends at the next
+-- asynchronous call. One recursion for both, because an engine may compute the joined relations again at each step.
 chain as (
 
     select * from first_calls
@@ -119,7 +119,7 @@ settled as (
 
 ),
 
--- What no way reached is a cycle of synchronous calls, or hangs on one: orphans.
+-- Functions that no chain reaches are orphans: in a cycle of synchronous calls, or called from one.
 resolved as (
 
     select
@@ -138,8 +138,8 @@ resolved as (
 
 ),
 
--- The rule is the one of the caller's context, which may itself have come down the chain. A caller that is not known
--- from there is in a cycle, too, or hangs on one.
+-- The caller's context decides the rule; the caller may have it from its own caller. A caller without a chain is itself
+-- in a cycle, or called from one.
 called as (
 
     select

@@ -67,7 +67,7 @@ mcp_jobs as (
 
 ),
 
--- Every recipe type but the function's has a context of its own; behind an MCP server another one.
+-- Every recipe type except function has its own context, and a different one behind an MCP server.
 typed as (
 
     select
@@ -99,8 +99,8 @@ typed as (
 
 ),
 
--- A function's caller is the job it names, of the same account, if that job's steps show a call to it. What it would be
--- without a caller depends on the type of the root recipe.
+-- The caller of a function is the job of the same account that it names, if the steps of that job show a call to it.
+-- The context of a function without a caller depends on the type of the root recipe.
 with_callers as (
 
     select
@@ -142,7 +142,7 @@ job_own_contexts as (
         job_id,
         rule_date,
 
-        -- what it is if no job called it
+        -- the context if no job called it
         recipe_type,
         type_override,
         is_function,

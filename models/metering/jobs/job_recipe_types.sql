@@ -60,7 +60,7 @@ listed_jobs as (
 
 ),
 
--- Only these jobs' own steps are asked: of a listed type that says all, they can say nothing.
+-- Jobs whose type depends on their own steps: no type is listed, or the listed type leaves it open.
 open_jobs as (
 
     select * from listed_jobs
@@ -70,8 +70,8 @@ open_jobs as (
 
 ),
 
--- A first line names the type; without an operation the adapter alone decides. A proxy job that ran anything beside
--- forwarding and answering has transformed; failed steps ran too.
+-- The first line decides the type, by the adapter alone if it has no operation. A proxy job that ran any step besides
+-- forwarding and answering is a transformation. Failed steps ran, too.
 steps_read as (
 
     select
@@ -119,7 +119,7 @@ jobs_read as (
 
 ),
 
--- The listing knows better; where it says nothing, the job's own first line does.
+-- The listed type takes precedence; without one, the job's own first line decides.
 typed_jobs as (
 
     select

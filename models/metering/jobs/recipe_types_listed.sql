@@ -39,7 +39,7 @@ worded as (
 
 ),
 
--- What the listing says, else what its trigger says; a listing without both says nothing.
+-- The listed type, otherwise the type of the listed trigger; null without both.
 recipe_types_listed as (
 
     select

@@ -46,7 +46,7 @@ task_rules as (
 
 ),
 
--- Every kind of request with what the rules ask of it.
+-- All kinds of requests, with the columns that the rules use.
 requests as (
 
     select
@@ -101,7 +101,7 @@ requests as (
 
 ),
 
--- A request with a job belongs to the day of its job, once that is known.
+-- A request with a job has the date of its job, if the job is known.
 dated as (
 
     select

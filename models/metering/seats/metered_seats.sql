@@ -18,8 +18,8 @@ as_of as (
 
 ),
 
--- An order is in force from its first day until the day before its end, or until the as-of date: an end that is not
--- known, least leaves out.
+-- An order is in force from its first day until the day before its end, or until the as-of date. least() ignores an
+-- end that is null.
 in_force as (
 
     select

@@ -28,7 +28,7 @@ seen as (
 
 ),
 
--- An app goes by the name of the adapter that stands for it, newest first: a second connection has no name of its own.
+-- An app has the newest name of its own adapter. A second connection has no name of its own.
 app_names as (
 
     select
@@ -39,7 +39,7 @@ app_names as (
 
 ),
 
--- A second connection of an app is the same app, unless the rule book lists it as one of its own.
+-- A second connection of an app is the same app, unless the rule book lists it as a separate one.
 folded as (
 
     select
@@ -65,7 +65,7 @@ listed_periods as (
 
 ),
 
--- On other days an adapter is as if it were not listed: before its first ruling, between two, after its last.
+-- Before its first ruling, between two rulings and after the last one, an adapter counts as not listed.
 unlisted_periods as (
 
     select

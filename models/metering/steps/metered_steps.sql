@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- Without the database's name: whoever attaches the published file gives it a name of their own.
+-- The view names no database, because readers attach the published file under a name of their choice.
 with
 
 facts as (
@@ -53,7 +53,7 @@ decided as (
 
 ),
 
--- A count that is missing, or can't be meant, is 0 and flagged: never guessed.
+-- A missing or impossible count is 0 and flagged. It is never estimated.
 measured as (
 
     select
