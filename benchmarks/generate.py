@@ -14,7 +14,7 @@ themselves; weekly listings; gateway requests of API jobs and of plain proxying,
 calls and prompts.
 
 What is not in it, so that simple scripts arrive at the same totals: functions that call functions, API recipes that no
-listing knows, requests delivered twice, and rows that can't be read.
+listing knows, requests delivered twice, and rows that cannot be read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The dashboard: a static site over the published warehouse, and statements of one customer and month.
+"""The dashboard: a static site of the published warehouse, and statements of one customer and month.
 
-``warehouse`` reads, ``site`` and ``statement`` write, ``formats`` makes figures readable. ``python -m dashboard`` is
-what ``make dashboard``, ``make statement`` and the end of a build call.
+``warehouse`` reads, ``site`` and ``statement`` write, ``formats`` formats figures. ``make dashboard``, ``make
+statement`` and the end of a build call ``python -m dashboard``.
 
 Decisions::
 

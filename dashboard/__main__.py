@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    """Parse the command line and write what was asked for; a sentence and exit code 1 where that can't be."""
+    """Parse the command line and write the site or statement; on an error a sentence and exit code 1."""
     parser = argparse.ArgumentParser(
         prog="dashboard", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -40,7 +40,7 @@ def main() -> None:
     except (NoWarehouse, Unknown) as problem:
         sys.exit(str(problem))
     except OSError as error:  # a read-only folder, a full disk
-        sys.exit(f"{error.filename or folder} can't be written: {error.strerror or error}.")
+        sys.exit(f"{error.filename or folder} cannot be written: {error.strerror or error}.")
 
 
 if __name__ == "__main__":

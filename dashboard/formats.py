@@ -1,4 +1,4 @@
-"""How figures, months and names are shown. What is shown is text for people; the CSV files hold the marts' values."""
+"""Formats figures, months and names as text for people. The CSV files contain the marts' unformatted values."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 _PLAIN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")  # names that Windows keeps for devices
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")  # names that Windows reserves for devices
 
 
 def number(value: int | Decimal | None, decimals: int = 0) -> str:
-    """Digits in groups of three: 1,234. A decimal is rounded half up to ``decimals`` places, no zeros at its end."""
+    """Digits in groups of three: 1,234. A decimal is rounded half up to ``decimals`` places, without final zeros."""
     if value is None:
         return NOTHING
     if isinstance(value, Decimal):
@@ -26,12 +26,12 @@ def number(value: int | Decimal | None, decimals: int = 0) -> str:
 
 
 def credits(value: Decimal | None) -> str:
-    """Credits, to the hundredth."""
+    """Credits, rounded to two decimals."""
     return number(value, 2)
 
 
 def percent(share: Decimal | float | None) -> str:
-    """A share of 0 to 1 as 16.3%."""
+    """A share from 0 to 1 as 16.3%."""
     if share is None:
         return NOTHING
     return f"{Decimal(share * 100).quantize(Decimal('0.1'), ROUND_HALF_UP):,}%"
@@ -53,19 +53,19 @@ def time(value: datetime | None) -> str:
 
 
 def words(name: str) -> str:
-    """A word of the warehouse for a person: business_actions is business actions, api_calls API calls."""
+    """A value of the warehouse as readable text: business_actions as business actions, api_calls as API calls."""
     replaced = {"api": "API", "mcp": "MCP", "go": "GO", "idp": "IDP"}
     return " ".join(replaced.get(word, word) for word in name.replace("_", " ").split(" "))
 
 
 def sentence(name: str) -> str:
-    """The same with a capital letter first."""
+    """The same with an initial capital letter."""
     text = words(name)
     return text[:1].upper() + text[1:]
 
 
 def units(name: str, count: int) -> str:
-    """What a rule decided on, in the number of ``count``: 1 step, 2 steps; tasks are decided on steps and requests."""
+    """The unit that a rule decides on, with ``count``: 1 step, 2 steps. Tasks are decided on steps and requests."""
     name = name.split(",")[0]
     return (
         {"steps": "step", "jobs": "job", "requests": "request", "days of seats": "day of seats"}[name]
@@ -75,7 +75,7 @@ def units(name: str, count: int) -> str:
 
 
 def change(now: Any, before: Any) -> dict[str, Any] | None:
-    """The change on the month before: {difference, direction, text, before}; None without two values to compare."""
+    """The change from the previous month: {difference, direction, text, before}; None unless both values exist."""
     if now is None or before is None:
         return None
     difference = now - before
@@ -91,7 +91,7 @@ def change(now: Any, before: Any) -> dict[str, Any] | None:
 
 
 def folder_name(customer_id: str) -> str:
-    """A folder name of its own for any customer id, on any file system: the id, or what is plain of it and a digest."""
+    """A unique folder name for any customer id and file system: the id, or its plain characters and a digest."""
     if _PLAIN_ID.fullmatch(customer_id) and not _RESERVED.fullmatch(customer_id):
         return customer_id
     plain = re.sub(r"[^a-z0-9]+", "-", customer_id.lower()).strip("-")[:40]

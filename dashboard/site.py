@@ -1,7 +1,7 @@
 """Writes the site: the overview, a folder for each customer, the page about the data, and a CSV file of each table.
 
-The site is written into a folder of its own; ``WAREHOUSE_DIR/dashboard`` is a link that is then pointed to it, in one
-step. Pages have no data of other pages: a customer's folder can be handed out, or guarded, by itself.
+The site is written into a new folder. Then the link ``WAREHOUSE_DIR/dashboard`` is pointed to it in one step. Pages
+contain no data of other pages, so each customer's folder can be shared or protected separately.
 
 Decisions::
 
@@ -39,9 +39,9 @@ from plugins.labels import METRIC_LABELS
 from plugins.swapping import point
 
 HERE = Path(__file__).parent
-# From this many customers on their pages are written by a process per core.
+# From this many customers on, one process per core writes the pages.
 SHARED_FROM = 200
-# Rows of findings and of the quarantine that the page shows; the CSV files have all.
+# Number of findings and quarantined rows on the page; the CSV files contain all.
 SHOWN = 1000
 
 METRICS = {metric: label.title for metric, label in METRIC_LABELS.items()}
@@ -56,16 +56,16 @@ RECIPE_METRICS = [
 
 TOTALS = [metric for metric, label in METRIC_LABELS.items() if label.is_total]
 
-# A level of the orders, which is known in months that the extracts of jobs don't reach.
+# Seats come from orders, which are also known for months before the extracts of jobs.
 SEATS = ("go_seats", "workflow_app_seats")
 
-# Weights of findings, the heaviest first: lost usage, then prices, then defaults, then what needs a look.
+# The order of findings: lost usage, then prices, then defaults, then other things to check.
 WEIGHTS = ("lost usage", "no price", "default", "look")
 
 
 @cache
 def templates() -> Environment:
-    """The templates, compiled once; every value is escaped unless it was made safe here."""
+    """The templates, compiled once; every value is escaped unless it is marked as safe here."""
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -101,7 +101,7 @@ def write_site(folder: Path) -> tuple[Path, int]:
 
 @contextmanager
 def _one_writer(folder: Path):
-    """Wait for another process that writes the same dashboard."""
+    """Wait until no other process writes the same dashboard."""
     with (folder / "dashboard.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -122,7 +122,7 @@ def _write_pages(warehouse: Warehouse, folder: Path, target: Path) -> int:
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(cores, mp_context=context) as pool:
-            # neighbours in the order of usage go to different processes, so that each has as much to do
+            # customers with similar usage go to different processes, so that all have the same amount of work
             written = [pool.submit(write_customers, folder, target, ids[n::cores], 1) for n in range(cores)]
             for part in written:
                 part.result()
@@ -130,7 +130,7 @@ def _write_pages(warehouse: Warehouse, folder: Path, target: Path) -> int:
 
 
 def write_customers(folder: Path, target: Path, customer_ids: list[str], threads: int | None = None) -> None:
-    """Write the folders of these customers: a page, and a CSV file of each of its tables. ``threads`` of the engine."""
+    """Write the folders of these customers: a page, and a CSV file of each table. ``threads``: of the engine."""
     warehouse = Warehouse(folder, threads)
     shared = shared_context(warehouse)
     details = {row["customer_id"]: row for row in warehouse.customers()}
@@ -151,7 +151,7 @@ def _write(path: Path, template: Any, context: Row) -> None:
 
 
 def shared_context(warehouse: Warehouse) -> Row:
-    """What every page says of the run, and the current month."""
+    """The data about the run on every page, and the current month."""
     run = warehouse.run()
     current = run["as_of_date"].replace(day=1) if run["as_of_date"] else None
     previous = months_before(current, 1) if current else None
@@ -186,12 +186,12 @@ def months_before(month: date, count: int) -> date:
 
 
 def known(row: Row, metric: str) -> Any:
-    """A month's figure; None where it would be 0 only because the extracts of jobs don't reach back so far."""
+    """A month's figure; None if it is 0 only because the extracts of jobs do not cover the month."""
     return row[metric] if row[metric] or row["is_covered"] or metric in SEATS else None
 
 
 def compared(row: Row, before: Row | None, metric: str) -> Row | None:
-    """A month's change on the one before; None without one, or where the extracts don't cover it."""
+    """A month's change from the previous one; None without one, or if the extracts do not cover it."""
     if before is None or not (before["is_covered"] or metric in SEATS):
         return None
     return formats.change(row[metric], before[metric])
@@ -204,14 +204,14 @@ def amount(quantity: int, metric: str) -> str:
 
 
 def published_in(source: str | None, basis: str) -> str:
-    """Where a rule is published, or that it is our decision, as make explain says it."""
+    """Where a rule is published, or that it is our decision, as in make explain."""
     if basis == "D":
         return f"{source}, our decision" if source else "our decision"
     return source or formats.NOTHING
 
 
 def _bars(rows: list[Row], key: str) -> list[Row]:
-    """Each row with ``bar``: its figure as a percentage of the greatest."""
+    """Each row with ``bar``: its figure as a percentage of the largest."""
     most = max((row[key] for row in rows), default=0)
     for row in rows:
         row["bar"] = round(100 * row[key] / most, 2) if most else 0
@@ -255,11 +255,11 @@ def overview(warehouse: Warehouse, customers: list[Row], shared: Row, csv_folder
 
 
 def _trend(table: Table, key: str, series: list[tuple[str, str]], bars: bool = False, view: int = 0) -> Row:
-    """A figure by month: its rows with their change, the newest one, and the chart."""
+    """A figure by month: its rows with their changes, the newest row, and the chart."""
     rows = list(table)
     for position, row in enumerate(rows):
         before = rows[position - 1] if position else None
-        row.setdefault("is_covered", True)  # months of listings say whether they are reconstructed
+        row.setdefault("is_covered", True)  # months of listings have a flag whether they are reconstructed
         row["label"] = formats.month(row["usage_month"])
         row["before"] = before["label"] if before else ""
         row["before_is_covered"] = before is None or before["is_covered"]
@@ -338,7 +338,7 @@ def _top_apps(table: Table, warehouse: Warehouse) -> list[Row]:
 
 
 def _top_recipes(table: Table, warehouse: Warehouse) -> list[Row]:
-    """The clones up to the end of the month before were first listed by then."""
+    """The most cloned recipes, with the change of their clones since the end of the previous month."""
     before = dict(
         warehouse.table(
             """
@@ -364,7 +364,7 @@ def _top_recipes(table: Table, warehouse: Warehouse) -> list[Row]:
 
 
 def page_of(customer_id: str) -> str:
-    """The address of a customer's page from the site's root; its characters are plain in any address."""
+    """The address of a customer's page relative to the site's root; it needs no escaping."""
     return f"customers/{formats.folder_name(customer_id)}/index.html"
 
 
@@ -381,7 +381,7 @@ def _listed(row: Row, before_is_covered: bool) -> Row:
 
 
 def customer(details: Row, tables: dict[str, Table], shared: Row) -> Row:
-    """A customer's page, from its own tables alone."""
+    """A customer's page, from its own tables only."""
     current = shared["current_month"]
     usage = list(tables["usage"])
     terms = list(tables["terms"])
@@ -411,7 +411,7 @@ def customer(details: Row, tables: dict[str, Table], shared: Row) -> Row:
 
 
 def _customer_figures(details: Row, tables: dict[str, Table], usage: list[Row], current: date | None) -> list[Row]:
-    """The current month's figures with their change on the month before."""
+    """The current month's figures with their change from the previous month."""
     before = months_before(current, 1) if current else None
     of_month = {row["usage_month"]: row for row in usage}
     now, then = of_month.get(current), of_month.get(before)
@@ -473,7 +473,7 @@ def _usage_rows(usage: list[Row], decided: set[date]) -> list[Row]:
 
 
 def _cells(figures: Iterable[str]) -> Markup:
-    """Table cells of formatted figures, which need no escaping: they are many, and slow to loop over in a template."""
+    """Table cells of formatted figures, which need no escaping. A loop over the cells in a template would be slow."""
     return Markup(
         "".join(
             '<td class="num zero">0</td>' if figure == "0" else f'<td class="num">{figure}</td>' for figure in figures
@@ -506,9 +506,9 @@ def _usage_chart(usage: list[Row], terms: list[Row]) -> Row:
 
 
 def _terms(rows: list[Row]) -> list[Row]:
-    """Contract terms that are, were or will be in force, newest first, with what was used of their limit on those days.
+    """Past, current and future contract terms, newest first, with the used part of their limit.
 
-    ``rows``: the runs of days of customer_terms; a term that a newer one interrupts has several.
+    ``rows``: the periods of customer_terms; a term that a newer one interrupts has several.
     """
     by_term: dict[date, list[Row]] = defaultdict(list)
     for row in rows:
@@ -541,13 +541,13 @@ def _terms(rows: list[Row]) -> list[Row]:
 
 
 def _period(interval: Row) -> str:
-    """A run of days in words; its end in the warehouse is the first day after it."""
+    """A period in words; its end in the warehouse is the first day after it."""
     start, end = interval["effective_from"], interval["effective_to"]
     return f"{formats.day(start)} to {formats.day(end - timedelta(days=1))}" if end else f"From {formats.day(start)}"
 
 
 def _recipes(table: Table) -> Row:
-    """Recipes by their usage of twelve months; columns that are 0 for all of them are left out."""
+    """Recipes by their usage of twelve months; columns that are 0 for all recipes are left out."""
     rows = list(table)
     shown = [metric for metric in RECIPE_METRICS if metric == "business_actions" or any(row[metric] for row in rows)]
     for row in rows:
@@ -580,9 +580,9 @@ def _connection(row: Row) -> Row:
 
 
 def why(decided: Row, recipe_names: Table, usage: list[Row], rules: list[Row]) -> Row:
-    """What was decided in each month, as JSON for the page's script; months to choose from, and where rules stand.
+    """The decisions of each month as JSON for the page's script, the months to choose from, and the sources of rules.
 
-    {months: [{id, label}], sources: [(key, page)], json}; the decisions' own JSON is that of the warehouse.
+    {months: [{id, label}], sources: [(key, page)], json}; the warehouse creates the JSON of the decisions.
     """
     totals = {
         row["usage_month"].isoformat()[:7]: [amount(row[metric], metric) for metric in TOTALS if row[metric]]
@@ -595,7 +595,7 @@ def why(decided: Row, recipe_names: Table, usage: list[Row], rules: list[Row]) -
         "totals": totals,
     }
     packed = htmlsafe_json_dumps(beside, separators=(",", ":"), ensure_ascii=False)
-    # as Jinja does it: no text of the JSON ends its script element
+    # as in Jinja: no text in the JSON can end the script element
     rows = Markup(decided["json"].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
     return {
         "months": [{"id": month.isoformat()[:7], "label": formats.month(month)} for month in sorted(decided["months"])],
@@ -608,7 +608,7 @@ def why(decided: Row, recipe_names: Table, usage: list[Row], rules: list[Row]) -
 
 
 def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path) -> Row:
-    """The page about what the last run read."""
+    """The page about the data of the last run."""
     tables = {
         "findings": "from audit.findings order by finding, customer_id, subject, detail",
         "quarantined_rows": "from audit.quarantined_rows order by extract_name, reason, file_name, row_content",
@@ -724,5 +724,5 @@ def _issues(read: dict[str, Table], types: dict[str, Row]) -> list[Row]:
 
 
 def say_written(link: Path, pages: int) -> str:
-    """What a person is told when the site is written."""
+    """The message after the site is written."""
     return f"Wrote {link}/index.html and the pages of {pages:,} customers."

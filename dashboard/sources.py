@@ -1,10 +1,10 @@
-"""Where the rules are published: the keys of the rule book's column ``source``, and the pages they stand for."""
+"""Where the rules are published: the keys in the rule book's column ``source``, and their pages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-# Paths below docs.workato.com, and the version that was read.
+# Paths below docs.workato.com, and the version of the page.
 PAGES = {
     "GEN": "pricing/usage-metrics, Understanding usage for product capabilities (2025-08-13)",
     "GEN2": "pricing/usage-metrics.md, the redesigned page",
@@ -25,6 +25,6 @@ PAGES = {
 
 
 def pages_of(sources: Iterable[str | None]) -> list[tuple[str, str]]:
-    """The keys that stand in these sources, each with its page, in the order of PAGES."""
+    """The keys in these sources, each with its page, in the order of PAGES."""
     named = {key for source in sources if source for key in source.split(", ")}
     return [(key, page) for key, page in PAGES.items() if key in named]

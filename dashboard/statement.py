@@ -1,4 +1,4 @@
-"""A statement: one customer's month in one file that needs nothing else, to send or to print."""
+"""A statement: one customer's month in one self-contained file, to send or to print."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard import formats, site
 from dashboard.sources import pages_of
 from dashboard.warehouse import Row, Warehouse
 
-# Of a customer and month, after Warehouse.of_customers gathered the decisions.
+# For a customer and month, after Warehouse.of_customers has collected the decisions.
 _OF_MONTH = {
     "credits": """
         from marts.monthly_credits where customer_id = ? and usage_month = ? order by metric, call_type nulls first
@@ -29,15 +29,15 @@ _OF_MONTH = {
 
 
 class Unknown(Exception):
-    """No such customer or month; the message says what is there."""
+    """No such customer or month; the message lists the existing ones."""
 
 
 def write_statement(folder: Path, customer_id: str, month: str, output: str | None = None) -> Path:
-    """Write the statement of ``customer_id`` for ``month`` (YYYY-MM), of the warehouse in ``folder``; the file."""
+    """Write the statement of ``customer_id`` for ``month`` (YYYY-MM) from the warehouse in ``folder``."""
     if not customer_id:
         raise Unknown("Say whose month: make statement CUSTOMER=1008 MONTH=2026-08.")
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
-        raise Unknown(f"MONTH={month} is no month: write it as 2026-08.")
+        raise Unknown(f"MONTH={month} is not a month: write it as 2026-08.")
     warehouse = Warehouse(folder)
     details = next((row for row in warehouse.customers() if row["customer_id"] == customer_id), None)
     if details is None:
@@ -104,7 +104,7 @@ def _statement(
 
 
 def _billed_by(terms: list[Row], first: date, last: date) -> tuple[str, str]:
-    """What the terms in force on the last day bill, and a sentence where other days of the month bill otherwise."""
+    """The measure that the terms on the month's last day bill, and a sentence if other days have another measure."""
     of_month = [
         row
         for row in terms
@@ -122,7 +122,7 @@ def _billed_by(terms: list[Row], first: date, last: date) -> tuple[str, str]:
 
 
 def _decisions(rows_of_month: list[Row]) -> list[Row]:
-    """By unit of work, metric, and rule or override of it: how many were decided so, what they count, an example."""
+    """By unit of work, metric, and rule or override: the number of decisions, their quantity, an example."""
     decided = []
     for (units, metric, rule_id, published_in), rows in groupby(
         rows_of_month, key=lambda row: (row["units"], row["metric"], row["rule_id"], row["published_in"])

@@ -1,6 +1,6 @@
-"""How far a build is, from dbt's own events: the stage, its models, the longest statement that runs, the time left.
+"""Shows the progress of a build, from dbt's events: stage, models, longest running statement, time left.
 
-``Build`` knows where the build is; ``Watch`` feeds it with the events, and says it by a ``Progress``.
+``Build`` computes the progress; ``Watch`` passes dbt's events to it and shows the result with a ``Progress``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from progress import Progress, as_count, as_time_left, seconds_left
 
 TICK = 0.5
-WORTH_NAMING = 5.0  # seconds from which on the model that runs longest is named
-# The folders of the flow, in its order; others come after them.
+WORTH_NAMING = 5.0  # seconds after which the longest running model is named
+# The folders in the order of the data flow; other folders come after them.
 FLOW = ["seeds", "base", "intake", "staging", "metering", "marts", "audit", "publication"]
 
-# What the models of a full build take, for a warehouse that has not seen one: seconds at 2 million steps, on two cores
-# with four threads (benchmarks/generate.py --steps 2000000 --days 120, DuckDB 1.5.6), as last_full_build.json has them:
-# the time of nodes that run beside one another is shared by them. Only the shares matter.
+# Seconds of the models in a full build, for a warehouse without an earlier full build: 2 million steps, two cores, four
+# threads (benchmarks/generate.py --steps 2000000 --days 120, DuckDB 1.5.6), as in last_full_build.json: nodes that run
+# at the same time share the time. Only the proportions matter.
 MEASURED_STEPS = 2_000_000
 MEASURED = {
     "step_facts": 3.0,
@@ -41,23 +41,23 @@ MEASURED = {
     "repeated_jobs": 0.4,
 }
 OTHER_MODEL, TEST = 0.18, 0.06
-# A node that took this long takes longer with more steps; the others take what they took.
+# The time of a node that took at least this long grows with the steps; other nodes take the same time.
 GROWS_FROM = 0.4
-NEARLY_DONE = 0.9  # of a node that runs for longer than expected
+NEARLY_DONE = 0.9  # the share of a node that runs for longer than expected
 
 
 class Build:
-    """What is known of the build that runs: fed with the starts and ends of nodes, it says where the build is.
+    """The state of the running build, updated with the starts and ends of nodes.
 
-    ``paths``: of the models and seeds of this run, below the project; ``tests``: their number; ``steps``: how many the
-    run reads, 0 if unknown; ``last``: of the last full build {"steps", "seconds", "nodes": {name: seconds}}, empty
-    where there was none; None: this one is no full build, and nothing can be estimated.
+    ``paths``: paths of the run's models and seeds below the project; ``tests``: number of tests; ``steps``: number of
+    steps that the run reads, 0 if unknown; ``last``: the last full build, {"steps", "seconds", "nodes": {name:
+    seconds}}, empty if there was none; None: this is not a full build, and there is no estimate.
     """
 
     def __init__(self, paths: list[str], tests: int, steps: int, last: dict[str, Any] | None) -> None:
         self.steps = steps
-        self.publishing = ""  # what publishing does
-        self.running: dict[str, float] = {}  # name -> since when
+        self.publishing = ""  # the current step of publishing
+        self.running: dict[str, float] = {}  # name -> start time
         self._rows = 0
         self._finished: set[str] = set()
         self._stages: dict[str, list[str]] = {}
@@ -100,7 +100,7 @@ class Build:
         return f"{described}: {', '.join(parts)}" if parts else described
 
     def _stage(self) -> tuple[str, str]:
-        """The first stage of which something is to do, and how much of it is done."""
+        """The first stage that is not finished, and its progress."""
         if self.publishing:
             return "publishing", self.publishing
         for stage in self._order:
@@ -113,7 +113,7 @@ class Build:
         return "publishing", ""
 
     def _weigh(self, last: dict[str, Any]) -> tuple[dict[str, float], float | None]:
-        """The seconds that each node is expected to take, beside the others; and the whole, where it can be known."""
+        """The expected seconds of each node, while others run; and the expected total, if it can be estimated."""
         seconds = last.get("nodes") or MEASURED
         growth = self.steps / (last.get("steps") or MEASURED_STEPS) if self.steps else 1
         names = [name for stage in self._order for name in self._stages[stage]]
@@ -128,7 +128,7 @@ class Build:
         return weights, last["seconds"] * (sum(weights.values()) + TEST * self._tests) / before
 
     def _done(self, now: float) -> float:
-        """The share that is done. A running node counts by its time so far, and at most as nearly done."""
+        """The finished share. A running node counts by its time so far, at most with NEARLY_DONE."""
         done = sum(self._weights[name] for name in self._finished) + TEST * self._tests_finished
         for name, since in self.running.items():
             done += min((now - since) / len(self.running), NEARLY_DONE * self._weights.get(name, 0))
@@ -136,10 +136,10 @@ class Build:
 
 
 class Watch:
-    """Follows dbt's events, and says where the build is while it runs.
+    """Receives dbt's events and shows the progress of the build.
 
-    ``remember``: called with (seconds, {node: seconds}) when the build is published. ``count_rows``: of a table, by
-    schema and name.
+    ``remember``: called with (seconds, {node: seconds}) when the build is published. ``count_rows``: returns the rows
+    of a table, by schema and name.
     """
 
     def __init__(
@@ -158,10 +158,10 @@ class Watch:
         self._began_at = self._heard_at = clock()
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self.seconds: dict[str, float] = {}  # of each node, what it took of the time of the run
+        self.seconds: dict[str, float] = {}  # node -> its share of the run's time
 
     def attach(self) -> None:
-        """Listen to this run's events; dbt forgets callbacks and loggers when another one begins in this process."""
+        """Register for this run's events; dbt removes callbacks and loggers when the process starts the next run."""
         from dbt_common.events.event_manager_client import get_event_manager
 
         manager = get_event_manager()
@@ -177,7 +177,7 @@ class Watch:
                 self._hear_node(name, message.data)
             elif name in ("EndOfRunSummary", "CommandCompleted"):
                 self.end()
-        except Exception:  # a display never stops the work
+        except Exception:  # an error of the display must not stop the work
             self.end()
 
     def _hear_node(self, event: str, data: Any) -> None:
@@ -196,7 +196,7 @@ class Watch:
                 self.build.finish(node.node_name, is_test, rows)
 
     def _share_time(self, now: float) -> None:
-        """The time since the last event is shared by the nodes that ran in it: together they took what the run took."""
+        """Divide the time since the last event among the nodes that ran, so that their sum is the time of the run."""
         for name in self.build.running:
             self.seconds[name] = self.seconds.get(name, 0) + (now - self._heard_at) / len(self.build.running)
         self._heard_at = now
@@ -211,7 +211,7 @@ class Watch:
             self.progress.clear()
 
     def published(self) -> None:
-        """What this build took is a measure for the next one."""
+        """Save the times of this build for the estimates of the next one."""
         with suppress(Exception):
             self._remember(
                 self._clock() - self._began_at, {name: round(took, 2) for name, took in self.seconds.items()}
@@ -227,12 +227,12 @@ class Watch:
         try:
             while not self._ended.wait(TICK):
                 self.tick()
-        except Exception:  # a display never stops the work
+        except Exception:  # an error of the display must not stop the work
             self.end()
 
 
 class _ClearBefore:
-    """Stands before dbt's loggers, and takes the status line away before one of them writes. Writes nothing itself."""
+    """A logger before dbt's loggers that removes the status line before they write. It writes nothing itself."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

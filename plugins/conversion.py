@@ -1,15 +1,15 @@
-"""Converts one delivered file to rows of its extract's contract: every file by itself, whatever lies beside it.
+"""Converts one delivered file to rows of its extract's contract, independently of all other files.
 
-The rows have the contract's columns, in its order and types, and behind them:
+The rows have the contract's columns, with its order and types, followed by:
 
 ``extra``
-    JSON text, null where it would be empty: the columns that the contract doesn't know, by their names, and the
-    original text of each value that can't be read as its column's type (that column is null then). Nothing that came
-    is lost.
+    JSON text, null if it would be empty: the values of columns outside of the contract, by their names, and the
+    original text of each value that cannot be read as its column's type (that column is then null). No delivered
+    value is lost.
 ``load_id``, ``file_name``
-    The load that the file came with, and its path below EXTRACTS_DIR.
+    The load of the file, and its path below EXTRACTS_DIR.
 
-How a value is read as a type is said by the contract (macros/intake/values.sql), in SQL with ``{value}`` in it.
+The contract gives the SQL that reads ``{value}`` as a type (macros/intake/values.sql).
 
 Decisions::
 
@@ -37,19 +37,21 @@ from urllib.parse import unquote
 
 import duckdb
 
-LONGEST_ROW = 67_108_864  # bytes of a CSV line or a JSON object; the buffer for CSV, which would be 16 times as large
+LONGEST_ROW = (
+    67_108_864  # bytes of a CSV line or a JSON object; also the buffer for CSV, whose default is 16 times as large
+)
 LONGEST_HEADER = 1_048_576  # characters of a CSV header
-STREAMED_JOBS_PER_ROW_GROUP = 8192  # a job can be large, and a row group is held in memory
+STREAMED_JOBS_PER_ROW_GROUP = 8192  # a job can be large, and a row group must fit into memory
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
-UNREADABLE = "(unreadable)"  # the key under which a rewritten JSON object keeps texts that no UTF-8 can hold
-FAILURES = {"status", "error"}  # columns that say whether a step failed
+UNREADABLE = "(unreadable)"  # the key for texts of a rewritten JSON object that UTF-8 cannot represent
+FAILURES = {"status", "error"}  # columns that show whether a step failed
 NO_VALUE_IN_PATH = "__HIVE_DEFAULT_PARTITION__"
 
 csv.field_size_limit(LONGEST_ROW)
 
 
 class Problem(Exception):
-    """Something that the run can't go on with; the message is for the person who runs it."""
+    """An error that stops the run; the message is for the user."""
 
 
 class LacksColumn(Exception):
@@ -57,15 +59,15 @@ class LacksColumn(Exception):
 
 
 class NotAlike(Exception):
-    """Files that must be converted one by one."""
+    """The files must be converted one by one."""
 
 
 @dataclass(frozen=True)
 class Column:
     """A column of the contract. ``kind``: a key of the contract's types.
 
-    A row can't be used without a value where it ``must_have_one``, nor with one for which ``cannot_be`` holds: SQL over
-    the stored {value}, which has the kind's type; a text is no null mark then.
+    A row cannot be used if ``must_have_one`` is set and it has no value, or if ``cannot_be`` is true: SQL over the
+    stored {value} of the kind's type; null marks of texts are excluded before.
     """
 
     name: str
@@ -87,9 +89,10 @@ class Contract:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a new file may have of values that can't be read; ``null_marks`` are none.
+    """How many unusable rows a new file may have; ``null_marks`` are texts without a value.
 
-    Of a file of ``least_rows`` rows or more: from ``fail_share`` on it is refused, above ``warn_share`` it is noted.
+    For a file of at least ``least_rows`` rows: from ``fail_share`` on it is refused, above ``warn_share`` it is a
+    warning.
     """
 
     null_marks: tuple[str, ...] = ()
@@ -98,7 +101,7 @@ class Limits:
     warn_share: float = 0.01
 
 
-# Any unreadable value is something to look at.
+# Any unreadable value is a warning.
 NOTHING_UNREADABLE = Limits(least_rows=1, fail_share=math.inf, warn_share=0)
 
 
@@ -106,13 +109,13 @@ NOTHING_UNREADABLE = Limits(least_rows=1, fail_share=math.inf, warn_share=0)
 class _Source:
     """A file as a relation.
 
-    ``delivered``: of each column its name as the file has it, its SQL over ``relation``, and SQL that keeps its type.
+    ``delivered``: for each column its name in the file, its SQL over ``relation``, and SQL that keeps its type.
     """
 
     relation: str
     delivered: list[tuple[str, str, str]] = field(default_factory=list)
-    types: dict[str, str] = field(default_factory=dict)  # by the file's names; none: texts
-    unread: Callable[[str], str] | None = None  # of a contract column: SQL of a text that could not be read
+    types: dict[str, str] = field(default_factory=dict)  # by the file's names; empty: all are texts
+    unread: Callable[[str], str] | None = None  # contract column -> SQL of a text that could not be read
 
 
 def convert(
@@ -125,11 +128,11 @@ def convert(
     target: Path,
     scratch: Path,
 ) -> tuple[int, list[str]]:
-    """Write the file's rows to the Parquet file ``target``; returns their number, and what a person should look at.
+    """Write the file's rows to the Parquet file ``target``; returns their number, and warnings.
 
-    ``name``: its path below EXTRACTS_DIR, whose folders may say ``column=value``; ``scratch``: a file that may be
-    written. Raises LacksColumn, csv.Error or ValueError where the contract can't be met, duckdb.Error, OSError or
-    EOFError where the file can't be read or the target can't be written.
+    ``name``: its path below EXTRACTS_DIR, whose folders may be named ``column=value``; ``scratch``: path of a temporary
+    file. Raises LacksColumn, csv.Error or ValueError if the file does not fit the contract; duckdb.Error, OSError or
+    EOFError if the file cannot be read or the target cannot be written.
     """
     with _opened(connection, file, file_format, contract.extract, scratch) as source:
         rows = _rows(source, name, literal(name), load, contract)
@@ -139,14 +142,14 @@ def convert(
 
 
 def write_rows(connection: duckdb.DuckDBPyConnection, rows: str, target: Path, extract: str) -> int:
-    """Write the query's rows, of that extract, to the Parquet file ``target``; returns their number."""
+    """Write the rows of a query for an extract to the Parquet file ``target``; returns their number."""
     row_groups = f", row_group_size {STREAMED_JOBS_PER_ROW_GROUP}" if extract == "job_history" else ""
     options = f"format parquet, compression zstd{row_groups}"
     return connection.execute(f"copy ({rows}) to {literal(target)} ({options})").fetchone()[0]
 
 
 def _notes(source: _Source, contract: Contract) -> list[str]:
-    """Columns that resemble one that the file lacks; steps of which nothing says whether they failed."""
+    """Warnings about columns that resemble a missing one, and about steps without status and error."""
     known = {column.name for column in contract.columns}
     has = {normalized(name) for name, *_ in source.delivered}
     notes = []
@@ -154,16 +157,16 @@ def _notes(source: _Source, contract: Contract) -> list[str]:
         for meant in difflib.get_close_matches(name, sorted(known - has), n=1, cutoff=0.8):
             notes.append(f"the column {name} is not read; the contract has a column {meant}")
     if contract.extract == "steps" and source.delivered and known & FAILURES and not has & FAILURES:
-        notes.append("neither status nor error says whether a step failed: all count as succeeded")
+        notes.append("without status and error, all steps count as succeeded")
     return notes
 
 
 def refuse_unreadable(
     connection: duckdb.DuckDBPyConnection, part: Path, rows: int, contract: Contract, limits: Limits
 ) -> list[str]:
-    """Look at a converted file's rows that can't be used; returns what a person should look at.
+    """Check the unusable rows of a converted file; returns warnings.
 
-    Raises ValueError, with the column and three of its values, where they are too many.
+    Raises ValueError with the column and three of its values if there are too many.
     """
     flaws = [flaw for column in contract.columns for flaw in _flaws(column, contract, limits)]
     if rows < limits.least_rows or not flaws:
@@ -182,14 +185,14 @@ def refuse_unreadable(
         if count > limits.warn_share * rows or count == counted[0][0]
     ]
     if unusable > counted[0][0]:
-        notes[0] = f"{unusable:,} of {rows:,} rows can't be used: {notes[0]}"
+        notes[0] = f"{unusable:,} of {rows:,} rows cannot be used: {notes[0]}"
     if unusable >= limits.fail_share * rows:
         raise ValueError(notes[0])
     return notes
 
 
 def _flaws(column: Column, contract: Contract, limits: Limits) -> Iterator[tuple[str, str, str]]:
-    """Why a stored row can't be used: (SQL for which it can't, what such rows have, SQL of the value that came)."""
+    """Reasons why a stored row cannot be used: (SQL condition, description, SQL of the delivered value)."""
     marks = ", ".join(literal(mark.strip().lower()) for mark in ("", *limits.null_marks))
     stored = value = came = quoted(column.name)
     is_lost = "false"
@@ -204,7 +207,7 @@ def _flaws(column: Column, contract: Contract, limits: Limits) -> Iterator[tuple
         unusable.append(f"coalesce({column.cannot_be.replace('{value}', value)}, false)")
     if unusable:
         article = "an" if column.name.startswith(("a", "e", "i", "o")) else "a"
-        yield " or ".join(unusable), f"{article} {column.name} that can't be read, such as ", came
+        yield " or ".join(unusable), f"{article} {column.name} that cannot be read, such as ", came
     if column.must_have_one:
         yield f"{value} is null and not {is_lost}", f"no {column.name}", "null"
 
@@ -212,10 +215,10 @@ def _flaws(column: Column, contract: Contract, limits: Limits) -> Iterator[tuple
 def convert_streamed(
     connection: duckdb.DuckDBPyConnection, files: list[Path], root: Path, load: int, target: Path
 ) -> dict[str, int]:
-    """Write the streamed jobs of many JSON files to ``target`` at once; returns the number of each file's by its name.
+    """Write the streamed jobs of many JSON files to ``target`` in one query; returns the rows of each file by its name.
 
-    Each is a file of its own on the platform's storage, so that a night has thousands. ``root``: EXTRACTS_DIR. What
-    ``convert`` does of one such file; raises duckdb.Error where any of them needs more than that.
+    The platform writes one file per job, so a run has thousands. ``root``: EXTRACTS_DIR. The result is that of
+    ``convert``; raises duckdb.Error if a file needs the special cases of ``convert``.
     """
     rows = (
         "select cast(json as varchar) as record, cast(null as varchar) as extra, "
@@ -231,11 +234,10 @@ def convert_streamed(
 def convert_alike(
     connection: duckdb.DuckDBPyConnection, files: list[Path], root: Path, load: int, contract: Contract, target: Path
 ) -> dict[str, int]:
-    """Write the rows of many Parquet files to ``target`` at once; returns the number of each file's by its name.
+    """Write the rows of many Parquet files to ``target`` in one query; returns the rows of each file by its name.
 
-    A query costs more than the rows of a small file. ``root``: EXTRACTS_DIR. What ``convert`` does of one such file;
-    raises NotAlike where their columns differ, or where a person should look at any of them; duckdb.Error where one
-    can't be read.
+    A query costs more than reading a small file. ``root``: EXTRACTS_DIR. The result is that of ``convert``; raises
+    NotAlike if the columns of the files differ or any file would have a warning; duckdb.Error if one cannot be read.
     """
     names = [file.relative_to(root).as_posix() for file in files]
     relation = f"read_parquet([{_listed(files)}], hive_partitioning = false, filename = true)"
@@ -264,12 +266,12 @@ def convert_alike(
 
 
 def _name_below(root: Path) -> str:
-    """SQL of a file's name below ``root``, over a relation that has DuckDB's column filename."""
+    """SQL of a file's name below ``root``, for a relation with DuckDB's column filename."""
     return f"substr(filename, {len(str(root)) + 2})"
 
 
 def _rows_by_file(connection: duckdb.DuckDBPyConnection, files: list[Path], root: Path, target: Path) -> dict[str, int]:
-    """How many rows of the Parquet file ``target`` are of each file, by its name below ``root``."""
+    """The number of rows in the Parquet file ``target`` for each file, by its name below ``root``."""
     counted = connection.execute(
         f"select file_name, count(*) from read_parquet({literal(as_pattern(target))}) group by file_name"
     ).fetchall()
@@ -277,7 +279,7 @@ def _rows_by_file(connection: duckdb.DuckDBPyConnection, files: list[Path], root
 
 
 def _rows(source: _Source, name: str, file_name: str, load: int, contract: Contract) -> str:
-    """The query that gives a file's rows in the form of the contract. ``file_name``: SQL of its name."""
+    """The query of a file's rows with the columns of the contract. ``file_name``: SQL of its name."""
     known = {column.name for column in contract.columns}
     sql_of: dict[str, str] = {}
     unknown: dict[str, str] = {}
@@ -287,11 +289,11 @@ def _rows(source: _Source, name: str, file_name: str, load: int, contract: Contr
             kept = column or f"column_{position}"
             unknown[kept if kept not in unknown and kept not in known else f"{kept}_{position}"] = natural
         elif column in sql_of:
-            raise ValueError(f"the column {column} stands in it twice")
+            raise ValueError(f"it has the column {column} twice")
         else:
             nested = source.types.get(delivered, "")
             if nested.startswith(("STRUCT", "MAP", "UNION")) or nested.endswith("]"):
-                raise ValueError(f"its column {delivered} is no plain value but {nested[:60]}")
+                raise ValueError(f"its column {delivered} has nested values: {nested[:60]}")
             sql_of[column] = sql
     if source.delivered or source.types:
         for column, value in _in_folders(name):
@@ -313,7 +315,7 @@ def _rows(source: _Source, name: str, file_name: str, load: int, contract: Contr
         selected.append(f"cast({read} as {terms['as']}) as {quoted(column.name)}")
         text = contract.types["string"]["read"].replace("{value}", value)
         as_it_came = f"coalesce({text}, cast({value} as varchar))"
-        if terms["as"].startswith("decimal"):  # rounded is not as it came
+        if terms["as"].startswith("decimal"):  # a rounded value differs from the delivered one
             is_lost = f"({read}) is null or cast({read} as double) <> try_cast({value} as double)"
         else:
             is_lost = f"({read}) is null"
@@ -341,7 +343,7 @@ def _in_folders(name: str) -> Iterator[tuple[str, str | None]]:
 
 
 def normalized(name: str) -> str:
-    """A column's name as the contract writes it: letter case, blanks around it and a byte order mark say nothing."""
+    """A column's name as in the contract: without letter case, surrounding blanks and byte order mark."""
     return name.strip("\ufeff \t\r\n\u00a0").lower()
 
 
@@ -375,7 +377,7 @@ def _open_parquet(connection: duckdb.DuckDBPyConnection, file: Path, extract: st
 
 
 def _top_names(schema: list[tuple[str, int | None]]) -> list[str]:
-    """The names of a Parquet file's columns, as it writes them: DuckDB tells apart those that differ in letter case."""
+    """The names of a Parquet file's columns as written in it: DuckDB renames names that differ only in letter case."""
     names, inner = [], []
     for name, children in schema[1:]:
         while inner and not inner[-1]:
@@ -390,7 +392,7 @@ def _top_names(schema: list[tuple[str, int | None]]) -> list[str]:
 
 
 def _source_of_rows(relation: str, names: list[str], described: list[tuple[str, str]], extract: str) -> _Source:
-    """Of a relation with columns. Streamed jobs that came in columns become the JSON objects that they were."""
+    """The source for a relation with columns. Streamed jobs with fields as columns become JSON objects again."""
     if extract == "job_history" and "record" not in map(normalized, names):
         return _Source(relation, [("record", *["cast(to_json(delivered) as varchar)"] * 2)])
     delivered = [(name, *[quoted(column)] * 2) for name, (column, _) in zip(names, described, strict=True)]
@@ -398,16 +400,16 @@ def _source_of_rows(relation: str, names: list[str], described: list[tuple[str, 
 
 
 def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, scratch: Path) -> _Source:
-    """Nothing is sniffed: a broken row must be an error, never a guess at the header."""
+    """DuckDB detects nothing by itself: a broken row must be an error and not change the header."""
     names = _csv_header(file)
     columns = [f"c{position}" for position in range(len(names))]
-    if extract == "job_history":  # their JSON has the file's names
+    if extract == "job_history":  # their JSON uses the names of the file
         columns = [name or f"column_{position}" for position, name in enumerate(names, 1)]
     typed = "{" + ", ".join(f"{literal(column)}: 'varchar'" for column in columns) + "}"
 
     lines = _look_through(file)
     is_rewritten = len(lines.ends) > 1
-    # where quotes may hold line ends, a thread that begins at the second buffer can't tell where a row begins
+    # if quotes may contain line ends, a thread that starts at the second buffer cannot find the start of a row
     is_parallel = not (lines.has_quotes and lines.size > LONGEST_ROW // 2) and not is_rewritten
 
     def relation(path: Path) -> str:
@@ -428,7 +430,7 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, s
 
 
 def _csv_header(path: Path) -> list[str]:
-    """The names in the header, which are read here: DuckDB's sniffer may take a broken row for one."""
+    """The names in the header. They are read here, because DuckDB's sniffer may use a broken row as the header."""
     with _open_text(path) as text:
         lines = io.StringIO(text.read(LONGEST_HEADER + 1), newline="")
         header = next(csv.reader(lines), [])
@@ -439,7 +441,7 @@ def _csv_header(path: Path) -> list[str]:
 
 @dataclass
 class _Lines:
-    """What a CSV file's bytes say of its lines. ``ends``: more than one where they are mixed, also within quotes."""
+    """Properties of the lines of a CSV file. ``ends``: its line ends, several if they are mixed, also within quotes."""
 
     ends: set[bytes] = field(default_factory=set)
     size: int = 0
@@ -466,7 +468,7 @@ def _look_through(path: Path) -> _Lines:
 
 
 def _rewrite_csv(path: Path, scratch: Path, columns: int) -> None:
-    """Write the file with one kind of line end: DuckDB reads no other."""
+    """Write the file with one kind of line end, because DuckDB reads no other."""
     with _open_text(path) as text, scratch.open("w", encoding="utf-8", newline="") as rewritten:
         writer = csv.writer(rewritten, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
         reader = csv.reader(text, strict=True)
@@ -477,8 +479,8 @@ def _rewrite_csv(path: Path, scratch: Path, columns: int) -> None:
 
 
 def _open_json(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, scratch: Path) -> _Source:
-    """Objects one to a line, or a list of them, or pretty-printed."""
-    is_streamed = extract == "job_history"  # any value is a record: whoever reads it finds out whether it is a job
+    """JSON objects: one per line, as a list, or pretty-printed."""
+    is_streamed = extract == "job_history"  # any value is a record: the models check whether it is a job
     look = _read_through if is_streamed else _json_keys
     path = file
     try:
@@ -495,7 +497,7 @@ def _open_json(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, 
         return _Source(f"{_json_objects(path)} as delivered", [("record", record, record)])
     names = [key for key in keys if key != UNREADABLE]
     paths = ", ".join(literal(_json_path(key)) for key in names)
-    # a JSON null is no value; a whole number stays one, whatever digits behind the point it is written with
+    # a JSON null is no value; a whole number stays one, also if it is written with decimals
     columns = ["json"]
     for n in range(1, len(names) + 1):
         whole = _whole(f"cast(found[{n}] as varchar)")
@@ -504,7 +506,7 @@ def _open_json(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, 
             f"case {kind} when 'NULL' then null when 'DOUBLE' then {whole} else found[{n}] ->> '$' end as t{n}"
         )
         columns.append(f"case when {kind} <> 'NULL' then found[{n}] end as n{n}")
-    # columns of their own: as expressions they would stand in the query as often as it names them
+    # as columns, because expressions would be repeated wherever the query names them
     found = f"(select json, json_extract(json, [{paths}]) as found from {_json_objects(path)}) as extracted"
     relation = f"(select {', '.join(columns)} from {found}) as delivered"
     delivered = [(name, f"t{n}", f"n{n}") for n, name in enumerate(names, 1)]
@@ -516,12 +518,12 @@ def _open_json(connection: duckdb.DuckDBPyConnection, file: Path, extract: str, 
 
 
 def _whole(text: str) -> str:
-    """A number's text without a point that only zeros follow."""
+    """The text of a number without a point that is followed only by zeros."""
     return f"case when regexp_full_match({text}, '-?[0-9]+[.]0+') then split_part({text}, '.', 1) else {text} end"
 
 
 def _json_objects(*paths: Path) -> str:
-    """The files' values, each a ``json``, with the ``filename``."""
+    """The values of the files as column ``json``, with ``filename``."""
     return (
         f"read_json_objects([{_listed(paths)}], format = 'auto', maximum_object_size = {LONGEST_ROW}, filename = true, "
         "hive_partitioning = false)"
@@ -529,13 +531,13 @@ def _json_objects(*paths: Path) -> str:
 
 
 def _json_keys(connection: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
-    """The keys that occur in any row, in order. Raises ValueError where a row is no object."""
+    """The keys of all rows, in order. Raises ValueError if a row is not an object."""
     found = connection.execute(
         "select distinct unnest(case json_type(json) when 'OBJECT' then json_keys(json) else [null] end) "
         f"from {_json_objects(path)}"
     ).fetchall()
     if (None,) in found:
-        raise ValueError("it holds a value that is no JSON object")
+        raise ValueError("it contains a value that is not a JSON object")
     return sorted(key for (key,) in found)
 
 
@@ -549,7 +551,7 @@ def _json_path(*keys: str) -> str:
 
 
 def _require_whole_list(path: Path) -> None:
-    """DuckDB takes a list that ends behind a comma for a whole one."""
+    """Raise ValueError for a list that ends after a comma: DuckDB accepts it as complete."""
     with open_bytes(path) as raw:
         start = raw.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
         if not start.startswith(b"["):
@@ -558,14 +560,14 @@ def _require_whole_list(path: Path) -> None:
         while block := raw.read(1 << 20):
             last = block.rstrip()[-1:] or last
     if last != b"]":
-        raise ValueError("its list has no end: it was cut short")
+        raise ValueError("its list has no end: the file is incomplete")
 
 
 def _rewrite_json(path: Path, scratch: Path, is_streamed: bool) -> bool:
-    """Write the objects, one to a line, without the texts that no UTF-8 can hold, and tell of those.
+    """Write the objects, one per line, without texts that UTF-8 cannot represent, and list those texts.
 
-    A streamed job that has one becomes its text, which is no JSON: whoever reads it finds it unreadable. False where
-    the file is no list of JSON objects, one to a line or one in all.
+    A streamed job with such a text becomes a text that is not JSON, which the models quarantine. False if the file is
+    not a list of JSON objects, one object per line, or one object.
     """
     try:
         with scratch.open("w", encoding="utf-8") as rewritten:
@@ -582,7 +584,7 @@ def _rewrite_json(path: Path, scratch: Path, is_streamed: bool) -> bool:
 
 
 def _json_texts(path: Path) -> Iterator[str]:
-    """The texts of the objects: lines, or all of a file that is one pretty-printed object."""
+    """The texts of the objects: the lines, or the complete file if it is one pretty-printed object."""
     with _open_text(path) as text:
         first = text.readline(LONGEST_ROW)
         try:
@@ -608,7 +610,7 @@ def _without_surrogates(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """The file's bytes, unpacked where it is gzipped."""
+    """The file's bytes, unpacked if it is gzipped."""
     return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")
 
 
@@ -619,7 +621,7 @@ def _open_text(path: Path) -> Iterator[io.TextIOWrapper]:
 
 
 def merge(connection: duckdb.DuckDBPyConnection, parts: list[Path], target: Path, extract: str) -> None:
-    """Write the rows of converted files, one after the other, to the Parquet file ``target``; the parts go."""
+    """Write the rows of converted files, one after the other, to the Parquet file ``target``; removes the parts."""
     if len(parts) == 1:
         shutil.move(parts[0], target)
         return
@@ -634,17 +636,17 @@ def read_files(paths: Iterable[Path]) -> str:
 
 
 def _listed(paths: Iterable[Path]) -> str:
-    """The paths as SQL, as patterns that match only them."""
+    """The paths as SQL literals, as patterns that match only these paths."""
     return ", ".join(literal(as_pattern(path)) for path in paths)
 
 
 def literal(text: Path | str) -> str:
-    """The text as SQL."""
+    """The text as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
 def quoted(name: str) -> str:
-    """A column's name as SQL."""
+    """A column's name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 

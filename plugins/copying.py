@@ -14,9 +14,9 @@ FICLONE = 0x40049409  # of linux/fs.h
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file and have it on the disk.
+    """Copy a file and sync it to disk.
 
-    Where the file system can clone a file the copy costs nothing; elsewhere it runs at the disk's speed.
+    If the file system can clone a file, the copy is free; otherwise it runs at disk speed.
     """
     with source.open("rb") as original, target.open("wb") as copy:
         if not _clone(original, copy):
@@ -28,7 +28,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def missing_room(source: Path, target: Path) -> str:
-    """Why a copy of a file would find no room, as a sentence without its end; an empty text where it would find it."""
+    """A sentence without period about missing space for a copy of a file; an empty text if there is enough."""
     missing = _missing_room(source, target)
     if missing:
         with source.open("rb") as original, target.open("wb") as copy:
@@ -43,7 +43,7 @@ def _missing_room(source: Path, target: Path) -> str:
 
 
 def _clone(original: IO[bytes], copy: IO[bytes]) -> bool:
-    """Whether the file system could clone the file."""
+    """Clone the file; False if the file system cannot."""
     try:
         fcntl.ioctl(copy.fileno(), FICLONE, original.fileno())
     except OSError:

@@ -1,11 +1,11 @@
-"""Every file that was delivered is stored for good, once, converted to the contract's columns, in a numbered load.
+"""Stores every delivered file once and permanently, converted to the contract's columns, in a numbered load.
 
-``ingest_deliveries(folder, store, contract) -> JSON`` takes in what is new in ``folder`` (``EXTRACTS_DIR``) and tells
-what is stored. ``verify_store(store) -> text`` tells whether all of it is still as it was stored, ``verify_files(store,
-paths) -> text`` whether some files are. What the store looks like says store.py.
+``ingest_deliveries(folder, store, contract) -> JSON`` stores the new files of ``folder`` (``EXTRACTS_DIR``) and lists
+all stored files. ``verify_store(store) -> text`` checks all stored files against their checksums, ``verify_files(store,
+paths) -> text`` some of them. store.py describes the layout of the store.
 
-A delivered file is known by its path below ``EXTRACTS_DIR`` and the SHA-256 of its bytes: other bytes under the same
-path are a new delivery, beside the old one; unless they continue the old ones, which they supersede then.
+A delivered file is identified by its path below ``EXTRACTS_DIR`` and the SHA-256 of its bytes. Other bytes under the
+same path are a new delivery, and the old one is kept. If the new bytes begin with the old ones, they supersede them.
 
 Decisions::
 
@@ -80,15 +80,15 @@ from store import (
     unparsable,
 )
 
-# Streamed jobs may stand in for these extracts.
+# Streamed jobs can replace these extracts.
 STREAMED = ("jobs", "steps")
 
-SMALL_FILE = 1_048_576  # bytes of a streamed job or a Parquet file that is converted together with others
-AT_ONCE = 500  # of them
+SMALL_FILE = 1_048_576  # bytes; smaller streamed jobs and Parquet files are converted together
+AT_ONCE = 500  # files that are converted together
 
 LONGEST_WAIT = 60.0  # seconds for files that are still being written
 
-# A file that changed within this time before a run may change again and look the same to a coarse clock.
+# A file that changed this shortly before a run may change again without a change of its times, if the clock is coarse.
 SETTLED_NS = 2_000_000_000
 
 
@@ -96,7 +96,7 @@ SETTLED_NS = 2_000_000_000
 class _Delivered:
     """A file of EXTRACTS_DIR. ``path``: below it, with /; ``look``: its size, mtime_ns, ctime_ns and inode.
 
-    ``is_kept``: one that was set aside, whose bytes the store keeps.
+    ``is_kept``: a quarantined file, whose bytes are in the store.
     """
 
     extract: str
@@ -108,26 +108,26 @@ class _Delivered:
 
 
 def ingest_deliveries(folder: str, store: str, contract: str, *, progress: Progress = NO_PROGRESS) -> str:
-    """Store the files under ``folder`` that ``store`` does not hold yet, as its next load, and list what is stored.
+    """Store the new files under ``folder`` as the next load of ``store``, and list all stored files.
 
     An empty ``folder``: only list. ``contract`` is JSON: ``{"extracts": {name: {"required": bool, "columns": [[name,
     kind, whether it is required, whether it may be unreadable], ...]}}, "types": {kind: {"as": type in Parquet,
     "read": SQL that reads {value}}}, "settled": {id: number}, "settling_seconds": number, "is_whole": bool,
-    "limits": of conversion.Limits, "quarantine_files": bool}``; settled are the loads that a warehouse was computed
-    from, is_whole says that everything stored will be read: then its checksums are looked at first, and files that were
-    set aside are tried again. With quarantine_files a file that can't be taken in is set aside, and the run goes on.
-    The answer is JSON: ``{"problem": null, "root": store, "folder": the one that was read, for a person, "ignored":
-    [paths], "to_look_at": [texts], "newest_load": 0 without any, "taken_in": number of new files, "by_extract": what
-    came of each extract, for a person, "loads": {number: id}, "files": {extract: [[load, path of the stored file below
-    the store, path that was delivered, rows], ...]}, "superseded": {extract: [[load, path that was delivered, rows],
-    ...]}, "quarantined": [[extract, load, path, reason, whether it was replaced], ...],
-    "lacks": {path of a stored file: [columns]}}``, by load and path. Or ``{"problem": text}``, the first one found;
-    then the store is as it was:
+    "limits": of conversion.Limits, "quarantine_files": bool}``; settled are the loads from which the warehouse was
+    computed. is_whole: everything stored will be read, so all checksums are verified first, and quarantined files are
+    tried again. With quarantine_files a file that cannot be loaded is quarantined, and the run continues. The answer is
+    JSON: ``{"problem": null, "root": store, "folder": the folder as text for messages, "ignored": [paths],
+    "to_look_at": [warnings], "newest_load": 0 if there is none, "taken_in": number of new files, "by_extract": summary
+    of the new files as text for messages, "loads": {number: id}, "files": {extract: [[load, path of the stored file
+    below the store, path that was delivered, rows], ...]}, "superseded": {extract: [[load, path that was delivered,
+    rows], ...]}, "quarantined": [[extract, load, path, reason, whether it was replaced], ...],
+    "lacks": {path of a stored file: [columns]}}``, by load and path. Or ``{"problem": text}``, the first problem;
+    then the store is unchanged:
 
-    - the folder is missing, is a file or is empty, or a part of it can't be read;
-    - a required folder is missing, or is empty and nothing was ever stored of it;
-    - a new file can't be parsed, lacks a required column, or has one that is no plain value;
-    - the store can't be written or read, or lacks a load that it once had.
+    - the folder is missing, is a file or is empty, or a part of it cannot be read;
+    - a required folder is missing, or it is empty and the store has no file of it;
+    - a new file cannot be parsed, lacks a required column, or has a column of nested values;
+    - the store cannot be written or read, or has lost a load.
     """
     try:
         return json.dumps(_take_in(folder, Path(store), json.loads(contract), progress) | {"root": store})
@@ -138,12 +138,12 @@ def ingest_deliveries(folder: str, store: str, contract: str, *, progress: Progr
 
 
 def verify_store(store: str, progress: Progress = NO_PROGRESS) -> str:
-    """Name the first stored file that is missing or is not as it was stored; an empty text where all are."""
+    """A message about the first stored file that is missing or has changed; an empty text if there is none."""
     return verify_files(store, None, progress)
 
 
 def verify_files(store: str, paths: set[str] | None, progress: Progress = NO_PROGRESS) -> str:
-    """The same of the files at these paths below the store; None: of all, and of all loads that it once held."""
+    """The same for the files at these paths below the store. None: all files, and all loads that were ever stored."""
     try:
         found = open_store(Path(store))
         if paths is None:
@@ -153,13 +153,13 @@ def verify_files(store: str, paths: set[str] | None, progress: Progress = NO_PRO
         return str(problem)
     finally:
         progress.clear()
-    return f"{next(iter(damaged.values()))} Put it back from a backup." if damaged else ""
+    return f"{next(iter(damaged.values()))} Restore it from a backup." if damaged else ""
 
 
 def unreadable_files(store: str, paths: list[str]) -> set[str]:
-    """Which of the stored Parquet files at these paths below the store are missing, or do not say what they hold.
+    """The stored Parquet files at these paths below the store that are missing or have no readable footer.
 
-    The engine opens every file of a view, and reads of each the end, which says what it holds.
+    The engine opens every file of a view and reads its footer.
     """
     unreadable = set()
     with duckdb.connect() as engine:
@@ -176,9 +176,7 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
     store = open_store(root)
     require_known_loads(store, contract.get("settled", {}))
     if store.is_half_forgotten() and not folder:
-        raise Problem(
-            f"A load of {root} was forgotten, and not removed to the end: make forget-load, or a run, does it."
-        )
+        raise Problem(f"A forgotten load of {root} is not completely removed: make forget-load or a run completes it.")
     damaged = require_checksums(store, progress) if contract.get("is_whole") else None
     store = tidy(store, progress) if folder else store
     reading = look_at_files(store, contract, damaged)
@@ -196,7 +194,7 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
         known = store.known()
         new = [file for file in found if hashes[file.path] not in known.get(file.path, {})]
         if new:
-            progress.line(f"Taking in {files_text(len(new), 'new ')}, {as_bytes(sum(file.look[0] for file in new))}")
+            progress.line(f"Loading {files_text(len(new), 'new ')}, {as_bytes(sum(file.look[0] for file in new))}")
         else:
             progress.line(f"No new files: {files_text(len(found))} in {printable(folder)}, stored already.")
         again = _set_aside_before(store, new, hashes) if contract.get("is_whole") else []
@@ -222,7 +220,7 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
 
 
 def _answer(store: Store, reading: Reading) -> dict[str, Any]:
-    """What is stored, and what of it is read."""
+    """The answer of ingest_deliveries(): which files are stored, and which of them are read."""
     files: dict[str, list[tuple[int, str, str, int]]] = {}
     superseded: dict[str, list[tuple[int, str, int]]] = {}
     newest = {file["path"]: load["load"] for load in store.loads for file in load["files"]}
@@ -253,11 +251,11 @@ def _answer(store: Store, reading: Reading) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------------------------------------- what was delivered
+# ----------------------------------------------------------------------------------------------------- delivered files
 
 
 def _list_folder(root: Path, contract: dict[str, Any]) -> tuple[list[_Delivered], list[str]]:
-    """The files of each extract, in order, and the paths of what is none of them."""
+    """The files of each extract, in order, and the paths of all other files."""
     if not root.exists():
         raise Problem(f"EXTRACTS_DIR={root} does not exist.")
     if not root.is_dir():
@@ -279,7 +277,7 @@ def _list_folder(root: Path, contract: dict[str, Any]) -> tuple[list[_Delivered]
 
 
 def _misplaced(root: Path, contract: dict[str, Any]) -> dict[str, list[str]]:
-    """{extract: sentences on folders that are named nearly like its own, and on files beside the folders}."""
+    """{extract: sentences about folders and files beside the folders whose names resemble the extract's}."""
     problems: dict[str, list[str]] = {}
     for path in sorted(root.iterdir()):
         if path.name in contract or _is_of_a_tool(path.relative_to(root)):
@@ -291,27 +289,27 @@ def _misplaced(root: Path, contract: dict[str, Any]) -> dict[str, list[str]]:
         for meant in difflib.get_close_matches(name, sorted(contract), n=1, cutoff=0.8):
             kind = "folder" if is_folder else "file"
             problems.setdefault(meant, []).append(
-                f"The {kind} {printable(path)} is not read. If it holds {meant}, its place is {root / meant}."
+                f"The {kind} {printable(path)} is not read. If it contains {meant}, move it to {root / meant}."
             )
     return problems
 
 
 def _is_of_a_tool(path: Path) -> bool:
-    """Whether a path below EXTRACTS_DIR is hidden, unfinished, or what a tool keeps beside the data.
+    """Whether a path below EXTRACTS_DIR is hidden, unfinished, or a tool's own file.
 
-    As Spark, Hive and Athena have it: what begins with . or _, also a folder. ~$ is an open document's lock, and
-    .metadata.json a table's description (Iceberg).
+    As in Spark, Hive and Athena: names that begin with . or _, also of folders. ~$ is the lock of an open document, and
+    .metadata.json the description of a table (Iceberg).
     """
     return any(part.startswith((".", "_", "~$")) for part in path.parts) or path.name.endswith(".metadata.json")
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Everything below the folder but folders, at any depth; links to folders are not followed."""
+    """All files below the folder, at any depth. Links to folders are listed, not followed."""
     if not folder.is_dir():
         return []
 
     def stop(error: OSError) -> None:
-        raise Problem(f"The folder {printable(error.filename)} can't be read: {error.strerror}.") from error
+        raise Problem(f"The folder {printable(error.filename)} cannot be read: {error.strerror}.") from error
 
     paths = []
     for parent, folders, files in os.walk(folder, onerror=stop):
@@ -321,7 +319,7 @@ def _walk(folder: Path) -> list[Path]:
 
 
 def _look(path: Path) -> tuple[int, ...] | None:
-    """What tells without reading whether a file is the one that was seen; None where there is no file."""
+    """Attributes that show without reading whether a file has changed; None if there is no file."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -341,7 +339,7 @@ def _name_below(root: Path, path: Path) -> str:
 
 
 def _require_folders(root: Path, contract: dict[str, Any], found: set[str], stored: set[str]) -> None:
-    """Each required extract has a file; or had one before, and still has its folder."""
+    """Raise Problem unless each required extract has a file, or has stored files and still its folder."""
     streamed = "job_history" in found or ("job_history" in stored and (root / "job_history").is_dir())
     for name, terms in contract.items():
         may_be_streamed = name in STREAMED
@@ -351,7 +349,7 @@ def _require_folders(root: Path, contract: dict[str, Any], found: set[str], stor
         if is_there and (name in stored or (may_be_streamed and "job_history" in stored)):
             continue
         state = "has no file to read" if is_there else "is missing"
-        instead = " (job_history may stand in for it)" if may_be_streamed else ""
+        instead = " (job_history can replace it)" if may_be_streamed else ""
         hints = "".join(f" {text}" for text in _misplaced(root, contract).get(name, []))
         raise Problem(f"The required folder {root / name} {state}{instead}.{hints}")
 
@@ -359,9 +357,9 @@ def _require_folders(root: Path, contract: dict[str, Any], found: set[str], stor
 def _wait_until_settled(
     found: list[_Delivered], seen: dict[str, list[Any]], seconds: float, progress: Progress
 ) -> list[_Delivered]:
-    """The files as they look once none of those that were not seen before changed within so many seconds.
+    """Wait until no new file has changed for so many seconds; returns the files with their new attributes.
 
-    A time after the clock counts as settled. Raises Problem, naming the file, where one still changes after a minute.
+    A time in the future counts as settled. Raises Problem with the file's name if one still changes after a minute.
     """
 
     def is_known(file: _Delivered) -> bool:
@@ -377,7 +375,7 @@ def _wait_until_settled(
         if time.monotonic() > until:
             raise Problem(
                 f"The file {printable(young[0].file)} is still being written: it changed {ages[young[0]]:.1f} s ago. "
-                "Write files elsewhere and rename them, or wait until they are whole."
+                "Write files elsewhere and rename them, or wait until they are complete."
             )
         progress.show(f"Waiting for {printable(young[0].file)}, which has just changed")
         time.sleep(min(seconds - min(ages[file] for file in young), 0.5) + 0.01)
@@ -386,9 +384,9 @@ def _wait_until_settled(
 def _hash_files(
     found: list[_Delivered], seen: dict[str, list[Any]], store: Store, progress: Progress
 ) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """The SHA-256 of each file by path, of ``seen`` where the file looks the same and is stored, else of its bytes.
+    """The SHA-256 of each file by path: from ``seen`` if the file is unchanged and stored, otherwise of its bytes.
 
-    And of each that was read, the SHA-256 of the contents that were stored under its path and that it continues.
+    And for each file that was read, the SHA-256 of the stored contents under its path that it continues.
     """
     known, used = store.known(), store.contents()
     hashes: dict[str, str] = {}
@@ -414,7 +412,7 @@ def _hash_files(
 
 
 def _sha256_of_beginnings(path: Path, sizes: list[int]) -> dict[int, str]:
-    """The SHA-256 of the file's first bytes, so many each, in order."""
+    """The SHA-256 of the file's first bytes, for each of these lengths, in order."""
     digest, at, found = hashlib.sha256(), 0, {}
     with path.open("rb") as file:
         for size in sizes:
@@ -425,13 +423,13 @@ def _sha256_of_beginnings(path: Path, sizes: list[int]) -> dict[int, str]:
     return found
 
 
-# ------------------------------------------------------------------------------------------------------ what is stored
+# -------------------------------------------------------------------------------------------------------- stored files
 
 
 def _set_aside_before(store: Store, new: list[_Delivered], hashes: dict[str, str]) -> list[_Delivered]:
-    """The files that were set aside, to be tried again; notes their SHA-256, too.
+    """The quarantined files, to be tried again. Adds their SHA-256 to ``hashes``.
 
-    One of which other bytes have just come waits: a load has a path once.
+    A file whose path is delivered in this run is left out, because a load contains a path only once.
     """
     taken = {file.path for file in new}
     again = []
@@ -452,9 +450,9 @@ def _store_load(
     contract: dict[str, Any],
     progress: Progress,
 ) -> tuple[dict[str, Any] | None, list[str]]:
-    """Write the files as the next load, all or none; returns its manifest, and what to look at.
+    """Write the files as the next load, all or none; returns its manifest, and warnings.
 
-    None where there is nothing to note: neither rows, nor a file that is set aside, nor one that was continued.
+    None if the load would be empty: no rows, no quarantined file and no superseded file.
     """
     root = store.root
     number = next_number(store, *contract.get("settled", {}).values())
@@ -529,7 +527,7 @@ def _store_load(
 def _supersedes(
     files: list[dict[str, Any]], hashes: dict[str, str], continued: dict[str, list[str]], store: Store
 ) -> list[dict[str, str]]:
-    """The stored contents that are continued by others that are stored: beginnings of the same files."""
+    """The stored contents that other stored contents continue."""
     whole = {(file["path"], file["sha256"]) for file in [*files, *(file for of in store.loads for file in of["files"])]}
     noted = store.superseded()
     return [
@@ -541,7 +539,7 @@ def _supersedes(
 
 
 def _set_aside(file: _Delivered, sha256: str, root: Path, problem: str) -> dict[str, Any]:
-    """Keep the bytes of a file that can't be taken in; returns its entry in the manifest."""
+    """Keep the bytes of a file that cannot be loaded; returns its entry in the manifest."""
     try:
         keep_content(root, file.file, file.path, sha256)
     except OSError as error:
@@ -551,12 +549,12 @@ def _set_aside(file: _Delivered, sha256: str, root: Path, problem: str) -> dict[
 
 
 def _together(new: list[_Delivered]) -> list[list[_Delivered]]:
-    """The files, in lists that are converted at once: small streamed jobs, and small Parquet files of one extract."""
+    """The files in lists that are converted together: small streamed jobs, and small Parquet files of one extract."""
     together: list[list[_Delivered]] = []
     open_lists: dict[tuple[str, str], list[_Delivered]] = {}
     for file in new:
         is_streamed = file.extract == "job_history" and file.format == "json"
-        # a folder may say column=value
+        # a folder may be named column=value
         is_parquet = file.extract != "job_history" and file.format == "parquet" and "=" not in file.path
         kind = (file.extract, file.file.suffix)
         if not (is_streamed or is_parquet) or file.is_kept or not 0 < file.look[0] < SMALL_FILE:
@@ -572,7 +570,7 @@ def _together(new: list[_Delivered]) -> list[list[_Delivered]]:
 def _store_together(
     files: list[_Delivered], hashes: dict[str, str], load: int, contract: Contract, part: Path
 ) -> list[dict[str, Any]] | None:
-    """Convert files to ``part``; their entries in the manifest, or None: they must be looked at one by one."""
+    """Convert files to ``part``; their entries in the manifest, or None: they must be converted one by one."""
     root = Path(str(files[0].file).removesuffix(files[0].path))
     try:
         for file in files:
@@ -597,8 +595,8 @@ def _entry(file: _Delivered, sha256: str, rows: int) -> dict[str, Any]:
 
 
 def _describe_load(manifest: dict[str, Any], seconds: float) -> str:
-    """What a load took in, for a person: its files and rows by extract."""
-    return f"Took in {files_text(len(manifest['files']))} in {seconds:.0f} s: {_by_extract(manifest)}."
+    """The files and rows of a load by extract, as text for messages."""
+    return f"Loaded {files_text(len(manifest['files']))} in {seconds:.0f} s: {_by_extract(manifest)}."
 
 
 def _by_extract(manifest: dict[str, Any]) -> str:
@@ -609,7 +607,7 @@ def _by_extract(manifest: dict[str, Any]) -> str:
 def _store_file(
     file: _Delivered, sha256: str, store: Path, load: int, contract: Contract, part: Path, limits: Limits
 ) -> tuple[dict[str, Any], list[str]]:
-    """Convert the file to ``part`` of the incoming load; returns its entry in the manifest, and what to look at."""
+    """Convert the file to ``part`` of the incoming load; returns its entry in the manifest, and warnings."""
     with parsing(file.file, store, part):
         if file.file.name.endswith(".gz"):
             _read_to_the_end(file.file)
@@ -618,19 +616,19 @@ def _store_file(
             rows, notes = convert(cursor, file.file, file.format, file.path, load, contract, part, scratch)
             notes += refuse_unreadable(cursor, part, rows, contract, limits)
     if _look(file.file) != file.look:
-        raise Problem(f"The file {printable(file.file)} can't be parsed: it changed while it was read")
+        raise Problem(f"The file {printable(file.file)} cannot be parsed: it changed while it was read")
     return _entry(file, sha256, rows), notes
 
 
 def _read_to_the_end(path: Path) -> None:
-    """Raise when a gzipped file was cut short: DuckDB 1.5 reads such a file without an error, as far as it goes."""
+    """Raise an error for an incomplete gzipped file: DuckDB 1.5 reads such a file without an error."""
     if path.stat().st_size:
         with open_bytes(path) as file:
             while file.read(1 << 20):
                 pass
 
 
-# ------------------------------------------------------------------------------------------------ what was seen before
+# ---------------------------------------------------------------------------------------------------------- seen files
 
 
 def _read_seen(store: Path) -> dict[str, list[Any]]:
@@ -642,7 +640,7 @@ def _read_seen(store: Path) -> dict[str, list[Any]]:
 
 
 def _write_seen(store: Path, found: list[_Delivered], hashes: dict[str, str], noted: dict[str, list[Any]]) -> None:
-    """Note how the files look, all of which are stored by now. Without the note they are only read again."""
+    """Save the attributes of the files, all of which are stored. Without this cache the files are read again."""
     settled = time.time_ns() - SETTLED_NS
     seen = {file.path: [*file.look, hashes[file.path]] for file in found if max(file.look[1:3]) < settled}
     scratch = store / "seen.json.new"

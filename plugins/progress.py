@@ -1,7 +1,7 @@
-"""Saying how far long work is: one line that is rewritten on a terminal, plain lines elsewhere, nothing when quiet.
+"""Shows the progress of long work: a line that is rewritten on a terminal, plain lines elsewhere, nothing if quiet.
 
-``Progress`` decides when something is said and where; ``seconds_left`` and the ``as_*`` functions decide what. A
-display never stops the work: what goes wrong in it switches it off.
+``Progress`` decides when and where something is shown; ``seconds_left`` and the ``as_*`` functions compute the text. An
+error in the display switches it off and never stops the work.
 """
 
 from __future__ import annotations
@@ -13,21 +13,20 @@ import time
 from collections.abc import Callable
 from typing import IO, Any
 
-PATIENCE = 2.0  # seconds of work before the first progress is said
+PATIENCE = 2.0  # seconds of work before the first progress is shown
 LINES_EVERY = 10.0  # seconds between two plain lines
-REWRITE_EVERY = 0.2  # seconds between two states of the status line
-# Seconds after other output in which no status line is drawn: another thread may still be writing.
+REWRITE_EVERY = 0.2  # seconds between two updates of the status line
+# Seconds after other output without a status line, because another thread may still be writing.
 GRACE = 0.1
-# An estimate from the pace so far needs this share of the work, and this many seconds, behind it.
+# An estimate from the pace so far needs this share of the work and this many seconds to be done.
 ENOUGH_DONE, ENOUGH_SECONDS = 0.05, 2.0
 
 
 class Progress:
-    """Says lines that always appear (``line``) and states of work that appear when it takes long (``show``).
+    """Shows lines that always appear (``line``), and states of work that appear if it takes long (``show``).
 
-    ``say`` writes one plain line; None: quiet, nothing is said at all. ``terminal`` is the stream of the status line;
-    None: the states become plain lines, one every ``LINES_EVERY`` seconds. ``clock`` gives seconds. May be called from
-    several threads at a time.
+    ``say`` writes one plain line; None: quiet, nothing is shown. ``terminal`` is the stream of the status line; None:
+    the states become plain lines, one every ``LINES_EVERY`` seconds. ``clock`` returns seconds. Thread-safe.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Progress:
         return self._say is None
 
     def begin(self) -> None:
-        """Work begins now: ``elapsed`` and the patience count from here."""
+        """Start of the work: ``elapsed`` and PATIENCE count from here."""
         self._began_at = self._said_at = self._clock()
 
     @property
@@ -59,15 +58,15 @@ class Progress:
         return self._clock() - self._began_at
 
     def line(self, text: str) -> None:
-        """Say a line, whatever the time."""
+        """Show a line immediately."""
         self._swallow(self._line, text)
 
     def show(self, text: str) -> None:
-        """Say how far the work is, if it is time to."""
+        """Show the state of the work, if the last state is old enough."""
         self._swallow(self._show, text)
 
     def clear(self) -> None:
-        """Take the status line away, since something else is about to be written."""
+        """Remove the status line before other output."""
         self._swallow(self._clear)
 
     def _line(self, text: str) -> None:
@@ -80,7 +79,7 @@ class Progress:
         if not self._say or now - self._began_at < self._patience:
             return
         if not self._terminal:
-            # The first line comes as soon as the patience is over, and no other within LINES_EVERY.
+            # The first line is shown after PATIENCE, each further one after LINES_EVERY.
             if self._said_at == self._began_at or now - self._said_at >= LINES_EVERY:
                 self._said_at = now
                 self._say(text)
@@ -100,7 +99,7 @@ class Progress:
         try:
             with self._lock:
                 write(*arguments)
-        except Exception:  # a closed stream, a full disk: the work goes on in silence
+        except Exception:  # a closed stream or a full disk: the work continues without progress
             self._say = self._terminal = None
 
 
@@ -108,7 +107,7 @@ NO_PROGRESS = Progress(None)
 
 
 class FileProgress:
-    """Progress of work on files: how many, their bytes and rows so far, and the time left, judged by bytes."""
+    """Progress of work on files: their number, bytes and rows so far, and the time left, estimated by bytes."""
 
     def __init__(self, progress: Progress, what: str, files: int, size: int) -> None:
         self._progress = progress
@@ -119,7 +118,7 @@ class FileProgress:
         progress.begin()
 
     def add(self, size: int, rows: int = 0, files: int = 1) -> None:
-        """So many more files are done."""
+        """Add finished files."""
         with self._lock:
             self._files += files
             self._size += size
@@ -133,10 +132,10 @@ class FileProgress:
 
 
 def seconds_left(done: float, elapsed: float, expected: float | None = None) -> float | None:
-    """How long the rest takes; None where nothing is known. ``done``: the share of the work that is done, 0 to 1.
+    """The seconds left; None if there is no estimate. ``done``: the finished share of the work, 0 to 1.
 
-    By the pace so far; by ``expected`` seconds for the whole, too, where an earlier time is known: at first by that
-    alone, at last by the pace alone.
+    Estimated by the pace so far and by ``expected``, the seconds of the complete work if an earlier time is known: at
+    the start by ``expected`` alone, at the end by the pace alone.
     """
     if expected is not None:
         return (1 - done) * ((1 - done) * expected + elapsed)
@@ -150,7 +149,7 @@ def as_time_left(seconds: float | None) -> str:
 
 
 def as_seconds(seconds: float) -> str:
-    """Seconds in steps of 5, minutes from a minute and a half on, hours from an hour and a half on."""
+    """Seconds in steps of 5; minutes from 1.5 minutes on; hours from 1.5 hours on."""
     if seconds < 90:
         return f"{max(5, round(seconds / 5) * 5)} s"
     if seconds < 5400:
@@ -172,10 +171,10 @@ def as_count(count: float) -> str:
 
 
 def terminal() -> IO[str] | None:
-    """The stream for a status line. None where output goes on through a pipe: a line can't be taken back from it."""
+    """The stream for a status line. None if the output is a pipe, where a line cannot be removed."""
     try:
         return sys.stderr if sys.stderr.isatty() and sys.stdout.isatty() else None
-    except (AttributeError, ValueError):  # no stream, or a closed one
+    except (AttributeError, ValueError):  # no stream, or a closed stream
         return None
 
 

@@ -1,14 +1,15 @@
-"""One build at a time, and what people open replaced in one step.
+"""Runs one build at a time, and replaces the published files in one step.
 
-``hold_warehouse(folder)`` takes the build's lock, or raises with who holds it. ``publish_warehouse(built, published,
-run_id)`` replaces the published database and the folder of Parquet files beside it, or raises PublishingFailed.
-``finish_publishing(published)`` completes or removes what a killed run left of that. Beside the published file::
+``hold_warehouse(folder)`` takes the build's lock, or raises an error that names its holder.
+``publish_warehouse(built, published, run_id)`` replaces the published database and the folder of Parquet files beside
+it, or raises PublishingFailed. ``finish_publishing(published)`` completes or removes what a killed run left. Beside the
+published file::
 
-    deliveries/runs.json         the runs that were published, a JSON object a line: publication.runs of the next run
-    deliveries/runs.<id>.json    the same with a run that is being published
-    parquet_runs/<id>/           the Parquet files of a run; parquet is a link to those of the published one
-    usage.duckdb.new             the copy that is about to be usage.duckdb
-    usage.duckdb.wal.<id>        the log of the file that the run replaces
+    deliveries/runs.json         the published runs, one JSON object per line: publication.runs of the next run
+    deliveries/runs.<id>.json    the same, including the run that is being published
+    parquet_runs/<id>/           the Parquet files of a run; parquet is a link to those of the published run
+    usage.duckdb.new             the copy that will become usage.duckdb
+    usage.duckdb.wal.<id>        the write-ahead log of the file that the run replaces
 
 Decisions::
 
@@ -44,14 +45,14 @@ BUILD_FORMAT = 4  # of build/usage.duckdb; the same number as in macros/intake/r
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")
 
-# The locks of this process, by path: held until it ends, whatever opens and closes connections meanwhile.
+# The locks of this process, by path. They are held until the process ends, even if connections open and close.
 _held: dict[Path, IO[str]] = {}
 
 
 def hold_warehouse(folder: Path) -> None:
-    """Take the lock of the build database in ``folder``; raises DbtRuntimeError when another process holds it.
+    """Take the lock of the build database in ``folder``. Raises DbtRuntimeError if another process holds it.
 
-    The system drops the lock with the process that holds it, however that ends.
+    The system releases the lock when the process ends, for whatever reason.
     """
     path = (folder / "lock").resolve()
     if path in _held:
@@ -64,7 +65,7 @@ def hold_warehouse(folder: Path) -> None:
         holder = lock.read()
         lock.close()
         raise DbtRuntimeError(
-            f"Another run works on {folder.parent}: {_describe(holder)}. This one stops, and has changed nothing."
+            f"Another run uses {folder.parent}: {_describe(holder)}. This run stops and has changed nothing."
         ) from None
     lock.truncate(0)
     json.dump({"process": os.getpid(), "host": socket.gethostname(), "since": _now(), "command": sys.argv[1:]}, lock)
@@ -77,7 +78,7 @@ def _describe(holder: str) -> str:
         said = json.loads(holder)
         return f"process {said['process']} on {said['host']} since {said['since']} (dbt {' '.join(said['command'])})"
     except (ValueError, KeyError, TypeError):
-        return "a process that has just begun"
+        return "a process that has just started"
 
 
 def _now() -> str:
@@ -85,19 +86,19 @@ def _now() -> str:
 
 
 class PublishingFailed(Exception):
-    """What a run could not do of its publication, and whether readers see it: a sentence."""
+    """A publication failed or is incomplete: a sentence that says what failed, and whether readers see the run."""
 
 
 def publish_warehouse(built: str, published: str, run_id: str) -> list[str]:
     """Replace the file ``published`` by a copy of ``built``, and ``parquet`` beside it by ``build/parquet``.
 
-    Readers that hold the old file open keep reading it; whoever connects afterwards sees the new one. ``built`` must
-    have been checkpointed, so that nothing of it is in a write-ahead log, and must name ``run_id`` as its own
-    (run_state.watermark). Permissions stay as they are. Returns what a person should know; raises PublishingFailed.
+    Readers that have the old file open keep reading it; new connections see the new one. ``built`` must
+    have been checkpointed, so that its write-ahead log is empty, and its run_state.watermark must contain ``run_id``.
+    Permissions are kept. Returns warnings for the user; raises PublishingFailed.
 
-    The rename of the copy to ``published`` commits the run, in one step. Before it the list of runs, the Parquet files
-    and the copy are on the disk, each under the id of the run; after it finish_publishing() gives them their names, in
-    this process or at the start of the next one. What stands under the id of another run is removed there.
+    The rename of the copy to ``published`` commits the run in one step. Before it, the list of runs, the Parquet files
+    and the copy are on disk under the id of the run. After it, finish_publishing() gives them their final names, in
+    this process or at the start of the next run, and removes files under the id of another run.
     """
     target = Path(published)
     scratch = target.with_name(f"{target.name}.new")
@@ -141,16 +142,16 @@ def publish_warehouse(built: str, published: str, run_id: str) -> list[str]:
         return finish_publishing(target, run_id)
     except (OSError, DbtRuntimeError) as error:
         raise PublishingFailed(
-            f"{published} is published, but what belongs beside it is not in its place: {error}. "
+            f"{published} is published, but the files beside it could not be replaced: {error}. "
             "The next run completes it."
         ) from error
 
 
 def finish_publishing(published: Path, run_id: str | None = None) -> list[str]:
-    """Complete the run that ``published`` is of, remove what another one left that was killed; what to say of it.
+    """Complete the publication of the run in ``published``; remove files of a killed run. Returns warnings.
 
-    ``run_id``: of the run that has just been committed; None: the file itself is asked, where a run left anything.
-    Raises DbtRuntimeError where it can't be asked, or the list of runs can't be read.
+    ``run_id``: id of the run that was just committed; None: read from the file, if a run left anything. Raises
+    DbtRuntimeError if the file or the list of runs cannot be read.
     """
     store, runs = _store(published), published.parent / "parquet_runs"
     told = store / "runs.json"
@@ -176,15 +177,15 @@ def finish_publishing(published: Path, run_id: str | None = None) -> list[str]:
         if other == run_id:
             said.append(
                 f"A program wrote to {published} and did not close it. Its log is kept as {published}.left-over-wal; "
-                "what it changed there is gone, but for the tables of extracts_schema, which were taken over. Keep "
-                "nothing of your own in this file."
+                "its changes are lost, except the tables of extracts_schema, which were copied. Do not store your "
+                "own data in this file."
             )
     for left in (published.with_name(f"{published.name}.new"), told.with_name("runs.json.new")):
         if left.is_file():
             left.unlink()
     listed = _listed_runs(told)
     if listed and (aside := _point_parquet(published.parent / "parquet", runs / listed[-1])):
-        said.append(f"{aside.parent.parent / 'parquet'} was no link, as some restores leave it: it is kept as {aside}.")
+        said.append(f"{aside.parent.parent / 'parquet'} was not a link, as after some restores. It is kept as {aside}.")
     for folder in runs.iterdir() if listed and runs.is_dir() else ():
         if folder.name not in listed and not folder.name.startswith(ASIDE):
             shutil.rmtree(folder, ignore_errors=True)
@@ -192,9 +193,9 @@ def finish_publishing(published: Path, run_id: str | None = None) -> list[str]:
 
 
 def require_build_format(database: Path) -> str:
-    """Remove a build database that another release wrote: everything in it is computed from what is stored.
+    """Remove a build database of another release: all its content is computed from the stored deliveries.
 
-    Returns what to say. Raises DbtRuntimeError where a newer release wrote it, which may have changed the store, too.
+    Returns a message. Raises DbtRuntimeError if a newer release wrote it, which may have changed the store, too.
     """
     if not database.exists():
         return ""
@@ -204,33 +205,33 @@ def require_build_format(database: Path) -> str:
     except duckdb.CatalogException:
         found = 0
     except duckdb.Error:
-        return ""  # DuckDB says why when dbt opens it
+        return ""  # dbt will fail on it with DuckDB's own message
     if found > BUILD_FORMAT:
         raise DbtRuntimeError(
             f"{database} was written by a newer release (format {found}; this one writes {BUILD_FORMAT}): run that "
-            f"one, or remove {database.parent} to have everything computed anew from what is stored."
+            f"release, or remove {database.parent} to recompute everything from the stored deliveries."
         )
     if found == BUILD_FORMAT:
         return ""
     database.unlink()
     _log(database).unlink(missing_ok=True)
-    return f"{database} was written by another release: it is made anew, from what is stored."
+    return f"{database} was written by another release. It is created again from the stored deliveries."
 
 
 def require_room(database: Path) -> None:
-    """Raise DbtRuntimeError where the disk has no room for another copy of the build database, before a run begins."""
+    """Raise DbtRuntimeError before a run if the disk has no space for a copy of the build database."""
     if database.exists():
         missing = missing_room(database, database.parent.parent / "usage.duckdb.new")
         if missing:
             raise DbtRuntimeError(
-                f"This run can't be published: {missing}. Make room there, and run again. Nothing was changed."
+                f"This run cannot be published: {missing}. Free some space and run again. Nothing was changed."
             )
 
 
 def published_run(published: Path) -> str | None:
-    """The id of the run that a published database is of; None where there is none, or it doesn't tell.
+    """The run id of a published database; None if there is no database or no id in it.
 
-    Raises DbtRuntimeError where another process has it open for writing, since nobody can read it then.
+    Raises DbtRuntimeError if another process has it open for writing: then no other process can read it.
     """
     watermark = "select run_id from run_state.watermark"
     of_format_1 = "select run_id from run_state.progress"
@@ -238,16 +239,16 @@ def published_run(published: Path) -> str | None:
 
 
 def _point_parquet(parquet: Path, folder: Path) -> Path | None:
-    """Let ``parquet`` be a link to the folder of the published run, if it is there.
+    """Point the link ``parquet`` to the folder of the published run, if the folder exists.
 
-    Returns where a folder or file in place of the link was put; None where there was none.
+    Returns the new path of a folder or file that was in place of the link; None if there was none.
     """
     is_right = parquet.is_symlink() and parquet.resolve() == folder.resolve()
     return point(parquet, folder) if folder.is_dir() and not is_right else None
 
 
 def _take_over_list(published: Path, told: Path) -> None:
-    """Write the list of runs that a release before it kept only in the published file."""
+    """Write the list of runs of an older release, which kept it only in the published file."""
     scratch = told.with_name("runs.json.new")
     runs = "from publication.runs where published_at is not null order by published_at, started_at"
     if _ask_published(published, "select count(*) from publication.runs"):
@@ -259,7 +260,7 @@ def _take_over_list(published: Path, told: Path) -> None:
 
 
 def _ask_published(published: Path, query: str) -> Any:
-    """The first value that the published database answers; None where it can't be read or has no such table."""
+    """The first value of a query on the published database; None if it cannot be read or has no such table."""
     if not published.exists():
         return None
     if writer := writer_of(published):
@@ -282,13 +283,13 @@ def _listed_runs(told: Path) -> list[str]:
         return listed
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DbtRuntimeError(
-            f"The list of runs {told} can't be read. Put it back from a backup; or remove it: no figure depends on it, "
-            "and the runs that the published file tells of are taken over."
+            f"The list of runs {told} cannot be read. Restore it from a backup; or remove it: no figure depends on it, "
+            "and the next run takes the list from the published file."
         ) from error
 
 
 def _store(published: Path) -> Path:
-    """Where the list of runs is kept: with the deliveries, so that a backup of them has it."""
+    """The folder of the list of runs: that of the deliveries, so that a backup of them contains it."""
     return published.parent / "deliveries"
 
 
@@ -297,20 +298,20 @@ def _log(published: Path) -> Path:
 
 
 def writer_of(database: Path) -> int | None:
-    """The process that has a DuckDB file open for writing; None where there is none, or no such file."""
+    """The id of the process that has a DuckDB file open for writing; None if there is no process or no file."""
     if not database.exists():
         return None
     asked = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)  # struct flock of 64-bit Linux
     with database.open("rb") as file:
         try:
             kind, _, _, _, process = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, asked))
-        except (OSError, ValueError, struct.error):  # a file system, or a system, that doesn't tell
+        except (OSError, ValueError, struct.error):  # a file system or operating system without this information
             return None
     return process if kind == fcntl.F_WRLCK else None
 
 
 def write_dashboard(published: str) -> str:
-    """Write the dashboard beside the published database, by a process of its own; what went wrong, or an empty text."""
+    """Write the dashboard beside the published database, in a separate process. Returns the error, or an empty text."""
     written = subprocess.run(
         [sys.executable, "-m", "dashboard", "site", Path(published).parent.resolve()],
         cwd=Path(__file__).parent.parent,
@@ -323,14 +324,14 @@ def write_dashboard(published: str) -> str:
 
 
 def empty_folder(folder: str) -> str:
-    """Make the folder anew, without what an earlier run left in it; returns its path."""
+    """Create the folder, empty even if an earlier run left files in it; returns its path."""
     shutil.rmtree(folder, ignore_errors=True)
     Path(folder).mkdir(parents=True)
     return folder
 
 
 def revision_of(project: str) -> str:
-    """The git revision of the project, with a + where it has changes; an empty text where it is in no repository."""
+    """The git revision of the project, with a + if it has changes; an empty text if it is in no repository."""
     try:
         described = subprocess.run(
             ["git", "-C", project, "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
@@ -343,7 +344,7 @@ def revision_of(project: str) -> str:
 
 
 def code_digests(project: str, rules_of_jobs: str) -> str:
-    """Digests of what decides on figures, as JSON.
+    """Digests of the files that decide on figures, as JSON.
 
     facts: models, macros, the contract of the extracts, status words. jobs: the tables of the rule book that
     ``rules_of_jobs`` lists, as JSON. decisions: the rest of the rule book.

@@ -1,8 +1,8 @@
-"""Changes of the rule book: a folder of files ``override_<table>.csv``, looked at before anything is computed by them.
+"""Checks the overrides of the rule book, a folder of files ``override_<table>.csv``, before a run uses them.
 
 ``override_problems(project, folder) -> text`` reads the published tables in ``project/seeds/rules`` and the overrides
-in ``folder``, and says in sentences what can't be meant; an empty text when all is well. An override has the columns of
-its table and ``reason`` and ``author``; it takes the place of the published rows of its key between its dates.
+in ``folder``, and returns one sentence per error; an empty text if there is none. An override has the columns of its
+table and ``reason`` and ``author``; it replaces the published rows of its key between its dates.
 
 Decisions::
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 Row = dict[str, str]
 
-# Each table that can be overridden: its key. Those without dates, status_words and decision_rules, say what words mean.
+# The tables that can be overridden, with their keys. status_words and decision_rules have no dates and no overrides.
 KEYS = {
     "app_eligibility": ("adapter_name",),
     "operation_metrics": ("adapter_name", "adapter_operation"),
@@ -36,7 +36,7 @@ KEYS = {
     "metrics": ("metric",),
     "task_rules": ("task_terms", "unit_kind"),
 }
-# A key that one of these lacks is one that the rules don't know yet. The others have a row for whatever can be.
+# An override may add a key to these tables. The other tables have a row for every possible key.
 OPEN = {
     "app_eligibility",
     "operation_metrics",
@@ -45,7 +45,7 @@ OPEN = {
     "recipe_types",
     "proxy_operations",
 }
-# Columns in which anything may stand; in every other one a word that a published row has in a column of that name.
+# Columns with any value. Every other column accepts only words of published rows in a column of that name.
 NAMES = {
     "adapter_name",
     "adapter_operation",
@@ -62,7 +62,7 @@ OPEN_END = date.max
 
 
 class RuleBook:
-    """The published tables, and the words that their columns know."""
+    """The published tables, and the accepted words of their columns."""
 
     def __init__(self, folder: Path) -> None:
         self.tables = {path.stem: _rows(path) for path in sorted(folder.glob("*.csv"))}
@@ -75,7 +75,7 @@ class RuleBook:
         self._decides = {row["rule_id"]: row["decides"] for row in self.tables["decision_rules"]}
 
     def words(self, table: str, column: str) -> set[str]:
-        """What may stand in a column of a table; an empty text where a published row of it has none."""
+        """The accepted words of a column of a table; with an empty text if a published row has no value."""
         own = {row[column] for row in self.tables[table]}
         if column != "rule_id":
             return {word for word in self._words[column] if word} | (own & {""})
@@ -85,12 +85,12 @@ class RuleBook:
         return {rule for rule, decides in self._decides.items() if decides in decided}
 
     def is_without_value(self, table: str, column: str) -> bool:
-        """Whether a published row of the table has nothing in the column."""
+        """Whether a published row of the table has no value in the column."""
         return column in ("effective_to", "source", "note") or any(not row[column] for row in self.tables[table])
 
 
 def override_problems(project: str, folder: str) -> str:
-    """What is wrong with the overrides in ``folder``, a sentence a line; an empty text when nothing is."""
+    """The errors in the overrides in ``folder``, one sentence per line; an empty text if there are none."""
     book = RuleBook(Path(project, "seeds", "rules"))
     problems: list[str] = []
     found: dict[str, tuple[Path, list[Row]]] = {}
@@ -127,7 +127,7 @@ def override_problems(project: str, folder: str) -> str:
 
 def _problems_of_row(book: RuleBook, table: str, row: Row, adapters: set[str]) -> Iterator[str]:
     if len(row) > len(book.headers[table]) + len(ADDED):
-        yield "it has more values than columns: quote one with a comma in it"
+        yield "it has more values than columns: put a value that contains a comma in quotes"
     for column in ADDED:
         if not row[column].strip():
             yield f"it has no {column}"
@@ -142,7 +142,7 @@ def _problems_of_row(book: RuleBook, table: str, row: Row, adapters: set[str]) -
             if not _day(value):
                 yield f"{column} is {value}: it must be a date, YYYY-MM-DD"
             elif value == OPEN_END.isoformat():
-                yield f"{column} is {value}: leave it empty where the row has no end"
+                yield f"{column} is {value}: leave it empty if the row has no end"
         elif column == "tasks":
             if not re.fullmatch("[0-9]{1,9}", value):
                 yield f"tasks is {value}: it must be a whole number"
@@ -158,12 +158,12 @@ def _problems_of_row(book: RuleBook, table: str, row: Row, adapters: set[str]) -
     known = [[published[column] for column in KEYS[table]] for published in book.tables[table]]
     if key not in known:
         if table not in OPEN:
-            yield f"{table} has no {' '.join(key)} that it could change"
+            yield f"{table} has no {' '.join(key)} to override"
         for other in known:
             if [word.lower() for word in key] == other:
                 yield f"{' '.join(key)} has another letter case in {table}: {' '.join(other)}"
     if table == "billing_contexts_by_call" and row["call_mode"] == "async" and row["billing_context"] != "workflow":
-        yield "what is called asynchronously is a workflow, whatever the caller"
+        yield "an asynchronous call is a workflow, whatever the caller"
 
 
 def _header(path: Path) -> list[str]:
@@ -172,7 +172,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _rows(path: Path) -> list[Row]:
-    """The rows; a value that is missing is an empty text, one beyond the columns stands under None."""
+    """The rows; a missing value is an empty text, values beyond the columns have the key None."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         return [{column: value or "" for column, value in row.items()} for row in csv.DictReader(file)]
 

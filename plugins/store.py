@@ -1,24 +1,24 @@
-"""The store of deliveries: what it holds, whether that is as it was stored, and how it becomes less.
+"""The store of deliveries: its content, its verification, merging and removal of loads.
 
-    000001/manifest.json    what the load holds: {"format", "load", "id": random, never used twice, "taken_in_at",
-                            "files": [{"extract", "path", "sha256", "bytes", "rows"}], each as it was delivered,
+    000001/manifest.json    the content of the load: {"format", "load", "id": random, never used twice, "taken_in_at",
+                            "files": [{"extract", "path", "sha256", "bytes", "rows"}], one for each delivered file,
                             "stored": {extract: {"file", "sha256", "rows"}},
                             "supersedes": [{"path", "sha256"}], contents of earlier loads that files here continue,
-                            "quarantined": [{"extract", "path", "sha256", "bytes", "reason"}], files set aside}
-    000001/jobs.parquet     the rows of all its files of jobs, converted (conversion.py), file by file in their order
-    merged-000001-000010-…/ the same of several loads: {"format", "loads": [their manifests], "stored", "replaces":
-                            [merged folders]}. What these loads have elsewhere is left over, and goes at the next run.
-    quarantined/            the bytes of the files that were set aside, by their SHA-256
-    forgotten/000002.json   the manifest of a load that was removed on purpose: its files stay known
-    reading.json            which stored files this project can't read, or which lack columns: {"project": a digest of
-                            what that depends on, "unreadable": {path below the store: reason}, "lacks": {path:
-                            [columns]}}
-    loads.json              the loads that were ever taken in and not forgotten: {number: id}
-    seen.json               only saves reading: path -> [size, mtime_ns, ctime_ns, inode, sha256] of the files that lay
-                            in EXTRACTS_DIR at the last run, each of them stored
-    .incoming/              what a run that is under way, or was killed, has begun to write
+                            "quarantined": [{"extract", "path", "sha256", "bytes", "reason"}], quarantined files}
+    000001/jobs.parquet     the rows of all its files of jobs, converted (conversion.py), in the order of the files
+    merged-000001-000010-…/ the same for several loads: {"format", "loads": [their manifests], "stored", "replaces":
+                            [merged folders]}. Other folders of these loads are obsolete; the next run removes them.
+    quarantined/            the bytes of the quarantined files, named by their SHA-256
+    forgotten/000002.json   the manifest of a load that the user removed: its files stay known
+    reading.json            the stored files that this project cannot read, or that lack columns: {"project": a
+                            digest of the contract and code for reading, "unreadable": {path below the store: reason},
+                            "lacks": {path: [columns]}}
+    loads.json              all loads that were stored and not forgotten: {number: id}
+    seen.json               a cache that avoids reading files: path -> [size, mtime_ns, ctime_ns, inode, sha256] of the
+                            files in EXTRACTS_DIR at the last run, all of them stored
+    .incoming/              files that a run is writing, or that a killed run left
 
-Nothing that a load holds is ever changed. A folder appears whole, by its rename, which is the commit of what it holds.
+Stored files never change. A folder is written under another name; its rename commits its content.
 
 Decisions::
 
@@ -62,20 +62,20 @@ FORMATS = {
 }
 
 FORMAT = 3  # of the store
-OLDEST_READ = 2  # what is older is converted first
-# Of each file in a manifest, of each stored one, and of each that was set aside.
+OLDEST_READ = 2  # older formats are converted first
+# The keys of each delivered, stored and quarantined file in a manifest.
 FILE_KEYS = {"extract", "path", "sha256", "bytes", "rows"}
 STORED_KEYS = {"file", "sha256", "rows"}
 QUARANTINED_KEYS = {"extract", "path", "sha256", "bytes", "reason"}
 
 MERGED = "merged-"  # begins the names of folders of merged loads
-MERGE_AT_ONCE = (10, 100)  # pieces: so many of about as many loads become one
-LARGEST_MERGED = 268_435_456  # bytes; what is larger than a tenth of it stays as it is
+MERGE_AT_ONCE = (10, 100)  # the least and the largest number of pieces of similar size that are merged into one
+LARGEST_MERGED = 268_435_456  # bytes; a piece larger than a tenth of it is not merged
 
 WORKERS = 4  # files at a time
-MOST_MEMORY = 4_294_967_296  # bytes that reading them may take, all together; beyond that DuckDB spills to disk
+MOST_MEMORY = 4_294_967_296  # bytes of memory for reading, for all files together; beyond that DuckDB spills to disk
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk that is written to
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # errors of a disk without space
 
 
 @dataclass
@@ -94,13 +94,13 @@ class Piece:
 
 @dataclass
 class Store:
-    """What a store holds: its loads, oldest first, and the pieces that hold their rows."""
+    """The content of a store: its loads, oldest first, and the pieces that contain their rows."""
 
     root: Path
     pieces: list[Piece] = field(default_factory=list)
-    leftovers: list[Path] = field(default_factory=list)  # whose rows a merged folder holds
+    leftovers: list[Path] = field(default_factory=list)  # folders whose rows are in a merged folder
     forgotten: list[dict[str, Any]] = field(default_factory=list)  # manifests
-    noted: dict[str, int] = field(default_factory=dict)  # the loads that were taken in, {id: number}, there or not
+    noted: dict[str, int] = field(default_factory=dict)  # all loads that were stored, {id: number}, also missing ones
 
     @property
     def loads(self) -> list[dict[str, Any]]:
@@ -110,12 +110,12 @@ class Store:
         return sorted(held, key=lambda load: load["load"])
 
     def is_half_forgotten(self) -> bool:
-        """Whether a merged folder still has rows of a load that was forgotten."""
+        """Whether a merged folder still has rows of a forgotten load."""
         gone = {load["id"] for load in self.forgotten}
         return any(load["id"] in gone for piece in self.pieces for load in piece.loads)
 
     def stored_files(self) -> dict[str, tuple[str, str]]:
-        """{path below the store: (extract, SHA-256)} of the files that hold rows."""
+        """{path below the store: (extract, SHA-256)} of the files with rows."""
         return {
             f"{piece.folder}/{stored['file']}": (extract, stored["sha256"])
             for piece in self.pieces
@@ -123,19 +123,19 @@ class Store:
         }
 
     def contents(self) -> dict[str, dict[str, int]]:
-        """The contents that count, or were set aside: {path: {sha256: bytes}}."""
+        """The contents that count or are quarantined: {path: {sha256: bytes}}."""
         return _contents(self.loads)
 
     def known(self) -> dict[str, dict[str, int]]:
-        """The contents that were ever delivered, also those that were forgotten: {path: {sha256: bytes}}."""
+        """All contents that were ever delivered, also forgotten ones: {path: {sha256: bytes}}."""
         return _contents([*self.loads, *self.forgotten])
 
     def superseded(self) -> set[tuple[str, str]]:
-        """(path, sha256) of the contents that a later one continues."""
+        """(path, sha256) of the contents that a later content continues."""
         return {(file["path"], file["sha256"]) for load in self.loads for file in load.get("supersedes", [])}
 
     def quarantined(self) -> list[tuple[int, dict[str, Any]]]:
-        """(load, file) of the files that were set aside and not taken in since."""
+        """(load, file) of the quarantined files that were not loaded later."""
         used = {(file["path"], file["sha256"]) for load in self.loads for file in load["files"]}
         return [
             (load["load"], file)
@@ -157,7 +157,7 @@ def _contents(loads: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 def open_store(root: Path) -> Store:
-    """Read what the store holds; it may not be there yet. Raises Problem where that can't be told."""
+    """Read the manifests of the store, which may not exist yet. Raises Problem if one cannot be read."""
     store = Store(root, noted=_noted_loads(root))
     singles, merged = [], []
     for name in _names(root):
@@ -173,7 +173,7 @@ def open_store(root: Path) -> Store:
                 for load in manifest["loads"]:
                     _require_facts(load)
                 if not all(stored.keys() >= STORED_KEYS for stored in manifest["stored"].values()):
-                    raise ValueError("a file lacks one of its facts")
+                    raise ValueError("an entry of a file is incomplete")
                 merged.append(Piece(name, manifest["loads"], manifest["stored"], manifest["replaces"]))
             else:
                 _require_facts(manifest)
@@ -199,11 +199,11 @@ def open_store(root: Path) -> Store:
 
 @contextmanager
 def _reading(manifest: Path, of: str = "") -> Iterator[None]:
-    """Say which manifest it is that can't be read, or says too little."""
+    """Turn errors of a manifest into a Problem that names it."""
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Problem(f"The manifest {manifest}{of} can't be read: {error!r}") from error
+        raise Problem(f"The manifest {manifest}{of} cannot be read: {error!r}") from error
 
 
 def _require_format(path: Path, manifest: dict[str, Any]) -> None:
@@ -211,11 +211,11 @@ def _require_format(path: Path, manifest: dict[str, Any]) -> None:
     if found > FORMAT:
         raise Problem(_newer(path, found))
     if found < OLDEST_READ and "files" in manifest:
-        raise Problem(f"The load {path.parent} was stored by an older release: the next dbt build takes it over.")
+        raise Problem(f"The load {path.parent} was stored by an older release: the next dbt build converts it.")
 
 
 def newer_format(root: str) -> str:
-    """Which load a newer release stored, before anything is done; an empty text where none. Reads little of each."""
+    """A message if a newer release stored a load; an empty text if none. Reads only the start of each manifest."""
     folder = Path(root)
     for name in _names(folder):
         with suppress(OSError), (folder / name / "manifest.json").open("rb") as manifest:
@@ -228,12 +228,12 @@ def newer_format(root: str) -> str:
 def _newer(manifest: Path, written: int) -> str:
     return (
         f"The manifest {manifest} was written by a newer release (format {written}; this one writes {FORMAT}): run "
-        "that one. Nothing was changed."
+        "that release. Nothing was changed."
     )
 
 
 def _require_facts(load: dict[str, Any]) -> None:
-    """Raises ValueError, KeyError, TypeError or AttributeError where a load's manifest says too little."""
+    """Raises ValueError, KeyError, TypeError or AttributeError if a load's manifest is incomplete."""
     complete = (
         all(file.keys() >= FILE_KEYS for file in load["files"])
         and all(stored.keys() >= STORED_KEYS for stored in load["stored"].values())
@@ -241,13 +241,13 @@ def _require_facts(load: dict[str, Any]) -> None:
         and all(file.keys() >= {"path", "sha256"} for file in load.get("supersedes", []))
     )
     if not complete or {file["extract"] for file in load["files"]} != load["stored"].keys():
-        raise ValueError("a file lacks one of its facts")
+        raise ValueError("an entry of a file is incomplete")
     if not isinstance(load["id"], str) or not isinstance(load["load"], int):
         raise ValueError("it has no id")
 
 
 def _names(root: Path) -> list[str]:
-    """The folders of loads, by number, and those of merged ones."""
+    """The folders of loads, by number, and the merged folders."""
     try:
         found = [name for name in os.listdir(root) if name.isascii()]  # noqa: PTH208
     except FileNotFoundError:
@@ -258,7 +258,7 @@ def _names(root: Path) -> list[str]:
 
 
 def next_number(store: Store, *others: int) -> int:
-    """A number for a load that none ever had."""
+    """A number that no load ever had."""
     numbers = [int(name) for name in _names(store.root) if name.isdigit()]
     numbers += [load["load"] for load in [*store.loads, *store.forgotten]]
     return max([*numbers, *store.noted.values(), *others], default=0) + 1
@@ -268,26 +268,26 @@ def next_number(store: Store, *others: int) -> int:
 
 
 def require_known_loads(store: Store, settled: dict[str, int] | None = None) -> None:
-    """Stop where a load that was taken in once is not there, or another one has its number."""
+    """Raise Problem if a stored load is missing, or another load has its number."""
     there = {load["id"] for load in [*store.loads, *store.forgotten]}
     lost = {number for identity, number in (store.noted | (settled or {})).items() if identity not in there}
     if lost and not accepts_missing():
         raise Problem(
-            f"{store.root} lacks what it once held: load {', '.join(map(str, sorted(lost)))}. Put it back from a "
+            f"{store.root} has lost load {', '.join(map(str, sorted(lost)))}. Restore it from a "
             f"backup of {store.root}; or run once with ACCEPT_MISSING_LOADS=1 in the environment to compute "
             "everything without it."
         )
 
 
 def accepts_missing() -> bool:
-    """Whether the run may go on without what the store has lost."""
+    """Whether the run may continue without lost or damaged files."""
     return os.environ.get("ACCEPT_MISSING_LOADS") == "1"
 
 
 def damaged_files(store: Store, progress: Progress, paths: set[str] | None = None) -> dict[Path, str]:
-    """What is missing of the stored files, or is not as it was stored, and why: {path: sentence}.
+    """The stored files that are missing or have changed, with the reason: {path: sentence}.
 
-    Of all, also those that were set aside, or of those at ``paths`` below the store.
+    Checks all files, also quarantined ones, or only those at ``paths`` below the store.
     """
     expected = {
         store.root / path: sha256
@@ -306,44 +306,44 @@ def damaged_files(store: Store, progress: Progress, paths: set[str] | None = Non
         if isinstance(found, FileNotFoundError):
             damaged[path] = f"The stored file {path} is missing."
         elif isinstance(found, OSError):
-            damaged[path] = f"The stored file {path} can't be read: {found.strerror}."
+            damaged[path] = f"The stored file {path} cannot be read: {found.strerror}."
         elif found != expected[path]:
-            damaged[path] = f"The stored file {path} is not as it was stored: its bytes have changed."
+            damaged[path] = f"The stored file {path} has changed since it was stored."
     return damaged
 
 
 def require_checksums(store: Store, progress: Progress) -> dict[str, str]:
-    """Stop at the first stored file that is missing or is not as it was stored; where the run may go on without what
-    is lost, returns them: {path below the store: reason}."""
+    """Raise Problem for the first stored file that is missing or has changed. If the run may continue without them,
+    returns them: {path below the store: reason}."""
     damaged = damaged_files(store, progress)
     if damaged and not accepts_missing():
         raise Problem(
-            f"{next(iter(damaged.values()))} Put it back from a backup. Or run once with ACCEPT_MISSING_LOADS=1 in the "
-            "environment to set it aside and compute everything without it."
+            f"{next(iter(damaged.values()))} Restore it from a backup. Or run once with ACCEPT_MISSING_LOADS=1 in the "
+            "environment to quarantine it and compute everything without it."
         )
     return {path.relative_to(store.root).as_posix(): reason for path, reason in damaged.items()}
 
 
 def _require_as_stored(file: Path, sha256: str) -> None:
-    """Stop before a stored file is written anew that is not what it was."""
+    """Raise Problem if a stored file that will be rewritten is missing or has changed."""
     if sha256_or_error(file) != sha256:
-        raise Problem(f"The stored file {file} is missing or not as it was stored: put it back from a backup.")
+        raise Problem(f"The stored file {file} is missing or has changed: restore it from a backup.")
 
 
 @dataclass
 class Reading:
-    """What of the stored files this project can't read: whole files with the reason, and columns that they lack."""
+    """The stored files that this project cannot read, with the reason, and the columns that stored files lack."""
 
-    project: str = ""  # a digest of what that depends on
+    project: str = ""  # a digest of the contract and the code for reading
     unreadable: dict[str, str] = field(default_factory=dict)
     lacks: dict[str, list[str]] = field(default_factory=dict)
 
 
 def look_at_files(store: Store, contract: dict[str, Any], damaged: dict[str, str] | None) -> Reading:
-    """Which stored files this project can't read with the others. ``damaged``: of require_checksums; None: not looked.
+    """The stored files that this project cannot read. ``damaged``: of require_checksums(); None: not checked.
 
-    They are looked at where the project is another one than at the last look, and where everything is computed anew;
-    a file that was stored since then has the columns of the project.
+    All files are checked if the project has changed since the last check, or if everything is recomputed. A file that
+    was stored since then has the columns of the project.
     """
     columns = {name: _columns(terms, contract["types"]) for name, terms in contract["extracts"].items()}
     project = hashlib.sha256(json.dumps([columns, duckdb.__version__], sort_keys=True).encode()).hexdigest()
@@ -382,13 +382,13 @@ def _noted_reading(root: Path) -> Reading:
 
 
 def note_reading(store: Store, reading: Reading) -> None:
-    """Note what of the stored files can't be read, so that the next run need not look at all of them."""
+    """Save which stored files cannot be read, so that the next run does not check all of them."""
     if store.loads and reading != _noted_reading(store.root):
         _replace(store.root / "reading.json", json.dumps(asdict(reading), indent=1))
 
 
 def _columns(terms: dict[str, Any], types: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The columns of a stored file as DuckDB calls their types."""
+    """The columns of a stored file with DuckDB's names of their types."""
     names = {name: types[kind]["as"].upper().replace(" ", "") for name, kind, *_ in terms["columns"]}
     return names | {"extra": "VARCHAR", "load_id": "BIGINT", "file_name": "VARCHAR"}
 
@@ -399,11 +399,11 @@ def _noted_loads(root: Path) -> dict[str, int]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:
-        raise Problem(f"The list of loads {root / 'loads.json'} can't be read: {error!r}") from error
+        raise Problem(f"The list of loads {root / 'loads.json'} cannot be read: {error!r}") from error
 
 
 def note_loads(store: Store) -> None:
-    """Note which loads there are, so that a lost one is missed."""
+    """Save the list of loads, so that a lost load is noticed."""
     text = json.dumps({f"{load['load']:06}": load["id"] for load in store.loads})
     path = store.root / "loads.json"
     if store.loads and not (path.exists() and path.read_text(encoding="utf-8") == text):
@@ -411,7 +411,7 @@ def note_loads(store: Store) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Let the file have the text, in one step."""
+    """Replace the content of the file in one step."""
     with storing(path.parent):
         scratch = path.with_name(f"{path.name}.new")
         scratch.write_text(text, encoding="utf-8")
@@ -424,9 +424,9 @@ def _replace(path: Path, text: str) -> None:
 
 
 def seal(root: Path, manifest: dict[str, Any], parts: dict[str, list[Path]]) -> dict[str, Any]:
-    """Merge the converted files of the incoming load by extract, write its manifest, and have it all on the disk.
+    """Merge the converted files of the incoming load by extract, write its manifest, and sync all to disk.
 
-    ``manifest``: what is known of it; returns it whole.
+    ``manifest``: its entries so far; returns the complete manifest.
     """
     incoming = root / ".incoming"
     stored = {}
@@ -449,11 +449,11 @@ def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     sync([Path(parent) for parent, _, _ in os.walk(folder)])
 
 
-# -------------------------------------------------------------------------------------------------- files set aside
+# ------------------------------------------------------------------------------------------------ quarantined files
 
 
 def keep_content(root: Path, file: Path, path: str, sha256: str) -> None:
-    """Keep the bytes of a delivered file that can't be taken in. Raises Problem where they are no longer the same."""
+    """Keep the bytes of a delivered file that cannot be loaded. Raises Problem if they have changed since."""
     kept = kept_file(root, {"path": path, "sha256": sha256})
     with storing(root):
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -461,12 +461,12 @@ def keep_content(root: Path, file: Path, path: str, sha256: str) -> None:
         shutil.copyfile(file, scratch)
         if sha256_of(scratch) != sha256:
             scratch.unlink()
-            raise Problem(f"The file {printable(file)} can't be parsed: it changed while it was read")
+            raise Problem(f"The file {printable(file)} cannot be parsed: it changed while it was read")
         scratch.replace(kept)
 
 
 def kept_file(root: Path, file: dict[str, Any]) -> Path:
-    """Where the bytes of a file that was set aside are kept."""
+    """The path of the bytes of a quarantined file."""
     return root / "quarantined" / f"{file['sha256']}{ending_of(file['path'])}"
 
 
@@ -474,12 +474,12 @@ def kept_file(root: Path, file: dict[str, Any]) -> Path:
 
 
 def tidy(store: Store, progress: Progress) -> Store:
-    """Remove what merging, forgetting and a run that was killed left over; returns what the store holds."""
+    """Remove obsolete files of merged and forgotten loads and of killed runs; returns the store."""
     incoming = store.root / ".incoming"
     shutil.rmtree(incoming, ignore_errors=True)
     with storing(store.root):
         for path in store.leftovers:
-            path.rename(incoming)  # at once: half a folder would be taken for something else
+            path.rename(incoming)  # in one step, because a half-removed folder would be read
             shutil.rmtree(incoming)
     if store.is_half_forgotten():
         gone = {load["id"] for load in store.forgotten}
@@ -492,9 +492,9 @@ def tidy(store: Store, progress: Progress) -> Store:
 
 
 def merge_loads(store: Store, leave: set[str], progress: Progress) -> Store:
-    """Let many small loads become few pieces: a run opens each piece. Returns what the store holds then.
+    """Merge many small loads into few pieces, because a run opens each piece. Returns the store.
 
-    ``leave``: stored files that stay as they are, by their paths below the store.
+    ``leave``: stored files that are not merged, by their paths below the store.
     """
     while pieces := _mergeable(store, leave):
         count = sum(len(piece.loads) for piece in pieces)
@@ -505,7 +505,7 @@ def merge_loads(store: Store, leave: set[str], progress: Progress) -> Store:
 
 
 def _mergeable(store: Store, leave: set[str]) -> list[Piece]:
-    """The oldest small pieces of about as many loads, where there are enough of them."""
+    """The oldest small pieces with a similar number of loads, if there are enough of them."""
     least, most = MERGE_AT_ONCE
     levels: dict[int, list[Piece]] = {}
     for piece in store.pieces:
@@ -537,7 +537,7 @@ def _mergeable(store: Store, leave: set[str]) -> list[Piece]:
 
 @dataclass
 class _Alike:
-    """Pieces that may become one: those of the same extract have the same columns."""
+    """Pieces that can be merged: the files of each extract have the same columns."""
 
     pieces: list[Piece] = field(default_factory=list)
     columns: dict[str, Any] = field(default_factory=dict)
@@ -550,17 +550,17 @@ class _Alike:
 
 
 def columns_of(file: Path) -> list[tuple[str, str]] | str:
-    """(name, type) of each column of a stored file, in order; or why it can't be read."""
+    """(name, type) of each column of a stored file, in order; or the reason why the file cannot be read."""
     try:
         return [row[:2] for row in connection().cursor().execute(f"describe from {read_files([file])}").fetchall()]
     except duckdb.Error as error:
-        return f"it can't be read: {str(error).splitlines()[0]}"
+        return f"it cannot be read: {str(error).splitlines()[0]}"
 
 
 def _write_merged(root: Path, pieces: list[Piece], without: set[str] | frozenset[str] = frozenset()) -> None:
-    """Write the rows of the pieces as one that replaces them, but of the loads whose ids are in ``without``.
+    """Write the rows of the pieces, except of the loads with the ids ``without``, as one piece that replaces them.
 
-    Only what is still as it was stored is merged. The pieces stay until the next run, for those who read them.
+    Raises Problem if a file has changed since it was stored. The pieces stay until the next run, for their readers.
     """
     loads = [load for piece in pieces for load in piece.loads]
     kept = sorted((load for load in loads if load["id"] not in without), key=lambda load: load["load"])
@@ -584,9 +584,7 @@ def _write_merged(root: Path, pieces: list[Piece], without: set[str] | frozenset
             with storing(root):
                 written = write_rows(connection().cursor(), f"from {read_files(sources)}{condition}", target, extract)
                 if written != rows:
-                    raise Problem(
-                        f"{rows:,} rows of {extract} were to be merged, and {written:,} were: nothing changed."
-                    )
+                    raise Problem(f"Merging {rows:,} rows of {extract} gave {written:,} rows: nothing was changed.")
                 stored[extract] = {"file": target.name, "sha256": sha256_of(target), "rows": rows}
         replaces = [piece.folder for piece in pieces if piece.folder.startswith(MERGED)]
         replaces += [name for piece in pieces for name in piece.replaces if (root / name).exists()]
@@ -603,9 +601,10 @@ def _write_merged(root: Path, pieces: list[Piece], without: set[str] | frozenset
 
 
 def forget_load(root: Path, number: int, progress: Progress) -> dict[str, Any]:
-    """Remove a load on purpose, for good; returns its manifest. Its files stay known. Raises Problem.
+    """Remove a load permanently; returns its manifest. Its files stay known. Raises Problem.
 
-    Its note in ``forgotten/`` is the commit: from then on it doesn't count, and its rows go here or at the next run.
+    The file in ``forgotten/`` commits the removal: from then on the load does not count. Its rows are removed here or
+    by the next run.
     """
     store = tidy(open_store(root), progress)
     load = next((load for load in store.loads if load["load"] == number), None)
@@ -633,7 +632,7 @@ def forget_load(root: Path, number: int, progress: Progress) -> dict[str, Any]:
 
 
 def store_format(load: Path) -> int:
-    """The store's format that a load is written in; 0 where it can't be told."""
+    """The store's format in which a load is written; 0 if it cannot be read."""
     try:
         manifest = json.loads((load / "manifest.json").read_bytes())
         return int(manifest.get("format", 1 if {"load", "files"} <= manifest.keys() else 0))
@@ -642,12 +641,12 @@ def store_format(load: Path) -> int:
 
 
 def take_over_older_loads(store: Path, contract: dict[str, Any], progress: Progress) -> None:
-    """Convert the loads that a release before format 2 stored, one after the other, each whole or not at all.
+    """Convert the loads of format 1, one after the other, each completely or not at all.
 
-    Its number, the time it was taken in and the checksums of the delivered files stay; its stored files were a Parquet
-    file for each delivered one, beside one another, texts or typed as they came.
+    Their numbers, times and checksums of delivered files are kept. Format 1 had one Parquet file for each delivered
+    file, with the types of that file.
     """
-    for aside in store.glob(".older-*"):  # of a run that was killed between two renames
+    for aside in store.glob(".older-*"):  # left by a run that was killed between two renames
         name = aside.name.removeprefix(".older-")
         if (store / name).exists():
             shutil.rmtree(aside)
@@ -703,12 +702,12 @@ def contracts_of(contract: dict[str, Any]) -> dict[str, Contract]:
 
 
 def ending_of(name: str) -> str:
-    """The ending of a file that is read, which says its format; an empty text of any other."""
+    """The ending of a file name that is read, which determines the format; an empty text for any other."""
     return next((ending for ending in FORMATS if name.endswith(ending)), "")
 
 
 def format_of(name: str) -> str:
-    """The format that the ending of a file's name says."""
+    """The format for the ending of a file name."""
     return FORMATS[ending_of(name)]
 
 
@@ -717,7 +716,7 @@ def files_text(count: int, kind: str = "") -> str:
 
 
 def rows_by_extract(manifest: dict[str, Any]) -> dict[str, list[int]]:
-    """{extract: the rows of each of its files} of a load."""
+    """{extract: [rows of each file]} of a load."""
     rows: dict[str, list[int]] = {}
     for file in manifest["files"]:
         rows.setdefault(file["extract"], []).append(file["rows"])
@@ -725,20 +724,20 @@ def rows_by_extract(manifest: dict[str, Any]) -> dict[str, list[int]]:
 
 
 def printable(path: Path | str) -> str:
-    """The path without what a terminal would take for a command."""
+    """The path without characters that a terminal could interpret as a command."""
     text = str(path).encode(errors="replace").decode()
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 @contextmanager
 def parsing(path: Path, store: Path | None = None, part: Path | None = None) -> Iterator[None]:
-    """Say which file it is that can't be read; and of an error that names ``part``, that the store can't be written."""
+    """Turn errors into Unreadable with the file's name, and errors about ``part`` into Unstorable."""
     try:
         yield
     except LacksColumn as error:
         raise Unreadable(f"The file {printable(path)} lacks the required column {error}.") from error
     except (MemoryError, duckdb.OutOfMemoryException) as error:
-        raise unparsable(path, f"one of its rows is too large for the memory that a run reads with: {error}") from error
+        raise unparsable(path, f"one of its rows does not fit into the memory for reading: {error}") from error
     except (OSError, EOFError, zlib.error, ValueError, csv.Error, duckdb.Error) as error:
         if part and (str(part) in str(error) or getattr(error, "errno", None) in NO_ROOM):
             raise unstorable(store, error) from error
@@ -754,23 +753,23 @@ def storing(store: Path) -> Iterator[None]:
 
 
 class Unreadable(Problem):
-    """A delivered file can't be read as its extract."""
+    """A delivered file cannot be read as a file of its extract."""
 
 
 def unparsable(path: Path, reason: object) -> Problem:
-    return Unreadable(f"The file {printable(path)} can't be parsed: {reason}")
+    return Unreadable(f"The file {printable(path)} cannot be parsed: {reason}")
 
 
 class Unstorable(Problem):
-    """The store can't be written."""
+    """The store cannot be written."""
 
 
 def unstorable(store: Path, error: Exception) -> Problem:
-    return Unstorable(f"The deliveries can't be stored under {store}: {getattr(error, 'strerror', None) or error}")
+    return Unstorable(f"The deliveries cannot be stored under {store}: {getattr(error, 'strerror', None) or error}")
 
 
 def in_parallel(work: Any, items: list[Any]) -> Iterator[Any]:
-    """The results in the order of the items; after an error no further item is begun."""
+    """The results in the order of the items; after an error no further item is started."""
     with ThreadPoolExecutor(WORKERS) as pool:
         yield from pool.map(work, items)
 
@@ -788,7 +787,7 @@ def sha256_or_error(path: Path) -> str | OSError:
 
 
 def size_of(path: Path) -> int:
-    """0 where the file can't be seen."""
+    """The size in bytes; 0 if the file is not accessible."""
     try:
         return path.stat().st_size
     except OSError:
@@ -796,7 +795,7 @@ def size_of(path: Path) -> int:
 
 
 def sync(paths: list[Path]) -> None:
-    """Have the files or folders on the disk."""
+    """Sync the files or folders to disk."""
     for _ in in_parallel(sync_path, paths):
         pass
 
@@ -807,9 +806,9 @@ def now() -> str:
 
 @functools.cache
 def connection() -> duckdb.DuckDBPyConnection:
-    """A database of its own to read files with, once for all of them: opening one takes longer than reading one."""
+    """One separate database for reading all files, because opening a database takes longer than reading a file."""
     connection = duckdb.connect()
-    # One thread a file: with more, rows wait in memory for those before them, however many there are.
+    # One thread per file: with more threads, rows wait in memory for earlier rows, without a limit.
     connection.execute("set global TimeZone = 'UTC'; set global enable_external_file_cache = false")
     connection.execute("set threads = 1; set enable_progress_bar = false")
     amount, unit = connection.execute("select current_setting('memory_limit')").fetchone()[0].split()

@@ -1,4 +1,4 @@
-"""Replacing a folder in one step: a link names it, and is pointed to another one."""
+"""Replaces a folder in one step: readers use a link, which is pointed to another folder."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import shutil
 from pathlib import Path
 
-ASIDE = "before-"  # begins the name of a folder that stood where a link belongs
+ASIDE = "before-"  # begins the new name of a folder that was in place of a link
 
 
 def point(link: Path, folder: Path) -> Path | None:
-    """Let ``link`` name ``folder``, in one step, with the permissions of what it named before.
+    """Point ``link`` to ``folder`` in one step, with the permissions of its previous target.
 
-    Of the folders beside ``folder`` only the one that the link named before is kept. A folder or file in place of the
-    link is put beside ``folder`` first: where to, else None.
+    Of the folders beside ``folder``, only the previous target is kept. A folder or file in place of the link is first
+    moved beside ``folder``. Returns its new path, otherwise None.
     """
     keep_permissions(link, folder)
     before = link.parent / link.readlink() if link.is_symlink() else None
@@ -35,7 +35,7 @@ def point(link: Path, folder: Path) -> Path | None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or a folder, as far as that can be done."""
+    """Remove a file or a folder, and ignore errors."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -43,9 +43,9 @@ def _remove(path: Path) -> None:
 
 
 def keep_permissions(before: Path, folder: Path) -> None:
-    """Give ``folder``, and each file in it that ``before`` had too, the permissions it has there.
+    """Give ``folder``, and each file in it, the permissions that it has in ``before``.
 
-    A new file gets those of any file of ``before``. Nothing happens where there is no ``before``.
+    A new file gets those of any file of ``before``. Does nothing if ``before`` does not exist.
     """
     if not before.is_dir():
         return
@@ -60,7 +60,7 @@ def keep_permissions(before: Path, folder: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Have the files and folders of a folder on the disk: without it a power cut leaves names without content."""
+    """Sync a folder with its files and folders to disk. Otherwise a power cut could leave names without content."""
     for parent, _, files in os.walk(folder, topdown=False):
         for name in files:
             sync_path(Path(parent, name))
@@ -68,7 +68,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync_path(path: Path) -> None:
-    """Have a file, or the names in a folder, on the disk, whatever happens to the machine from now on."""
+    """Sync a file, or the names in a folder, to disk, so that a crash of the machine loses nothing."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,14 +1,14 @@
-"""The file operations of a run that SQL cannot do, as functions that SQL can call.
+"""File operations of a run that SQL cannot do, as functions that SQL can call.
 
 dbt-duckdb loads this module through ``plugins:`` in the profile and registers on the build's connection:
 
 ``ingest_deliveries(folder, store, contract) -> JSON``
     Of deliveries.py.
 ``verify_stored_files(store, paths, others) -> text``
-    Of deliveries.py: which of the stored files that a run is about to read is not as it was stored. ``paths``: JSON,
-    as ``others``, the files of which only the end is read.
+    Of deliveries.py: a message about stored files that have changed. ``paths``: JSON list of files to verify;
+    ``others``: JSON list of files whose footer is read only.
 ``watch_build(paths, tests, is_whole) -> empty text``
-    From here on the run says where it is (build_progress.py). ``paths``: JSON, the files of its models and seeds;
+    From here on the run shows its progress (build_progress.py). ``paths``: JSON, the files of its models and seeds;
     ``tests``: their number; ``is_whole``: true or false.
 ``publish_warehouse(built, published, run_id) -> JSON``
     Of publishing.py: ``{"problem": null or text, "to_look_at": [texts]}``.
@@ -20,7 +20,7 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 ``override_problems(project, folder) -> text``
     Of rule_book.py.
 
-They return what went wrong instead of raising: the calling macro stops the run with it.
+They return an error text instead of raising an error: the calling macro stops the run with it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from publishing import code_digests, hold_warehouse, revision_of
 from rule_book import override_problems
 from store import newer_format
 
-BUILD_IS_SHORT = 10.0  # seconds in which a build says nothing of its progress
+BUILD_IS_SHORT = 10.0  # seconds before a build shows its progress
 
 
 class Plugin(BasePlugin):
@@ -57,18 +57,18 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         self._watch: Watch | None = None
         self._steps = 0
-        self._verified: set[str] = set()  # stored files that this run has looked at
+        self._verified: set[str] = set()  # stored files that this run has verified
         self._connection: Callable[[], duckdb.DuckDBPyConnection | None] = lambda: None
-        if not os.environ.get("WAREHOUSE_DIR"):  # the project's own, wherever dbt was started
+        if not os.environ.get("WAREHOUSE_DIR"):  # the project's folder, wherever dbt was started
             project = getattr(get_flags(), "PROJECT_DIR", None) or Path(__file__).parent.parent
             self.creds.path = str(Path(project).absolute() / self.creds.path)
         folder = Path(self.creds.path).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be used: a file is in its place.") from error
+            raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} cannot be used: a file is in its place.") from error
         except OSError as error:
-            raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error.strerror}.") from error
+            raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} cannot be written: {error.strerror}.") from error
         try:
             hold_warehouse(folder)
             if newer := newer_format(str(folder.parent / "deliveries")):
@@ -79,16 +79,16 @@ class Plugin(BasePlugin):
             if getattr(get_flags(), "WHICH", None) == "build":
                 publishing.require_room(Path(self.creds.path))
         except OSError as error:
-            raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} can't be written: {error}.") from error
+            raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} cannot be written: {error}.") from error
         for text in filter(None, said):
             fire_event(Note(msg=text))
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        # Half of what DuckDB would take of its own accord: beyond that it spills to disk, and Python needs some, too.
+        # Half of DuckDB's default, because Python needs memory, too. Beyond the limit DuckDB spills to disk.
         if "memory_limit" not in (self.creds.settings or {}):
             amount, unit = duckdb.connect().execute("select current_setting('memory_limit')").fetchone()[0].split()
             conn.execute(f"set memory_limit = '{float(amount) / 2:.1f} {unit}'")
-        # weak: the connection holds this object's functions, and would stay open for ever
+        # weak, because the connection references this object's functions and would never be closed
         self._connection = weakref.ref(conn)
         for function in (
             self.ingest_deliveries,
@@ -120,7 +120,7 @@ class Plugin(BasePlugin):
         return problem
 
     def watch_build(self, paths: str, tests: str, is_whole: str) -> str:
-        with suppress(Exception):  # a display never stops the work
+        with suppress(Exception):  # an error of the display must not stop the work
             notes = Path(self.creds.path).with_name("last_full_build.json")
 
             def remember(seconds: float, nodes: dict[str, float]) -> None:
@@ -131,7 +131,7 @@ class Plugin(BasePlugin):
             if is_whole == "true":
                 last = json.loads(notes.read_bytes()) if notes.exists() else {}
                 build = Build(json.loads(paths), int(tests), self._steps, last)
-            else:  # nobody knows beforehand how many jobs it touches
+            else:  # the number of affected jobs is not known before
                 build = Build(json.loads(paths), int(tests), 0, None)
             self._watch = Watch(build, _progress(BUILD_IS_SHORT), remember, self._count_rows)
             self._watch.attach()
@@ -156,7 +156,7 @@ class Plugin(BasePlugin):
         return publishing.write_dashboard(published)
 
     def _count_rows(self, schema: str, name: str) -> int:
-        """As DuckDB's catalog has it; 0 where that can't be told, and of a run that adds to what stood there."""
+        """The number of rows in DuckDB's catalog; 0 if unknown, or if the run only adds rows."""
         connection = self._connection()
         with suppress(duckdb.Error):
             if connection and self._watch and self._watch.build.is_full and not self._watch.progress.is_quiet:
@@ -166,13 +166,13 @@ class Plugin(BasePlugin):
         return 0
 
     def _tell(self, describe: Callable[[], str]) -> None:
-        with suppress(Exception):  # a display never stops the work
+        with suppress(Exception):  # an error of the display must not stop the work
             if self._watch:
                 self._watch.tell_publishing(describe())
 
 
 def _progress(patience: float = PATIENCE) -> Progress:
-    """Says it as dbt says things: in its log and format, and not at all where dbt is quiet."""
+    """Logs a line like dbt: in its log and format, and not if dbt is quiet."""
     flags = get_flags()
     if getattr(flags, "QUIET", False) or getattr(flags, "LOG_LEVEL", "info") not in ("debug", "info"):
         return Progress(None)
@@ -181,6 +181,6 @@ def _progress(patience: float = PATIENCE) -> Progress:
 
 
 def _stored_steps(answer: str) -> int:
-    """How many steps are stored; 0 where some are delivered within their jobs: nobody counted those."""
+    """The number of stored steps; 0 if some are in streamed jobs, because those are not counted."""
     files = json.loads(answer).get("files", {})
     return 0 if "job_history" in files else sum(rows for *_, rows in files.get("steps", []))

@@ -1,10 +1,10 @@
-"""The quick check of a change: lint, unit tests of what changed, and whether everything compiles.
+"""Quick check of a change: lint, unit tests of changed models, and whether everything compiles.
 
-    make check               # what differs from the last commit; after a commit, what that commit changed
-    make check SINCE=main    # what differs from a branch or commit
+    make check               # changes since the last commit; directly after a commit, the changes of that commit
+    make check SINCE=main    # changes since a branch or commit
 
-Runs no build over the sample: the unit tests need tables with the right columns, which an empty build makes once.
-Exit code 1 when something fails; each step says what it does.
+Does not build the sample: the unit tests only need tables with the right columns, which an empty build creates once.
+Exit code 1 if a step fails.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ENVIRONMENT = {
 
 
 def main() -> int:
-    """Run every step, the other tools beside dbt; 1 when one has failed."""
+    """Run every step, the other tools in parallel with dbt; returns 1 if one failed."""
     os.chdir(PROJECT)
     os.environ.update(ENVIRONMENT)
     started = time.monotonic()
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def commands(changed: list[str]) -> list[list[str]]:
-    """What runs beside dbt: ruff over everything, sqlfluff over the changed SQL, the Python tests of what changed."""
+    """The commands in parallel with dbt: ruff for all files, sqlfluff for changed SQL, tests of changed modules."""
     sql = [path for path in changed if path.endswith(".sql") and path.startswith(("models/", "analyses/", "tests/"))]
     tests = python_tests_of(changed, [path.name for path in (PROJECT / "tests").glob("test_*.py")])
     return [
@@ -64,9 +64,9 @@ def commands(changed: list[str]) -> list[list[str]]:
 
 
 def changed_files(since: str) -> list[str]:
-    """Paths, relative to the project, that differ from a commit, or are new. Deleted ones are left out.
+    """Paths, relative to the project, of changed and new files. Deleted files are left out.
 
-    Without ``since``: from the last commit, or from the one before where nothing has changed since the last.
+    Without ``since``: changes since the last commit, or those of the last commit if there are none.
     """
 
     def differing(commit: str) -> list[str]:
@@ -82,8 +82,8 @@ def _git(*arguments: str) -> list[str]:
 
 
 def unit_tests_of(changed: Iterable[str], manifest: Any) -> list[str]:
-    """The names of dbt's unit tests of models that changed, or whose seeds or macros did; all of them, where
-    dbt_project.yml did.
+    """The names of dbt's unit tests of models that changed, or whose seeds or macros changed; all unit tests if
+    dbt_project.yml changed.
 
     ``changed``: paths below the project; ``manifest``: dbt's.
     """
@@ -96,7 +96,7 @@ def unit_tests_of(changed: Iterable[str], manifest: Any) -> list[str]:
         for name, node in manifest.nodes.items()
         if node.original_file_path in changed or macros.intersection(node.depends_on.macros)
     }
-    seeds = {name for name in nodes if name.startswith("seed.")}  # a fixture may be the seed itself
+    seeds = {name for name in nodes if name.startswith("seed.")}  # a fixture may read the seed itself
     nodes |= {
         name for name, node in manifest.nodes.items() if seeds.intersection(getattr(node.depends_on, "nodes", ()))
     }
@@ -110,13 +110,13 @@ def unit_tests_of(changed: Iterable[str], manifest: Any) -> list[str]:
 
 
 def python_tests_of(changed: Iterable[str], tests: Iterable[str]) -> list[str]:
-    """The test files that changed, or are named after a changed module: test_progress.py after plugins/progress.py."""
+    """The test files that changed, or that belong to a changed module: test_progress.py to plugins/progress.py."""
     stems = {Path(path).stem.removeprefix("test_") for path in changed if path.endswith(".py")}
     return sorted(f"tests/{name}" for name in tests if Path(name).stem.removeprefix("test_") in stems)
 
 
 def check_models(changed: list[str]) -> bool:
-    """Whether the project parses without a warning and compiles, and the unit tests of what changed pass."""
+    """Whether the project parses without a warning and compiles, and the unit tests of changed models pass."""
     from dbt.cli.main import dbtRunner
 
     parsed = dbtRunner().invoke(["--quiet", "--warn-error", "parse", "--no-partial-parse"])
@@ -128,17 +128,17 @@ def check_models(changed: list[str]) -> bool:
 
     names = unit_tests_of(changed, parsed.result)
     has_tables = (WAREHOUSE / "build" / "usage.duckdb").exists()
-    if names or not has_tables:  # whose columns may have changed
+    if names or not has_tables:  # their columns may have changed
         has_tables = dbt("build", "--empty", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
     if not has_tables or not dbt("compile"):
         return False
-    say(f"{len(names)} of {len(parsed.result.unit_tests)} unit tests are of what changed")
+    say(f"{len(names)} of {len(parsed.result.unit_tests)} unit tests belong to what changed")
     return not names or dbt("test", "--select", *names)
 
 
 def run(name: str, *arguments: str) -> tuple[str, bool, str]:
-    """(the tool's name, whether it succeeds, what it printed)"""
-    environment = os.environ | {  # sqlfluff works on a warehouse of its own: the one of this check is locked
+    """Run a tool; returns (its name, whether it succeeded, its output)."""
+    environment = os.environ | {  # sqlfluff uses a separate warehouse, because that of this check is locked
         "WAREHOUSE_DIR": str(PROJECT / "target" / "lint-warehouse"),
         "DBT_TARGET_PATH": str(PROJECT / "target" / "lint"),
     }
@@ -148,7 +148,7 @@ def run(name: str, *arguments: str) -> tuple[str, bool, str]:
 
 
 def say(text: str) -> None:
-    """A line that stands out from what the tools print."""
+    """Print a line with a prefix that distinguishes it from the tools' output."""
     print(f"check: {text}", flush=True)
 
 

@@ -1,10 +1,10 @@
-"""Prints why usage counted: line by line for a job and what it called, or rule by rule for a customer's month.
+"""Prints why usage counted: line by line for a job and the jobs that it called, or rule by rule for a customer's month.
 
     make explain JOB=j-example-14
     make explain CUSTOMER=1008 MONTH=2026-08
 
-The questions are analyses/explain_job.sql and analyses/explain_month.sql. This sets their variables and runs them on
-the published warehouse, read-only. It needs no dbt, works from any folder and writes no file.
+Sets the variables of analyses/explain_job.sql and analyses/explain_month.sql, and runs them on the published warehouse,
+read-only. It needs no dbt, works from any folder and writes no file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.path.insert(0, str(PROJECT / "plugins"))
 
 from labels import METRIC_LABELS  # noqa: E402
 
-# In sums, what is billed by capability stands before tasks.
+# In sums, metrics billed by capability come before tasks.
 UNITS = {
     metric: (label.unit, label.units)
     for metric, label in sorted(METRIC_LABELS.items(), key=lambda item: item[0] == "tasks")
@@ -36,7 +36,7 @@ Row = dict[str, Any]
 
 
 def main() -> None:
-    """Parse the command line, run the analysis and print what it says."""
+    """Parse the command line, run the analysis and print its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--job", help="id of a job")
     parser.add_argument("--customer", help="account id of a customer")
@@ -46,14 +46,14 @@ def main() -> None:
         explain_job(asked.job, asked.customer)
     elif asked.customer and asked.month:
         if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", asked.month):
-            sys.exit(f"MONTH={asked.month} is no month: write it as 2026-08.")
+            sys.exit(f"MONTH={asked.month} is not a month: write it as 2026-08.")
         explain_month(asked.customer, asked.month)
     else:
         sys.exit("Say what to explain: make explain JOB=j-…, or make explain CUSTOMER=… MONTH=2026-08.")
 
 
 def explain_job(job_id: str, customer_id: str | None) -> None:
-    """Print every line of a job and of the jobs below it, and the sum."""
+    """Print every line of a job and of the jobs that it called, and the sum."""
     with open_warehouse() as warehouse:
         rows = ask(warehouse, "explain_job", job_id=job_id, customer_id=customer_id or None)
     customers = sorted({row["customer_id"] for row in rows})
@@ -71,7 +71,7 @@ def explain_job(job_id: str, customer_id: str | None) -> None:
 
 
 def print_job(lines: list[Row]) -> None:
-    """Print one job: what it is, a table of its lines, and its sum."""
+    """Print one job: its description, a table of its lines, and its sum."""
     job = lines[0]
     print(f"Job {job['job_id']} of customer {job['customer_id']}: {job['status']}", end="")
     print(f", completed {job['completed_at']:%Y-%m-%d %H:%M:%S} UTC" if job["completed_at"] else ", not finished")
@@ -98,7 +98,7 @@ def print_job(lines: list[Row]) -> None:
 
 
 def explain_month(customer_id: str, month: str) -> None:
-    """Print what a customer's month is made of, rule by rule, and the mart's totals."""
+    """Print a customer's month rule by rule, and the totals of the mart."""
     with open_warehouse() as warehouse:
         rows = ask(warehouse, "explain_month", customer_id=customer_id, month=month)
         (as_of,) = warehouse.execute("select max(last_date) from marts.months").fetchone()
@@ -153,7 +153,7 @@ def rows_of(found: duckdb.DuckDBPyConnection) -> list[Row]:
 
 
 def open_warehouse() -> duckdb.DuckDBPyConnection:
-    """The published warehouse, read-only; a sentence on standard error where there is none."""
+    """The published warehouse, read-only; a sentence on standard error if there is none."""
     if not warehouse_path().exists():
         unset = "" if os.environ.get("WAREHOUSE_DIR") else " WAREHOUSE_DIR is not set."
         sys.exit(f"There is no warehouse at {warehouse_path()}: make build writes it.{unset}")
@@ -161,12 +161,12 @@ def open_warehouse() -> duckdb.DuckDBPyConnection:
 
 
 def warehouse_path() -> Path:
-    """usage.duckdb in WAREHOUSE_DIR, or in the project's own warehouse, as for dbt build."""
+    """The path of usage.duckdb in WAREHOUSE_DIR, or in the project's warehouse, as for dbt build."""
     return Path(os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse").absolute() / "usage.duckdb"
 
 
 def amount(metric: str | None, quantity: int) -> str:
-    """An amount of a metric in words: '3 pages', or '-' where nothing counts."""
+    """An amount of a metric in words: '3 pages', or '-' if nothing counts."""
     if metric is None:
         return "-"
     return f"{quantity:,} {UNITS[metric][quantity != 1]}"

@@ -1,9 +1,9 @@
-"""Remove a load from the stored deliveries on purpose, for good.
+"""Remove a load from the stored deliveries permanently.
 
     make forget-load LOAD=3        # of WAREHOUSE_DIR
 
-Says what goes. The files of the load stay known: while their bytes are the same, no run takes them in again. The next
-run computes everything without them.
+Prints what is removed. The files of the load stay known: no run loads them again unless their bytes change. The next
+run recomputes everything without them.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from store import files_text, forget_load, printable, rows_by_extract  # noqa: E
 
 
 def main() -> int:
-    """Remove the load, and say what that changes."""
+    """Remove the load, and print what this changes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--load", required=True, help="the number of the load, as audit tables and folders have it")
     asked = parser.parse_args()
     warehouse = Path(os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse").resolve()
     if not (asked.load.isascii() and asked.load.isdigit()):
-        print(f"LOAD={printable(asked.load)!r} is no number of a load, such as 3.")
+        print(f"LOAD={printable(asked.load)!r} is not the number of a load, such as 3.")
         return 2
     store = warehouse / "deliveries"
     if not store.is_dir():
-        print(f"{warehouse} holds no stored deliveries.")
+        print(f"{warehouse} has no stored deliveries.")
         return 2
     try:
         (warehouse / "build").mkdir(exist_ok=True)
@@ -50,17 +50,19 @@ def main() -> int:
 
 
 def describe(load: dict[str, Any], store: Path) -> str:
-    """What went with the load, and what happens next."""
-    lines = [f"Forgot load {load['load']} of {store}, taken in {load['taken_in_at']}:"]
+    """What was removed with the load, and what happens next."""
+    lines = [f"Forgot load {load['load']} of {store}, stored at {load['taken_in_at']}:"]
     for extract, of in rows_by_extract(load).items():
         count = sum(of)
         lines.append(f"  {extract}: {as_count(count)} row{'' if count == 1 else 's'} in {files_text(len(of))}")
     if aside := load.get("quarantined"):
-        lines.append(f"  {files_text(len(aside))} that had been set aside")
+        lines.append(f"  {files_text(len(aside))} that were quarantined")
     if continued := load.get("supersedes"):
-        lines.append(f"  {files_text(len(continued))} of earlier loads count again, which files of this one continued")
+        lines.append(
+            f"  {files_text(len(continued))} of earlier loads count again: files of this load had superseded them"
+        )
     lines.append("Every figure that counted these rows changes: the next dbt build computes everything without them.")
-    lines.append("The files stay known: none of them is taken in again unless its bytes change.")
+    lines.append("The files stay known: a run loads them again only if their content changes.")
     return "\n".join(lines)
 
 

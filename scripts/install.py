@@ -1,11 +1,11 @@
-"""Install pinned packages into a virtual environment, with uv, or with pip where uv can't be used.
+"""Install pinned packages into a virtual environment, with uv, or with pip if uv cannot be used.
 
     python3.11 scripts/install.py .venv requirements.txt requirements-dev.txt
     python3.11 scripts/install.py .venv --compile pyproject.toml --output-file=requirements.txt
 
-Creates the environment where there is none and installs the pinned uv into it (requirements-uv.txt). uv and pip both
+Creates the environment if there is none, and installs the pinned uv into it (requirements-uv.txt). uv and pip both
 check the hashes. uv reads none of pip's configuration, so this script passes it on: index, certificates, proxy. A UV_
-variable of the caller overrides it. Exit code 0 when all is installed, 1 otherwise.
+variable of the caller overrides it. Exit code 0 if all packages are installed, otherwise 1.
 
 Uses the standard library only: it runs before anything is installed.
 
@@ -33,12 +33,12 @@ SECONDS_BETWEEN_SIGNS = 20
 
 # Neither uv nor pip compiles bytecode here: Python compiles each module at its first import. Measured on two cores with
 # requirements.txt: uv and a first `dbt parse` take 11 s (10 s of CPU), with --compile-bytecode 16 s (14 s of CPU).
-# It pays where nobody writes into the environment later, as in a container image: UV_COMPILE_BYTECODE=1 make build.
+# It is useful if the environment is read-only later, as in a container image: UV_COMPILE_BYTECODE=1 make build.
 PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "--require-hashes")
 
 
 class CannotInstall(Exception):
-    """Why the packages, or uv, can't be installed: one line."""
+    """The packages, or uv, cannot be installed; the message is one line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def install(asked: argparse.Namespace) -> int:
-    """Install the files with uv, or else with pip; say before and after what is done."""
+    """Install the files with uv, otherwise with pip; print a line before and after."""
     started = time.monotonic()
     say(f"Installing {', '.join(asked.requirements)} into {asked.venv}, hashes checked ...")
     python = environment(asked.venv)
@@ -76,9 +76,9 @@ def install(asked: argparse.Namespace) -> int:
         if done.returncode:
             raise CannotInstall(reason_of(done.stderr))
     except CannotInstall as reason:
-        say(f"uv can't be used ({reason}). Going on with pip, which takes a minute or two ...")
+        say(f"uv cannot be used ({reason}). Continuing with pip, which takes a minute or two ...")
         tool, before = "pip", before or installed(asked.venv)
-        # -qq drops the warnings, a line for each package that an extra index does not have; errors are printed
+        # -qq hides warnings (a line for each package that an extra index lacks); errors are printed
         if run_with_signs([python, *PIP_INSTALL, "-qq", *wanted], os.environ).returncode:
             raise CannotInstall("pip failed as well, its message is above") from None
     count = len(installed(asked.venv) - before)
@@ -88,10 +88,10 @@ def install(asked: argparse.Namespace) -> int:
 
 
 def compile_pins(venv: Path, arguments: list[str]) -> int:
-    """Run ``uv pip compile``, on pip's main index alone.
+    """Run ``uv pip compile`` with pip's main index only.
 
-    The pins hold the hashes of every platform's files. uv takes a version's files from the first index that has it, and
-    an extra index or folder may hold those of one platform.
+    The pins contain the hashes of all platforms' files. uv uses the files of the first index that has the version, and
+    an extra index or folder may contain those of one platform only.
     """
     python = environment(venv)
     uv = pinned_uv(python)
@@ -103,7 +103,7 @@ def compile_pins(venv: Path, arguments: list[str]) -> int:
 
 
 def environment(venv: Path) -> Path:
-    """The interpreter of the environment; creates it where there is none, or one that no longer runs."""
+    """The interpreter of the environment; creates the environment if it is missing or no longer runs."""
     python = venv / "bin" / "python"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     check = [python, "-c", "import pip, sys; print('%d.%d' % sys.version_info[:2])"]
@@ -112,20 +112,20 @@ def environment(venv: Path) -> Path:
     clear = ["--clear"] if (venv / "pyvenv.cfg").exists() else []
     created = attempt([sys.executable, "-m", "venv", *clear, venv])
     if created.returncode:
-        # Debian names the package to install on standard output
-        raise CannotInstall(f"{venv} can't be created.\n{(created.stdout + created.stderr).strip()}")
+        # Debian prints the package to install on standard output
+        raise CannotInstall(f"{venv} cannot be created.\n{(created.stdout + created.stderr).strip()}")
     return python
 
 
 def pinned_uv(python: Path) -> Path:
-    """uv of the pinned version, in the environment; installs it with pip where it is not there."""
+    """uv of the pinned version in the environment; installs it with pip if it is missing."""
     uv = python.parent / "uv"
     pinned = re.search(r"^uv==(\S+)", UV_REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)[1]
     if attempt([uv, "--version"]).stdout.split()[:2] == ["uv", pinned]:
         return uv
     got = attempt([python, *PIP_INSTALL, "--quiet", "--no-input", f"--requirement={UV_REQUIREMENTS}"])
     if got.returncode:
-        raise CannotInstall(f"pip can't install it: {reason_of(got.stderr)}")
+        raise CannotInstall(f"pip cannot install it: {reason_of(got.stderr)}")
     started = attempt([uv, "--version"])
     if started.returncode:
         raise CannotInstall(f"it does not start: {reason_of(started.stderr)}")
@@ -133,10 +133,10 @@ def pinned_uv(python: Path) -> Path:
 
 
 def pip_configuration(python: Path) -> str:
-    """What ``pip config list`` prints: the files of all levels and the PIP_ variables."""
+    """The output of ``pip config list``: the files of all levels and the PIP_ variables."""
     listed = attempt([python, "-m", "pip", "config", "list", "--disable-pip-version-check"])
     if listed.returncode:
-        raise CannotInstall(f"pip's configuration can't be read: {reason_of(listed.stderr)}")
+        raise CannotInstall(f"pip's configuration cannot be read: {reason_of(listed.stderr)}")
     return listed.stdout
 
 
@@ -162,10 +162,10 @@ def pip_options(listing: str) -> dict[str, str]:
 
 
 def uv_settings(options: Mapping[str, str], environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """uv's variables, and flags where it has no variable, for pip's options; the caller's UV_ variables are kept.
+    """uv's variables for pip's options, and flags if there is no variable; the caller's UV_ variables are kept.
 
-    Names as in uv's reference of environment variables. pip's constraint is not passed on: uv asks for a hash of each
-    constraint, too, and every version is pinned.
+    Names as in uv's reference of environment variables. pip's constraint is not passed on: uv requires a hash of each
+    constraint, too, and all versions are pinned anyway.
     """
     variables: dict[str, str] = {}
 
@@ -183,12 +183,12 @@ def uv_settings(options: Mapping[str, str], environ: Mapping[str, str]) -> tuple
     timeout = options.get("timeout") or options.get("default-timeout")
     hand_over(whole_seconds(timeout), "UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT")
     hand_over(options.get("retries"), "UV_HTTP_RETRIES")
-    # pip takes any value of it as yes
+    # pip treats any value as yes
     hand_over("1" if options.get("no-cache-dir") else None, "UV_NO_CACHE")
-    if options.get("keyring-provider") == "subprocess":  # the only one that uv knows
+    if options.get("keyring-provider") == "subprocess":  # the only value that uv knows
         hand_over("subprocess", "UV_KEYRING_PROVIDER")
 
-    # Not uv's own variables: what was told to pip is nearer than what was told to all programs.
+    # Not uv's own variables: settings of pip are more specific than settings of all programs.
     certificates = options.get("cert") or environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
     if certificates and (options.get("cert") or not environ.get("SSL_CERT_FILE")):
         variables["SSL_CERT_DIR" if Path(certificates).is_dir() else "SSL_CERT_FILE"] = certificates
@@ -204,7 +204,7 @@ def uv_settings(options: Mapping[str, str], environ: Mapping[str, str]) -> tuple
 
 
 def readable_links(find_links: str) -> list[str]:
-    """The places of find-links that uv can read: pip ignores a missing folder, uv ends with an error."""
+    """The find-links that exist: pip ignores a missing folder, uv fails."""
     places = [str(Path(place).expanduser()) if place.startswith("~") else place for place in find_links.split()]
     return [place for place in places if re.match("https?:", place) or Path(place.removeprefix("file://")).is_dir()]
 
@@ -218,7 +218,7 @@ def whole_seconds(timeout: str | None) -> str | None:
 
 
 def reason_of(stderr: str) -> str:
-    """One line of what uv or pip wrote: the error with its causes."""
+    """One line from the output of uv or pip: the error with its causes."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if re.match("(error|cause|caused by):", line, re.IGNORECASE)] or lines[-1:]
     said = " ".join(re.sub("^(error|cause|caused by): *", "", line, flags=re.IGNORECASE) for line in errors)
@@ -226,12 +226,12 @@ def reason_of(stderr: str) -> str:
 
 
 def installed(venv: Path) -> set[str]:
-    """Each installed package with its version, as its folder of metadata is named."""
+    """Each installed package with its version, from the name of its metadata folder."""
     return {found.name for found in venv.glob("lib/python*/site-packages/*.dist-info")}
 
 
 def attempt(command: list) -> subprocess.CompletedProcess[str]:
-    """Run the command, its output captured; one that can't be started is one that failed."""
+    """Run the command and capture its output. A command that cannot be started counts as failed."""
     try:
         return subprocess.run(command, capture_output=True, text=True)
     except OSError as problem:
@@ -239,7 +239,7 @@ def attempt(command: list) -> subprocess.CompletedProcess[str]:
 
 
 def run_with_signs(command: list, env: Mapping[str, str], capture: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run the command, and print a line now and then that it is still running."""
+    """Run the command, and regularly print a line that it is still running."""
     started = time.monotonic()
     stderr = subprocess.PIPE if capture else None
     try:

@@ -1,5 +1,5 @@
-"""sqlfluff lint with a garbage collector that runs rarely: it keeps millions of small objects, and a fifth of its time
-went into looking through them."""
+"""Run sqlfluff lint with a garbage collector that runs rarely, because sqlfluff keeps millions of small objects and
+would spend a fifth of its time on scanning them."""
 
 import gc
 

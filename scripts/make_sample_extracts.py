@@ -523,7 +523,7 @@ def customers() -> None:
     customer(UNUSED, "Sleepy Hollow Books", "2025-12-01", plan="starter")
     customer(OLD, "Ferrous Steelworks", "2019-11-04", external_id="FS-012", plan="enterprise")
 
-    # One listing holds a customer twice, and two rows that can't be read.
+    # One listing holds a customer twice, and two rows that cannot be read.
     world["customers"].append(dict(world["customers"][0]))
     listed_at = "2026-08-31T22:00:00+00:00"
     add(
@@ -585,7 +585,7 @@ def seats() -> None:
     order("seat-app-1", BIG, "workflow_apps", 30, "2026-06-10", app_id=77)
     order("seat-app-2", BIG, "workflow_apps", 10, "2026-07-01", "2026-09-01", app_id=78)
     order("seat-app-3", SMALL, "workflow_apps", 4, "2026-09-20", app_id=81)
-    # An order delivered twice, and one that can't be read.
+    # An order delivered twice, and one that cannot be read.
     order("seat-app-3", SMALL, "workflow_apps", 4, "2026-09-20", app_id=81)
     order("seat-app-4", SMALL, "workflow_apps", "a dozen", "2026-10-01", app_id=81)
 
@@ -654,7 +654,7 @@ def connections() -> None:
     connection(TINY * 1000 + 30, "slack", created="2026-05-05", authorized="2026-07-10")
     connection(OLD * 1000 + 30, "snowflake", lost="2026-09-20")
     connection(API_HEAVY * 1000 + 30, "stripe", deleted="2026-10-10")
-    # One row that can't be read.
+    # One row that cannot be read.
     extracted_at = "2026-10-31T22:00:00+00:00"
     add(
         "connections",
@@ -1538,7 +1538,7 @@ def functions() -> None:
         job(job_id, function, at, *function_steps, calling_job_id=calling_job_id)
 
     # J-FN-ORPHAN: the caller's only call was skipped; it shows no call; it is another account's; it
-    # can't be read.
+    # cannot be read.
     caller("j-fn-skipped-call-caller", "2026-09-17T10:00", "api", skipped(call_function(function)))
     orphan("j-fn-skipped-call", "2026-09-17T10:00", "j-fn-skipped-call-caller")
     caller("j-fn-no-call-caller", "2026-09-18T10:00", "api", UPDATE_RECORD)
@@ -1765,7 +1765,7 @@ def deliveries() -> None:
 
 def bad_rows() -> None:
     cases = BIG * 1000 + 110
-    # Jobs that can't be read; their steps stand in quarantine with them.
+    # Jobs that cannot be read; their steps stand in quarantine with them.
     delivered = "2026-07-16T04:00:00+00:00"
     job(
         "j-unreadable-time",
@@ -1778,7 +1778,7 @@ def bad_rows() -> None:
     job("j-unreadable-number", cases, "2026-07-15T10:00", NEW_ORDER, repeat_count="twice")
     job(None, cases, "2026-07-15T11:00")
     # (An unknown status word: j-fn-unread-caller in `functions`.)
-    # Steps that can't be read; the rest of their job counts.
+    # Steps that cannot be read; the rest of their job counts.
     job("j-bad-steps", cases, "2026-07-15T12:00", NEW_ORDER, UPDATE_RECORD)
     step_row(BIG, "j-bad-steps", 2, {**POST_MESSAGE, "status": "perhaps"}, delivered)
     step_row(BIG, "j-bad-steps", "third", POST_MESSAGE, delivered)

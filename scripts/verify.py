@@ -1,12 +1,12 @@
 """Verify the stored history against the published warehouse: does recomputing everything give the same rows?
 
     make verify                                  # of WAREHOUSE_DIR
-    python scripts/verify.py --vars '{reporting_timezone: Europe/Berlin}'    # the vars that the nightly run is given
+    python scripts/verify.py --vars '{reporting_timezone: Europe/Berlin}'    # the vars of the scheduled run
 
 Reads every stored file against its checksum, builds a second warehouse from the stored deliveries alone, and compares
-each table of marts, metering and audit. Exit code 0 when all agree, 1 when something differs, 2 when it can't be told.
-Needs room for a second warehouse in WAREHOUSE_DIR while it runs; nightly runs may go on meanwhile, but a load taken in
-after it began is a difference.
+each table of marts, metering and audit. Exit code 0 if all are equal, 1 if something differs, 2 if it cannot be
+determined. Needs space for a second warehouse in WAREHOUSE_DIR while it runs. Scheduled runs may continue, but a load
+that is stored after the start is a difference.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ SCHEMAS = ("marts", "metering", "audit")
 
 
 def main() -> int:
-    """Check the store, recompute, compare, and say what differs."""
+    """Check the store, recompute, compare, and print the differences."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vars", default="{}", help="the vars of the nightly run, as YAML")
+    parser.add_argument("--vars", default="{}", help="the vars of the scheduled run, as YAML")
     asked = parser.parse_args()
     options = read_vars(asked.vars)
     if options is None:
-        print(f"The vars {asked.vars!r} are no YAML mapping, such as '{{reporting_timezone: Europe/Berlin}}'.")
+        print(f"The vars {asked.vars!r} are not a YAML mapping, such as '{{reporting_timezone: Europe/Berlin}}'.")
         return 2
     warehouse = Path(os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse").resolve()
     store, published = warehouse / "deliveries", warehouse / "usage.duckdb"
     if not published.exists() or not any(store.glob("*/manifest.json")):
-        print(f"{warehouse} holds no published warehouse with stored deliveries: there is nothing to verify.")
+        print(f"{warehouse} has no published warehouse with stored deliveries: there is nothing to verify.")
         return 2
     progress = Progress(lambda text: print(text, file=sys.stderr, flush=True), terminal())
     if problem := verify_store(str(store), progress):
@@ -54,22 +54,20 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="verify-", dir=warehouse) as scratch:
             return recompute_and_compare(warehouse, Path(scratch), options, progress)
     except OSError as error:  # a read-only folder, a full disk
-        print(
-            f"Verifying needs to write beside the warehouse: {error.filename or warehouse}: {error.strerror or error}."
-        )
+        print(f"Cannot write beside the warehouse: {error.filename or warehouse}: {error.strerror or error}.")
         return 2
 
 
 def recompute_and_compare(warehouse: Path, scratch: Path, options: dict, progress: Progress) -> int:
-    """Compute everything again in ``scratch``, and say what differs from what is published."""
+    """Recompute everything in ``scratch``, and print the differences from the published warehouse."""
     store, published = warehouse / "deliveries", warehouse / "usage.duckdb"
     again = scratch / "warehouse"
     (again / "deliveries").mkdir(parents=True)
-    # the run reads the loads through links; the list of runs is not its own
+    # the run reads the loads through links, but has a separate list of runs
     for path in store.iterdir():
         if not path.name.startswith("runs."):
             (again / "deliveries" / path.name).symlink_to(path)
-    progress.line(f"Copying {as_bytes(published.stat().st_size)}, what is published, to {scratch}")
+    progress.line(f"Copying {as_bytes(published.stat().st_size)}, the published file, to {scratch}")
     shutil.copyfile(published, scratch / "usage.duckdb")
     if not recompute(again, scratch, options, progress):
         return 2
@@ -77,7 +75,7 @@ def recompute_and_compare(warehouse: Path, scratch: Path, options: dict, progres
 
 
 def read_vars(text: str) -> dict | None:
-    """The vars by name, none of an empty text; None where the text is no YAML mapping."""
+    """The vars by name; {} for an empty text, None if the text is not a YAML mapping."""
     try:
         options = yaml.safe_load(text) or {}
     except yaml.YAMLError:
@@ -86,7 +84,7 @@ def read_vars(text: str) -> dict | None:
 
 
 def recompute(warehouse: Path, scratch: Path, options: dict, progress: Progress) -> bool:
-    """Build a warehouse from the stored deliveries alone; False, and what dbt said, when that fails."""
+    """Build a warehouse from the stored deliveries only; False, and prints dbt's output, if that fails."""
     environment = os.environ | {
         "EXTRACTS_DIR": "",
         "WAREHOUSE_DIR": str(warehouse),
@@ -94,7 +92,7 @@ def recompute(warehouse: Path, scratch: Path, options: dict, progress: Progress)
         "DBT_LOG_PATH": str(scratch / "logs"),
         "DBT_PROJECT_DIR": str(PROJECT),
     }
-    if profiles := os.environ.get("DBT_PROFILES_DIR"):  # the run works in the project's folder
+    if profiles := os.environ.get("DBT_PROFILES_DIR"):  # dbt runs in the project's folder
         environment["DBT_PROFILES_DIR"] = str(Path(profiles).absolute())
     command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "build", "--exclude-resource-type", "unit_test"]
     variables = yaml.safe_dump(options | {"only_stored_deliveries": True})
@@ -117,9 +115,9 @@ def recompute(warehouse: Path, scratch: Path, options: dict, progress: Progress)
 
 
 def differences(published: Path, recomputed: Path, progress: Progress) -> dict[str, tuple[int, int]]:
-    """Per table of either file, its rows in the one and in the other; -1 for both where they agree.
+    """For each table of either file, its number of rows in both; -1 for both if the tables are equal.
 
-    Two tables agree when they have the same columns, as many rows, and the same sum of the rows' hashes.
+    Tables are equal if they have the same columns, number of rows, and sum of the rows' hashes.
     """
     found = {}
     with duckdb.connect() as connection:
@@ -132,7 +130,7 @@ def differences(published: Path, recomputed: Path, progress: Progress) -> dict[s
             [list(SCHEMAS)],
         ).fetchall():
             columns.setdefault(f"{schema}.{table}", {}).setdefault(database, []).append(column)
-        progress.line(f"Comparing {len(columns)} tables with what is published")
+        progress.line(f"Comparing {len(columns)} tables with the published ones")
         progress.begin()
         for number, (table, sides) in enumerate(sorted(columns.items()), start=1):
             progress.show(f"Comparing table {number} of {len(columns)}, {table}")
@@ -150,14 +148,14 @@ def differences(published: Path, recomputed: Path, progress: Progress) -> dict[s
 
 
 def report(found: dict[str, tuple[int, int]]) -> int:
-    """Say what differs; the exit code."""
+    """Print the differences; returns the exit code."""
     wrong = {table: rows for table, rows in found.items() if rows != (-1, -1)}
     for table, (published, recomputed) in wrong.items():
         print(f"{table} differs: {published:,} rows published, {recomputed:,} recomputed from the stored deliveries")
     if wrong:
         print("Repair: dbt build --full-refresh, or one month: docs/operations.md.")
         return 1
-    print(f"{len(found)} tables agree with what the stored deliveries give.")
+    print(f"{len(found)} tables equal a recomputation from the stored deliveries.")
     return 0
 
 

@@ -1,8 +1,8 @@
-"""Run a command with the options that an environment variable holds.
+"""Run a command with options from an environment variable.
 
     PROOF="--worlds 400" python scripts/with_options.py PROOF python tests/proof.py
 
-They are split as a shell splits them; nothing in them is run.
+They are split as by a shell, without executing anything in them.
 """
 
 import os
@@ -14,4 +14,4 @@ if __name__ == "__main__":
     try:
         os.execvp(command[0], [*command, *shlex.split(os.environ.get(name, ""))])
     except ValueError as error:
-        sys.exit(f"{name}={os.environ[name]} can't be split into options: {error}")
+        sys.exit(f"{name}={os.environ[name]} cannot be split into options: {error}")

@@ -229,7 +229,7 @@ def _start(request: dict[str, Any], manifests: dict[str, Any]) -> int:
 
 
 def _parse(request: dict[str, Any]) -> Any:
-    """The manifest of the project in the request's folder, under its environment and vars; None if it can't be parsed.
+    """The manifest of the project in the request's folder, under its environment and vars; None if it cannot be parsed.
 
     A command without a manifest parses the project again and says what is wrong.
     """

@@ -252,10 +252,10 @@ class TestDaysWithoutJobs:
             3,
             [
                 "AS_OF_DATE is 2026-06-30, and the newest extracted_at is of 2026-03-31: "
-                "up to that date usage reads as 0."
+                "up to that date usage is shown as 0."
             ],
         ),
-        ("1926-03-31", 0, ["AS_OF_DATE is 1926-03-31, when there was no customer yet: the marts hold no month."]),
+        ("1926-03-31", 0, ["AS_OF_DATE is 1926-03-31, before the first customer: the marts are empty."]),
     ],
 )
 def test_a_date_as_of_far_from_the_extracts_is_a_warning(given, months, said):
@@ -342,7 +342,7 @@ class TestWarnings:
         assert f"Read from {folder}: customers 1 rows in 1 file, " in first
         assert "jobs 4 rows in 1 file, " in first
         assert "Ignored" not in first
-        assert f"Read nothing new from {folder}: every file of it is stored already." in second
+        assert f"No new files in {folder}: all are stored already." in second
         assert f"Ignored 3 paths, the first {folder}/credit-ratio." in second
         for said in (first, second):
             assert "1 rows in audit.quarantined_rows: 1 of api_requests (unconfirmed extracted_at)" in said
@@ -356,8 +356,8 @@ class TestWarnings:
     def test_what_lies_nearly_in_an_extracts_place_is_a_warning(self, runs):
         folder = runs[0].warehouse.parent / "extracts"
         said = " ".join(runs[1].output.split())
-        assert f"The folder {folder}/credit-ratio is not read. If it holds credit_ratios, its place is" in said
-        assert f"The file {folder}/subscriptions.csv is not read. If it holds subscriptions, its place is" in said
+        assert f"The folder {folder}/credit-ratio is not read. If it contains credit_ratios, move it to" in said
+        assert f"The file {folder}/subscriptions.csv is not read. If it contains subscriptions, move it to" in said
         assert "notes.txt is not read" not in said
         assert "is not read" not in runs[0].output
 

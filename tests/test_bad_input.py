@@ -126,7 +126,7 @@ def test_a_warehouse_that_cannot_be_written_is_named(build, extracts):
     )
     assert stopped.exit_code != 0
     warehouse = stopped.warehouse.parent / "warehouse"
-    assert f"WAREHOUSE_DIR={warehouse} can't be written: [Errno 21] Is a directory: '{warehouse}/build/lock'." in (
+    assert f"WAREHOUSE_DIR={warehouse} cannot be written: [Errno 21] Is a directory: '{warehouse}/build/lock'." in (
         stopped.output
     )
     assert "Traceback" not in stopped.output
@@ -231,17 +231,17 @@ def test_a_file_that_cannot_be_parsed_is_named(spoil, refuses, extracts):
 @pytest.mark.parametrize(
     ("extract", "row", "said"),
     [
-        ("jobs", without_steps(job("j", status="done"))[0][1], "have a status that can't be read, such as 'done'"),
+        ("jobs", without_steps(job("j", status="done"))[0][1], "have a status that cannot be read, such as 'done'"),
         ("steps", {**only_steps(job())[0][1], "job_id": None}, "have no job_id"),
-        ("seats", seats(effective_from="01.03.2026")[0][1], "have an effective_from that can't be read"),
-        ("api_requests", request(request_type="REST")[0][1], "have a request_type that can't be read, such as 'REST'"),
+        ("seats", seats(effective_from="01.03.2026")[0][1], "have an effective_from that cannot be read"),
+        ("api_requests", request(request_type="REST")[0][1], "have a request_type that cannot be read, such as 'REST'"),
     ],
     ids=["a status word", "an id", "a date", "a word"],
 )
 def test_a_large_file_no_row_of_which_can_be_used_is_named(extract, row, said, refuses, extracts):
     """Its rows would all be quarantined, and the run would end as if nothing were wrong."""
     write_world({**SMALL, extract: [row] * 120}, extracts, split=1, ragged=False)
-    refuses(extracts, f"{extract}/part-0.csv can't be parsed: 120 of 120 rows {said}")
+    refuses(extracts, f"{extract}/part-0.csv cannot be parsed: 120 of 120 rows {said}")
 
 
 def test_a_streamed_file_that_cannot_be_parsed_is_named(stops, extracts):

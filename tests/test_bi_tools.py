@@ -1,4 +1,4 @@
-"""The connection strings of docs/bi-tools.md open the warehouse, read it, and can't write into it.
+"""The connection strings of docs/bi-tools.md open the warehouse, read it, and cannot write into it.
 
 Each code block is run as it stands on the page, with the path of the page replaced by that of a copy of the sample
 warehouse. (A copy, since the connections of one process to the same path must all be opened with the same settings.)

@@ -71,7 +71,7 @@ def test_what_changed_is_what_differs_and_what_is_new_or_else_what_the_last_comm
     assert check.changed_files("") == ["second, with a comma and ä.sql"]
     (tmp_path / "first.sql").unlink()
     (tmp_path / "new.sql").write_text("select 1")
-    assert check.changed_files("") == ["new.sql"]  # what is deleted can't be looked at
+    assert check.changed_files("") == ["new.sql"]  # what is deleted cannot be looked at
     (tmp_path / "first.sql").write_text("select 2")
     assert check.changed_files("") == ["first.sql", "new.sql"]
     git("add", ".")

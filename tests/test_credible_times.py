@@ -134,7 +134,7 @@ class TestFromRunToRun:
         assert [run.column(MONTH)[0] for run in runs] == ["2026-03-01", "2026-04-01", "2027-03-01", "2027-03-01"]
 
     def test_only_that_run_computes_everything_anew(self, runs):
-        said = "what other files say confirms an extracted_at"
+        said = "new files change which extracted_at are confirmed"
         assert [said in run.output for run in runs] == [False, False, True, False]
 
     def test_and_is_what_a_full_refresh_makes(self, runs):

@@ -1423,8 +1423,8 @@ class TestStatement:
         [
             ("4711", "2026-08", "There is no customer 4711"),
             ("", "2026-08", "Say whose month: make statement CUSTOMER=1008 MONTH=2026-08."),
-            ("1003", "2026-13", "MONTH=2026-13 is no month: write it as 2026-08."),
-            ("1003", "", "MONTH= is no month"),
+            ("1003", "2026-13", "MONTH=2026-13 is not a month: write it as 2026-08."),
+            ("1003", "", "MONTH= is not a month"),
             ("1003", "2019-01", "Customer 1003 has no Jan 2019 in {path}: its months are Jan 2025 to Nov 2026."),
         ],
     )
@@ -1447,7 +1447,7 @@ class TestStatement:
         path = tmp_path / in_the_way
         path.mkdir() if in_the_way.endswith("/") else path.touch()
         written = run(*command, folder=tmp_path)
-        assert (written.returncode, written.stderr) == (1, f"{path} can't be written: {why}.\n")
+        assert (written.returncode, written.stderr) == (1, f"{path} cannot be written: {why}.\n")
 
     @pytest.mark.parametrize("command", [("site",), ("statement", "--customer", "1003", "--month", "2026-08")])
     def test_without_a_warehouse_it_says_how_to_make_one(self, command, tmp_path):

@@ -73,7 +73,7 @@ def test_a_file_is_converted_to_the_columns_of_the_contract_and_loses_nothing(ta
 def test_a_struct_in_place_of_a_text_is_named(taking):
     with duckdb.connect() as db:
         db.execute(f"copy (select '1' as id, {{'a': 1}} as status) to {literal(taking.extracts / 'jobs/b.parquet')}")
-    taking.stops(f"{taking.extracts}/jobs/b.parquet", "its column status is no plain value", "STRUCT(a INTEGER)")
+    taking.stops(f"{taking.extracts}/jobs/b.parquet", "its column status has nested values", "STRUCT(a INTEGER)")
 
 
 @pytest.mark.parametrize("ending", ["json", "json.gz"])
@@ -151,7 +151,7 @@ def test_of_many_parquet_files_the_broken_one_is_named(taking):
     for number in range(5):
         taking.write(f"jobs/{number}.parquet", [{"id": "1", "status": "done"}])
     write_text(taking.extracts / "jobs/3.parquet", "PAR1 and no more")
-    taking.stops(f"{taking.extracts}/jobs/3.parquet can't be parsed")
+    taking.stops(f"{taking.extracts}/jobs/3.parquet cannot be parsed")
 
 
 @pytest.mark.parametrize("broken", ['{"id": "1", ', '[{"id": "1"},\n'])
@@ -159,7 +159,7 @@ def test_of_many_streamed_files_the_broken_one_is_named(broken, taking):
     for number in range(5):
         write_text(taking.extracts / f"job_history/{number}.json", '{"id": "1"}')
     write_text(taking.extracts / "job_history/3.json", broken)
-    taking.stops(f"{taking.extracts}/job_history/3.json can't be parsed")
+    taking.stops(f"{taking.extracts}/job_history/3.json cannot be parsed")
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "json", "json.gz", "parquet"])
@@ -333,7 +333,7 @@ class TestLostLoads:
 
     def test_nothing_is_taken_in_until_it_is_back(self, lost):
         lost.write("jobs/c.csv", JOBS[:1])
-        lost.stops(f"{lost.store} lacks what it once held: load 1.", "backup", "ACCEPT_MISSING_LOADS=1")
+        lost.stops(f"{lost.store} has lost load 1.", "backup", "ACCEPT_MISSING_LOADS=1")
         assert "load 1." in lost.module.verify_store(str(lost.store))
 
     def test_a_manifest_alone_is_missed_too(self, taking):
@@ -375,19 +375,21 @@ def test_what_is_no_load_does_not_count_and_is_left_alone(taking):
 
 
 class TestUnreadable:
-    """A large new file that can't be read for the most part is refused; a little of it is said."""
+    """A large new file that cannot be read for the most part is refused; a little of it is said."""
 
     def write(self, taking, texts) -> None:
         write_text(taking.extracts / "jobs/b.csv", "id,status,count\n" + "".join(f"1,ok,{text}\n" for text in texts))
 
     def test_a_fifth_of_its_rows_stops_the_run_with_column_and_values(self, taking):
         self.write(taking, ["1"] * 80 + ["one"] * 10 + ["two"] * 10)
-        taking.stops("jobs/b.csv can't be parsed: 20 of 100 rows have a count that can't be read, such as 'one', 'two'")
+        taking.stops(
+            "jobs/b.csv cannot be parsed: 20 of 100 rows have a count that cannot be read, such as 'one', 'two'"
+        )
 
     def test_less_than_that_is_said(self, taking):
         self.write(taking, ["1"] * 81 + ["one"] * 19)
         assert taking.take_in()["to_look_at"] == [
-            "jobs/b.csv: 19 of 100 rows have a count that can't be read, such as 'one'."
+            "jobs/b.csv: 19 of 100 rows have a count that cannot be read, such as 'one'."
         ]
 
     def test_a_hundredth_is_not_said(self, taking):
@@ -418,15 +420,15 @@ class TestUnreadable:
 
         write(good + strange)
         taking.stops(
-            "jobs/b.csv can't be parsed: 24 of 120 rows can't be used: 12 of 120 rows have a count that can't be read, "
-            "such as 'x'"
+            "jobs/b.csv cannot be parsed: 24 of 120 rows cannot be used: 12 of 120 rows have a count that cannot be "
+            "read, such as 'x'"
         )
         write([["1", "", "n/a"]] * 96 + good[:24])
-        taking.stops("jobs/b.csv can't be parsed: 96 of 120 rows have no status")
+        taking.stops("jobs/b.csv cannot be parsed: 96 of 120 rows have no status")
         write(good + good[:3] + strange[:-2])
         assert taking.take_in()["to_look_at"] == [
-            "jobs/b.csv: 22 of 121 rows can't be used: 10 of 121 rows have a count that can't be read, such as 'x'.",
-            "jobs/b.csv: 6 of 121 rows have a status that can't be read, such as 'done'.",
+            "jobs/b.csv: 22 of 121 rows cannot be used: 10 of 121 rows have a count that cannot be read, such as 'x'.",
+            "jobs/b.csv: 6 of 121 rows have a status that cannot be read, such as 'done'.",
             "jobs/b.csv: 6 of 121 rows have no id.",
         ]
 
@@ -636,8 +638,8 @@ def test_a_file_that_cannot_be_parsed_is_named_and_the_store_stays_as_it_was(spo
     for name in ("a", "c"):
         taking.write(f"jobs/{name}.{ending}", JOBS[:5])
     spoil(taking.extracts / f"jobs/b.{ending}")
-    said = "the column id stands in it twice" if spoil is broken_header else ""
-    taking.stops(f"The file {taking.extracts}/jobs/b.{ending} can't be parsed: {said}")
+    said = "it has the column id twice" if spoil is broken_header else ""
+    taking.stops(f"The file {taking.extracts}/jobs/b.{ending} cannot be parsed: {said}")
     (taking.extracts / f"jobs/b.{ending}").unlink()
     assert taking.take_in()["taken_in"] == 3
     assert taking.take_in()["newest_load"] == 2
@@ -650,7 +652,7 @@ def test_a_parquet_file_that_is_replaced_is_read_anew_though_it_looks_the_same(t
     found, data = file.stat(), file.read_bytes()
     file.write_bytes(bytes(len(data)))
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
-    taking.stops(f"The file {file} can't be parsed: ", "No magic bytes")
+    taking.stops(f"The file {file} cannot be parsed: ", "No magic bytes")
 
 
 def test_a_file_that_changes_while_it_is_read_is_named(taking, monkeypatch):
@@ -666,7 +668,7 @@ def test_a_file_that_changes_while_it_is_read_is_named(taking, monkeypatch):
                     more.write("21,late,\n")
 
     monkeypatch.setattr(taking.module, "sha256_of", read_and_append)
-    taking.stops(f"The file {file} can't be parsed: it changed while it was read")
+    taking.stops(f"The file {file} cannot be parsed: it changed while it was read")
 
 
 @pytest.fixture
@@ -687,7 +689,7 @@ def test_a_full_disk_is_told_from_a_broken_file_and_the_store_stays_as_it_was(fm
     rows = [{"id": hashlib.sha256(b"%d" % n).hexdigest(), "status": "ok"} for n in range(5000)]
     taking.write(f"jobs/large.{fmt}", rows)
     full_disk(50_000)
-    taking.stops(f"The deliveries can't be stored under {taking.store}: ")
+    taking.stops(f"The deliveries cannot be stored under {taking.store}: ")
     full_disk(1 << 30)
     assert taking.take_in()["taken_in"] == 3
 
@@ -701,13 +703,13 @@ def test_an_error_of_the_disk_at_any_step_leaves_the_store_as_it_was(step, takin
     taking.write("jobs/b.csv", JOBS)
     owner, name = step.split(".")
     monkeypatch.setattr(Path if owner == "Path" else os, name, fail)
-    taking.stops(f"The deliveries can't be stored under {taking.store}: No space left on device")
+    taking.stops(f"The deliveries cannot be stored under {taking.store}: No space left on device")
     assert not (taking.store / ".incoming").exists()
 
 
 def test_a_store_that_is_a_file_is_named(taking):
     write_text(taking.store, "a file")
-    assert f"The deliveries can't be stored under {taking.store}: " in taking.answer()["problem"]
+    assert f"The deliveries cannot be stored under {taking.store}: " in taking.answer()["problem"]
     assert taking.store.read_text() == "a file"
 
 
@@ -765,7 +767,7 @@ def test_a_folder_or_file_beside_its_place_is_named(path, meant, taking):
     misplaced.write_bytes(b"id\n1\n")
     named = misplaced if misplaced.parent == taking.extracts else misplaced.parent
     kind = "file" if named == misplaced else "folder"
-    told = f"The {kind} {named} is not read. If it holds {meant}, its place is {taking.extracts / str(meant)}."
+    told = f"The {kind} {named} is not read. If it contains {meant}, move it to {taking.extracts / str(meant)}."
     for _ in range(2):  # as long as it is there
         assert taking.take_in()["to_look_at"] == ([told] if meant else [])
 
@@ -834,13 +836,13 @@ class TestRequiredFolders:
     def test_streamed_jobs_may_stand_in_for_jobs_and_steps_and_be_stored_too(self, taking):
         for name in ("jobs", "steps"):
             shutil.rmtree(taking.extracts / name)
-        taking.stops("jobs is missing (job_history may stand in for it).")
+        taking.stops("jobs is missing (job_history can replace it).")
         taking.write("job_history/a.json", [{"id": "1"}])
         taking.take_in()
         clear(taking.extracts / "job_history")
         assert taking.take_in()["taken_in"] == 0
         shutil.rmtree(taking.extracts / "job_history")
-        taking.stops("jobs is missing (job_history may stand in for it).")
+        taking.stops("jobs is missing (job_history can replace it).")
         for name in ("jobs", "steps"):
             (taking.extracts / name).mkdir()
         assert taking.take_in()["taken_in"] == 0
@@ -871,10 +873,10 @@ def test_the_first_stored_file_that_has_changed_or_is_missing_is_named(taking):
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
     assert taking.module.verify_store(str(taking.store)) == (
-        f"The stored file {file} is not as it was stored: its bytes have changed. Put it back from a backup."
+        f"The stored file {file} has changed since it was stored. Restore it from a backup."
     )
     taking.whole = True  # a run that reads everything looks first
-    taking.stops(f"The stored file {file} is not as it was stored")
+    taking.stops(f"The stored file {file} has changed since it was stored")
     file.unlink()
     taking.stops(f"The stored file {file} is missing.")
     taking.whole = False
@@ -891,8 +893,8 @@ def test_a_manifest_that_cannot_be_read_is_named(damaged, taking):
     taking.take_in()
     manifest = taking.store / "000001/manifest.json"
     manifest.write_bytes(damaged)
-    taking.stops(f"The manifest {manifest} can't be read")
-    assert f"The manifest {manifest} can't be read" in taking.module.verify_store(str(taking.store))
+    taking.stops(f"The manifest {manifest} cannot be read")
+    assert f"The manifest {manifest} cannot be read" in taking.module.verify_store(str(taking.store))
 
 
 def test_the_functions_registered_in_sql_give_text(taking):
@@ -931,7 +933,7 @@ def test_a_header_that_has_no_end_is_refused_without_reading_all_of_it(ending, t
     file = taking.extracts / f"jobs/b.{ending}"
     file.write_bytes(zeros if ending == "csv" else gzip.compress(zeros, 1))
     tracemalloc.start()
-    taking.stops(f"jobs/b.{ending} can't be parsed: its header is longer than 1,048,576 characters")
+    taking.stops(f"jobs/b.{ending} cannot be parsed: its header is longer than 1,048,576 characters")
     assert tracemalloc.get_traced_memory()[1] < 20_000_000
     tracemalloc.stop()
 
@@ -974,7 +976,7 @@ def test_mixed_line_ends_are_read(ends, taking):
 
 @pytest.mark.parametrize("text", ['first line {n}\nsecond, with "quotes"\n,\n,\n', "{n}\n{n}\n", '"\n"\n'])
 def test_a_csv_larger_than_its_buffer_may_have_line_ends_within_quotes(text, taking, monkeypatch):
-    """A reader that begins in the middle can't tell whether it is within quotes."""
+    """A reader that begins in the middle cannot tell whether it is within quotes."""
     import conversion
 
     monkeypatch.setattr(conversion, "LONGEST_ROW", 100_000)
@@ -987,7 +989,7 @@ def test_a_csv_larger_than_its_buffer_may_have_line_ends_within_quotes(text, tak
 
 def test_mixed_line_ends_excuse_no_broken_row(taking):
     write_text(taking.extracts / "jobs/b.csv", "id,status\n1,a\r\n2\r\n")
-    taking.stops("jobs/b.csv can't be parsed: line 3 has 1 columns, its header 2")
+    taking.stops("jobs/b.csv cannot be parsed: line 3 has 1 columns, its header 2")
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "json", "json.gz", "parquet"])
@@ -1010,7 +1012,7 @@ def test_letter_case_of_json_keys_says_nothing(taking):
 
 def test_a_list_that_was_cut_short_is_named(taking):
     write_text(taking.extracts / "jobs/b.json", '[{"id": "1", "status": "ok"},\n{"id": "2", "status": "ok"},\n')
-    taking.stops("jobs/b.json can't be parsed: its list has no end")
+    taking.stops("jobs/b.json cannot be parsed: its list has no end")
     write_text(taking.extracts / "jobs/b.json", '[{"id": "1", "status": "ok"},\n{"id": "2", "status": "ok"}]\n')
     assert taking.take_in()["taken_in"] == 4
 
@@ -1044,7 +1046,9 @@ def test_the_files_that_a_run_reads_again_are_verified_and_no_others(taking):
     rotten.write_bytes(rotten.read_bytes()[::-1])
     verify = taking.module.verify_files
     assert verify(str(taking.store), {"000001/steps.parquet", "000002/jobs.parquet"}) == ""
-    assert f"The stored file {rotten} is not as it was stored" in verify(str(taking.store), {"000001/jobs.parquet"})
+    assert f"The stored file {rotten} has changed since it was stored" in verify(
+        str(taking.store), {"000001/jobs.parquet"}
+    )
     rotten.unlink()
     assert f"The stored file {rotten} is missing" in verify(str(taking.store), {"000001/jobs.parquet"})
 
@@ -1119,7 +1123,7 @@ class TestOlderStore:
     def test_a_rotten_file_stops_it(self, older):
         stored = older.store / "000001/jobs/2026/a.csv.parquet"
         stored.write_bytes(stored.read_bytes()[::-1])
-        older.stops(f"The stored file {stored} is missing or not as it was stored")
+        older.stops(f"The stored file {stored} is missing or has changed")
 
     def test_verifying_says_that_the_next_run_takes_it_over(self, older):
         assert "older release" in older.module.verify_store(str(older.store))
@@ -1128,4 +1132,4 @@ class TestOlderStore:
         taking.take_in()
         manifest = taking.store / "000001/manifest.json"
         manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 4'))
-        taking.stops("written by a newer release (format 4; this one writes 3): run that one.")
+        taking.stops("written by a newer release (format 4; this one writes 3): run that release.")

@@ -173,7 +173,7 @@ def test_a_recipe_goes_by_the_name_of_its_latest_listing(sample):
     assert sample.rows(f"from ({recipes}) order by all") == sample.rows(listed)
 
 
-# ------------------------------------------------------------------------------------------------- what it can't say
+# ------------------------------------------------------------------------------------------------- what it cannot say
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_a_recipe_goes_by_the_name_of_its_latest_listing(sample):
             "Customer 1008 has no 1999-01 in the warehouse {path}: no usage, and not a customer then. "
             "Its data is as of 2026-11-18.",
         ),
-        (["--customer", "1008", "--month", "2026-13"], "MONTH=2026-13 is no month: write it as 2026-08."),
-        (["--customer", "1008", "--month", "2026-8"], "MONTH=2026-8 is no month: write it as 2026-08."),
+        (["--customer", "1008", "--month", "2026-13"], "MONTH=2026-13 is not a month: write it as 2026-08."),
+        (["--customer", "1008", "--month", "2026-8"], "MONTH=2026-8 is not a month: write it as 2026-08."),
         (
             ["--customer", "1008"],
             "Say what to explain: make explain JOB=j-…, or make explain CUSTOMER=… MONTH=2026-08.",
@@ -231,7 +231,7 @@ def test_ids_reach_make_and_the_warehouse_as_they_were_typed(sample, tmp_path):
         assert asked.stderr.startswith(f"There is no customer {value} in {sample.published}"), (value, asked.stderr)
         for month in (f"MONTH={value}", f"MONTH=2026-08{value}"):
             asked = make("explain", "CUSTOMER=1008", month, warehouse=sample.warehouse)
-            assert asked.stderr.startswith(f"{month} is no month"), (value, asked.stderr)
+            assert asked.stderr.startswith(f"{month} is not a month"), (value, asked.stderr)
         assert not file.exists(), value
 
 
@@ -241,10 +241,10 @@ def test_vars_and_folders_reach_make_verify_as_they_were_typed(tmp_path):
         value = text.format(file=file)
         given = ((f"VARS={value}",), {}) if number % 2 else ((), {"VARS": value})
         asked = make("verify", *given[0], warehouse=tmp_path, **given[1])
-        sentence = f"The vars {value!r} are no YAML mapping, such as '{{reporting_timezone: Europe/Berlin}}'."
+        sentence = f"The vars {value!r} are not a YAML mapping, such as '{{reporting_timezone: Europe/Berlin}}'."
         assert asked.stdout == f"{sentence}\n", (value, asked.stderr)
         asked = make("verify", f"WAREHOUSE_DIR=/nowhere/{value}", warehouse=tmp_path)
-        assert asked.stdout.startswith(f"/nowhere/{value} holds no published warehouse"), (value, asked.stderr)
+        assert asked.stdout.startswith(f"/nowhere/{value} has no published warehouse"), (value, asked.stderr)
         assert not file.exists(), value
 
 
@@ -265,7 +265,7 @@ def test_options_reach_a_command_split_and_nothing_in_them_is_run(tmp_path):
             typed = make(target, *given, f"{name}={value}", warehouse=tmp_path)
             inherited = make(target, *given, warehouse=tmp_path, **{name: value})
             if value.count("'") % 2:
-                refused = f"{name}={value} can't be split into options: No closing quotation"
+                refused = f"{name}={value} cannot be split into options: No closing quotation"
                 assert all(asked.stderr.startswith(refused) for asked in (typed, inherited))
             else:
                 assert typed.stdout == inherited.stdout == f"{shlex.split(value)}\n", (value, typed.stderr)

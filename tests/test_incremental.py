@@ -565,7 +565,7 @@ def clear_the_way(warehouse):
 
 
 def turned_run(turn, options, before, workbench, build):
-    """A run that goes another way than others do; what can't be read, or is killed, is run again."""
+    """A run that goes another way than others do; what cannot be read, or is killed, is run again."""
 
     def run(**arguments):
         return build(workbench.extracts, **{"onto": before, "vars": options, "keep": False, **arguments})

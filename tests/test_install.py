@@ -1,4 +1,4 @@
-"""scripts/install.py: pip's configuration in uv's terms, and pip where uv can't be used. Without a network."""
+"""scripts/install.py: pip's configuration in uv's terms, and pip where uv cannot be used. Without a network."""
 
 import importlib.util
 import os
@@ -250,8 +250,8 @@ class TestInstalling:
         assert code == 0
         assert printed == [
             f"Installing one.txt, two.txt into {venv}, hashes checked ...",
-            "uv can't be used (pip can't install it: No matching distribution found for uv). "
-            "Going on with pip, which takes a minute or two ...",
+            "uv cannot be used (pip cannot install it: No matching distribution found for uv). "
+            "Continuing with pip, which takes a minute or two ...",
             "Installed 1 package with pip in … s.",
         ]
         assert calls == [
@@ -264,7 +264,7 @@ class TestInstalling:
         uv_that(venv, "echo 'error: certificate unknown' >&2; exit 2")
         code, printed, _, calls = run(venv, "one.txt")
         assert code == 0
-        assert printed[1].startswith("uv can't be used (certificate unknown). Going on with pip")
+        assert printed[1].startswith("uv cannot be used (certificate unknown). Continuing with pip")
         assert [call.split()[0] for call in calls] == ["uv", "pip"]
 
     def test_when_pip_fails_too_the_exit_code_says_so(self, venv):
@@ -296,4 +296,4 @@ class TestInstalling:
         (tmp_path / "file").write_text("")
         code, _, errors, _ = run(tmp_path / "file", "one.txt")
         assert code == 1
-        assert f"{tmp_path / 'file'} can't be created" in errors
+        assert f"{tmp_path / 'file'} cannot be created" in errors

@@ -1,6 +1,6 @@
 """A partner's changes of the rule book: rows of seeds/rules/overrides, which the published rule book does not know of.
 
-What can't be meant stops a run with a sentence; what can counts as if the published rows themselves had been changed,
+What cannot be meant stops a run with a sentence; what can counts as if the published rows themselves had been changed,
 and says so wherever a rule is shown. That a changed override recomputes what was loaded before: test_incremental.py.
 """
 
@@ -93,7 +93,7 @@ REFUSED = {
     "a last day for want of one": (
         "app_eligibility",
         [SLACK | {"effective_to": "9999-12-31"}],
-        "effective_to is 9999-12-31: leave it empty where the row has no end",
+        "effective_to is 9999-12-31: leave it empty if the row has no end",
     ),
     "another letter case": (
         "operation_metrics",
@@ -163,12 +163,12 @@ REFUSED = {
                 "orphan_function_context": "workflow",
             }
         ],
-        "billing_contexts_by_recipe_type has no skill true that it could change",
+        "billing_contexts_by_recipe_type has no skill true to override",
     ),
     "an asynchronous call that is covered": (
         "billing_contexts_by_call",
         [ASYNC | {"billing_context": "agent"}],
-        "what is called asynchronously is a workflow, whatever the caller",
+        "an asynchronous call is a workflow, whatever the caller",
     ),
 }
 
@@ -203,7 +203,7 @@ class TestWhatCantBeMeant:
         with path.open("a", encoding="utf-8") as file:
             file.write("S-CONTROL,parallel,1970-01-01,,,,clause 4, all of it,Dana\n")
         assert rule_book.override_problems(str(PROJECT), str(tmp_path)) == (
-            f"{path}, row 1: it has more values than columns: quote one with a comma in it."
+            f"{path}, row 1: it has more values than columns: put a value that contains a comma in quotes."
         )
 
     def test_a_file_in_another_encoding_is_named(self, rule_book, tmp_path):

@@ -183,8 +183,8 @@ def take_in(tmp_path):
 
 def test_taking_in_says_what_it_reads_and_what_it_has_read(take_in, tmp_path):
     assert take_in() == [
-        "Taking in 2 new files, 14 B",
-        "Took in 2 files in 0 s: jobs 2 rows in 1 file, steps 2 rows in 1 file.",
+        "Loading 2 new files, 14 B",
+        "Loaded 2 files in 0 s: jobs 2 rows in 1 file, steps 2 rows in 1 file.",
     ]
     assert take_in() == [f"No new files: 2 files in {tmp_path / 'extracts'}, stored already."]
 
@@ -327,7 +327,7 @@ class TestRuns:
 
     def test_a_run_says_what_it_takes_in_once(self, runs):
         first, quiet = runs
-        assert first.output.count("Took in ") == 1
+        assert first.output.count("Loaded ") == 1
         assert quiet.exit_code == 0
         assert not [line for line in quiet.output.splitlines() if "RuntimeWarning" not in line]
 

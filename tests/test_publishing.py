@@ -135,7 +135,7 @@ class TestSampleAndOwnExtracts:
         _, own, lost = runs
         assert lost.exit_code != 0
         assert "EXTRACTS_DIR is not set, and " in lost.output
-        assert "the sample is not built over them" in lost.output
+        assert "the sample would replace their figures" in lost.output
         assert lost.published.read_bytes() == own.published.read_bytes()
 
 
@@ -416,7 +416,7 @@ class TestPublishedFile:
         with pytest.raises(DbtRuntimeError) as refused:
             publishing.require_room(large[0])
         assert refused.value.msg == (
-            f"This run can't be published: {tmp_path} has 0.02 GB free and needs 0.03 GB. Make room there, and run "
+            f"This run cannot be published: {tmp_path} has 0.02 GB free and needs 0.03 GB. Free some space and run "
             "again. Nothing was changed."
         )
         assert sorted(tmp_path.rglob("*")) == before
@@ -442,7 +442,7 @@ class TestPublishedFile:
         said = publish("second", 2)
         assert bool(said) == (what in ("folder", "file"))
         assert all(
-            text.startswith(f"{parquet} was no link, as some restores leave it: it is kept as ") for text in said
+            text.startswith(f"{parquet} was not a link, as after some restores. It is kept as ") for text in said
         )
         assert parquet.readlink() == Path("parquet_runs/second")
         assert readers_see(tmp_path) == (2, ["first", "second"])
@@ -460,7 +460,7 @@ class TestPublishedFile:
             with pytest.raises(publishing.PublishingFailed) as failed:
                 publish("second", 2)
         assert str(failed.value) == (
-            f"{tmp_path / 'usage.duckdb'} is published, but what belongs beside it is not in its place: [Errno 28] No "
+            f"{tmp_path / 'usage.duckdb'} is published, but the files beside it could not be replaced: [Errno 28] No "
             "space left on device. The next run completes it."
         )
         assert readers_see(tmp_path) == (2, ["first", "second"])
@@ -503,7 +503,7 @@ class TestListOfRuns:
     def test_one_that_cannot_be_read_stops_the_run_and_says_what_to_do(self, damaged, publish, tmp_path):
         told = tmp_path / "deliveries" / "runs.json"
         told.write_bytes(damaged)
-        with pytest.raises(DbtRuntimeError, match=r"The list of runs .*runs\.json can't be read\. Put it back"):
+        with pytest.raises(DbtRuntimeError, match=r"The list of runs .*runs\.json cannot be read\. Restore it"):
             publish("second", 2)
         told.unlink()  # as it says
         assert publish("second", 2) == []
@@ -640,10 +640,10 @@ class TestLock:
         start, processes = holder
         stopped = build(BEFORE, prepare=start)
         assert stopped.exit_code != 0
-        assert f"Another run works on {stopped.warehouse.parent / 'warehouse'}: process {processes[0].pid} on" in (
+        assert f"Another run uses {stopped.warehouse.parent / 'warehouse'}: process {processes[0].pid} on" in (
             stopped.output
         )
-        assert "This one stops, and has changed nothing." in stopped.output
+        assert "This run stops and has changed nothing." in stopped.output
         assert not stopped.published.exists()
 
     def test_a_killed_holder_holds_nothing(self, holder, tmp_path):

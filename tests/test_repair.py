@@ -73,7 +73,7 @@ class TestRepair:
         good, *_ = runs
         found = verify(good.warehouse)
         assert (found.returncode, found.stdout.count("\n")) == (0, 1)
-        assert found.stdout.endswith(" tables agree with what the stored deliveries give.\n")
+        assert found.stdout.endswith(" tables equal a recomputation from the stored deliveries.\n")
         steps = [line.split()[0] for line in found.stderr.splitlines() if not line.startswith("Recomputing: ")]
         assert steps == ["Checking", "Copying", "Recomputing", "Comparing"]
 
@@ -121,7 +121,7 @@ class TestRepair:
         monkeypatch.setattr(sys, "argv", ["verify.py"])
         monkeypatch.setenv("WAREHOUSE_DIR", str(runs[0].warehouse))
         assert script.main() == 2
-        said = f"Verifying needs to write beside the warehouse: {runs[0].warehouse}: Read-only file system.\n"
+        said = f"Cannot write beside the warehouse: {runs[0].warehouse}: Read-only file system.\n"
         assert capsys.readouterr().out == said
 
     def test_there_may_be_nothing_to_verify(self, tmp_path):
@@ -160,8 +160,8 @@ class TestRottenBytes:
 
         stopped = build(world(arrives), onto=good, prepare=turn_a_bit, arguments=args)
         assert stopped.exit_code != 0
-        assert f"000001/{extract}.parquet is not as it was stored: its bytes have changed." in stopped.output
-        assert "Put it back from a backup." in stopped.output
+        assert f"000001/{extract}.parquet has changed since it was stored." in stopped.output
+        assert "Restore it from a backup." in stopped.output
         assert stopped.published.read_bytes() == good.published.read_bytes()
 
 
@@ -188,7 +188,7 @@ class TestRestoredDeliveries:
     def test_the_run_stops_and_says_which_load_is_missing(self, build, nights, restore):
         stopped = build(world(customer(), job("j-3")), onto=nights[1], prepare=restore)
         assert stopped.exit_code != 0
-        assert "lacks what it once held: load 2." in stopped.output
+        assert "has lost load 2." in stopped.output
         assert sorted(path.name for path in (stopped.warehouse / "deliveries").glob("0*")) == ["000001"]
 
     @pytest.mark.parametrize("restored", ["deliveries alone", "all but deliveries"])

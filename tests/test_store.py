@@ -166,8 +166,8 @@ class TestFilesSetAside:
         told = {path: reason for _, _, path, reason, _ in answer["quarantined"]}
         assert told.keys() == {f"jobs/{name}" for name in [*BROKEN, "odd.parquet"]}
         assert "lacks the required column status" in told["jobs/lacking.csv"]
-        assert "cut short" in told["jobs/cut.json"] or "can't be parsed" in told["jobs/cut.json"]
-        assert "its column status is no plain value" in told["jobs/odd.parquet"]
+        assert "the file is incomplete" in told["jobs/cut.json"] or "cannot be parsed" in told["jobs/cut.json"]
+        assert "its column status has nested values" in told["jobs/odd.parquet"]
         assert not [reason for reason in told.values() if str(broken.extracts) in reason]
 
     def test_their_bytes_are_kept_and_verified(self, broken):
@@ -177,7 +177,7 @@ class TestFilesSetAside:
         assert broken.module.verify_store(str(broken.store)) == ""
         path = next((broken.store / "quarantined").glob("*.json"))
         path.write_bytes(b"[]")
-        assert f"{path} is not as it was stored" in broken.module.verify_store(str(broken.store))
+        assert f"{path} has changed since it was stored" in broken.module.verify_store(str(broken.store))
 
     def test_they_are_known_and_not_taken_in_again(self, broken):
         broken.take_in()
@@ -217,7 +217,7 @@ class TestFilesSetAside:
         taking.quarantines = True
         write_text(taking.extracts / "jobs/b.csv", "id,status,count\n" + "1,ok,many\n" * 100)
         (told,) = taking.take_in()["quarantined"]
-        assert told[3].endswith("100 of 100 rows have a count that can't be read, such as 'many'")
+        assert told[3].endswith("100 of 100 rows have a count that cannot be read, such as 'many'")
 
     def test_a_file_that_changes_while_it_is_read_still_stops_the_run(self, taking, monkeypatch):
         taking.quarantines = True
@@ -395,7 +395,7 @@ class TestMerging:
         data[20] ^= 1
         file.write_bytes(data)
         taking.write("jobs/3.csv", JOBS[:1])
-        assert f"{file} is missing or not as it was stored" in taking.answer()["problem"]
+        assert f"{file} is missing or has changed" in taking.answer()["problem"]
         assert not [*taking.store.glob("merged-*")]
         assert (taking.store / "000003").exists()
 
@@ -522,7 +522,9 @@ class TestForgetting:
         assert not [*(three.store / "quarantined").iterdir()]
         assert three.take_in()["taken_in"] == 0
 
-    @pytest.mark.parametrize(("load", "said"), [("9", "has no load 9"), ("x", "is no number"), ("", "is no number")])
+    @pytest.mark.parametrize(
+        ("load", "said"), [("9", "has no load 9"), ("x", "is not the number"), ("", "is not the number")]
+    )
     def test_a_load_that_is_not_there_is_named(self, load, said, three):
         code, output = forget(three, load)
         assert code != 0
@@ -647,13 +649,13 @@ class TestWarehouse:
         )
         for night in nights:
             assert night.rows(asked) == [("connections", "connections/broken.csv", reason, 1)]
-            assert "1 file is set aside" in night.output
+            assert "1 file is quarantined" in night.output
             assert "connections/broken.csv" in night.output
 
     def test_only_what_changed_settled_figures_computes_everything(self, nights):
         said = ["Everything is recomputed" in night.output for night in nights]
         assert said == [False, True, False, True]
-        assert "jobs/a.csv and 1 more was stored once as far as it was written" in nights[1].output
+        assert "new files continue jobs/a.csv and 1 more" in nights[1].output
 
     def test_without_the_forgotten_load_all_is_as_before_it(self, nights):
         _, second, _, fourth = nights

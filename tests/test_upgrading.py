@@ -109,7 +109,7 @@ class TestOlderWarehouse:
         built, killed = upgrade(unpack, killed_before="rename 000002")
         assert built.exit_code == 0, built.output
         assert "was written by an older release: converting its 2 loads" in killed
-        assert "was written by another release: it is made anew, from what is stored." in killed
+        assert "was written by another release. It is created again from the stored deliveries." in killed
         assert "was written by an older release: converting its 1 loads" in built.output
         assert built.tables("marts", "metering") == full.tables("marts", "metering")
         columns = "run_id, extracts_from, rows_read, ran_data_tests"
@@ -200,7 +200,7 @@ class TestNewerWarehouse:
         subprocess.run([sys.executable, "-c", write, database])
         assert log.exists()
         assert require_build_format(database).endswith(
-            "was written by another release: it is made anew, from what is stored."
+            "was written by another release. It is created again from the stored deliveries."
         )
         assert not database.exists() and not log.exists()
 

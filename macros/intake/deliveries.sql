@@ -61,7 +61,7 @@
 
 {% macro take_in() -%}
     {%- if not env_var('EXTRACTS_DIR', '') -%}
-        {{ exceptions.raise_compiler_error("EXTRACTS_DIR names no folder to take files in from.") }}
+        {{ exceptions.raise_compiler_error("EXTRACTS_DIR is not set: it must name the folder of the files to load.") }}
     {%- endif -%}
     {%- do say_quarantined(take_in_files(env_var('EXTRACTS_DIR'), contracts_of_extracts()).quarantined) -%}
 {%- endmacro %}
@@ -127,7 +127,7 @@
         {%- set lost = settled.keys() | reject('in', stored.values()) | list -%}
         {%- if strange -%}
             {%- do compute_everything(
-                "the warehouse does not know load " ~ strange | join(', ') ~ " of " ~ deliveries_path()
+                "the warehouse was computed without load " ~ strange | join(', ') ~ " of " ~ deliveries_path()
             ) -%}
         {%- elif lost -%}
             {%- do compute_everything(
@@ -151,7 +151,7 @@
         {%- if continued -%}
             {%- set more = " and " ~ (continued | length - 1) ~ " more" if continued | length > 1 else "" -%}
             {%- do compute_everything(
-                continued | first ~ more ~ " was stored once as far as it was written, and has grown"
+                "new files continue " ~ continued | first ~ more
             ) -%}
         {%- endif -%}
     {%- endif -%}
@@ -163,9 +163,9 @@
     {%- if waiting -%}
         {%- do exceptions.warn(
             waiting | length ~ (" file is" if waiting | length == 1 else " files are")
-            ~ " set aside, and no row of them counts (audit.quarantined_files). The first, of load "
+            ~ " quarantined, and none of their rows counts (audit.quarantined_files). The first, of load "
             ~ waiting[0][1] ~ ": " ~ waiting[0][2] ~ ". " ~ waiting[0][3]
-            ~ " A run that computes everything tries them again; make forget-load removes a load for good."
+            ~ " A full build tries them again; make forget-load removes a load permanently."
         ) -%}
     {%- endif -%}
 {%- endmacro %}

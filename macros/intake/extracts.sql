@@ -68,7 +68,7 @@
         {%- else -%}
             {%- do view_deliveries(contracts) -%}
             {%- if not is_whole_run() and is_credibility_changed() -%}
-                {%- do compute_everything("what other files say confirms an extracted_at, or no longer does") -%}
+                {%- do compute_everything("new files change which extracted_at are confirmed") -%}
                 {%- do view_deliveries(contracts) -%}
             {%- endif -%}
             {%- do note_whether_there_is_news() -%}
@@ -82,9 +82,9 @@
     {%- if target.type == 'duckdb'
         and run_query("select count(*) from glob(" ~ manifests ~ ")").columns[0].values()[0] -%}
         {{ exceptions.raise_compiler_error(
-            "EXTRACTS_DIR is not set, and " ~ deliveries_path() ~ " holds deliveries of your own: "
-            ~ "the sample is not built over them. Set EXTRACTS_DIR; for the sample, name another WAREHOUSE_DIR; "
-            ~ "to compute from what is stored, pass --vars '{only_stored_deliveries: true}'."
+            "EXTRACTS_DIR is not set, and " ~ deliveries_path() ~ " contains deliveries of your own: "
+            ~ "the sample would replace their figures. Set EXTRACTS_DIR; for the sample, set another WAREHOUSE_DIR; "
+            ~ "to compute from the stored deliveries, pass --vars '{only_stored_deliveries: true}'."
         ) }}
     {%- endif -%}
 {%- endmacro %}

@@ -4,7 +4,7 @@
         {%- if time_zone not in modules.pytz.all_timezones -%}
             {{ exceptions.raise_compiler_error(
                 "The var reporting_timezone is '" ~ time_zone
-                ~ "', which is no IANA time zone such as Europe/Berlin."
+                ~ "', which is not an IANA time zone such as Europe/Berlin."
             ) }}
         {%- endif -%}
         {%- for name in invocation_args_dict.vars if name not in known_options() -%}

@@ -16,7 +16,7 @@
                 {%- set reason = "Everything is recomputed from the stored deliveries: --full-refresh." -%}
             {%- elif known.facts_fingerprint != present.facts -%}
                 {%- set recomputes = 'everything' -%}
-                {%- set reason = "Everything is recomputed from the stored deliveries: an option of reading, the "
+                {%- set reason = "Everything is recomputed from the stored deliveries: an option for reading, the "
                     ~ "project's code or the engine changed." -%}
             {%- elif known.jobs_fingerprint != present.jobs -%}
                 {%- set recomputes = 'jobs' -%}

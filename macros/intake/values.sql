@@ -23,7 +23,7 @@
     {%- elif type.startswith('decimal') -%}
         {{ return(to_decimal(value, type)) }}
     {%- endif -%}
-    {{ exceptions.raise_compiler_error("The contract of the extracts has a type that nothing reads: " ~ type) }}
+    {{ exceptions.raise_compiler_error("The contract of the extracts has an unknown type: " ~ type) }}
 {%- endmacro %}
 
 

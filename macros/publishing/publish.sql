@@ -7,14 +7,14 @@
                 else "not a plain build of the whole project (" ~ not_plain | join(', ') ~ ")" -%}
             {%- do log(
                 "Not published: " ~ reason ~ ". "
-                ~ (published_path() if target.type == 'duckdb' else 'What readers see') ~ " is as it was.",
+                ~ (published_path() if target.type == 'duckdb' else 'What readers see') ~ " is unchanged.",
                 info=True
             ) -%}
         {%- else -%}
             {%- if not ran_data_tests() -%}
                 {%- do exceptions.warn(
-                    "The data tests were left out: nobody has looked whether the figures hold together. "
-                    ~ "publication.runs says so, too."
+                    "The data tests were left out, so the figures of this run are not checked. "
+                    ~ "publication.runs shows this, too."
                 ) -%}
             {%- endif -%}
             {%- do publish_run() -%}

@@ -24,13 +24,13 @@
     {%- endif -%}
     {%- set found = fromjson(files_read) -%}
     {%- if not found.folder -%}
-        {{ return(["Read the stored deliveries alone: only_stored_deliveries is set."]) }}
+        {{ return(["Read only the stored deliveries: only_stored_deliveries is set."]) }}
     {%- endif -%}
     {%- set lines = [] -%}
     {%- if found.by_extract -%}
         {%- do lines.append("Read from " ~ found.folder ~ ": " ~ found.by_extract ~ ".") -%}
     {%- else -%}
-        {%- do lines.append("Read nothing new from " ~ found.folder ~ ": every file of it is stored already.") -%}
+        {%- do lines.append("No new files in " ~ found.folder ~ ": all are stored already.") -%}
     {%- endif -%}
     {%- if found.ignored -%}
         {%- do lines.append(

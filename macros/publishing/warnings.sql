@@ -19,8 +19,8 @@
     {%- for row in run_query(query).rows -%}
         {%- do texts.append(
             "The newest extracted_at of " ~ row[0] ~ ", " ~ row[1]
-            ~ " UTC, is later than this machine's clock. It is taken as it is: where it is wrong, so is the "
-            ~ "current month."
+            ~ " UTC, is later than this machine's clock. It is used unchanged: if it is wrong, the current "
+            ~ "month is wrong, too."
         ) -%}
     {%- endfor -%}
 
@@ -57,7 +57,7 @@
     {%- if gaps[0] -%}
         {%- do texts.append(
             "No customer has a job on " ~ gaps[1] ~ " days that usually have some, the last of them " ~ gaps[2]
-            ~ ". Is an extract of jobs missing? See audit.coverage_gaps; the usage of these days reads as 0."
+            ~ ". Is an extract of jobs missing? See audit.coverage_gaps; the usage of these days is shown as 0."
         ) -%}
     {%- endif -%}
 
@@ -83,13 +83,13 @@
         {%- if found[1] -%}
             {%- do texts.append(
                 "AS_OF_DATE is " ~ given ~ ", and the newest extracted_at is of " ~ found[0]
-                ~ ": up to that date usage reads as 0."
+                ~ ": up to that date usage is shown as 0."
             ) -%}
         {%- endif -%}
         {%- if not run_query("select count(*) from " ~ working_schema('marts') ~ ".monthly_customer_usage").rows[0][0]
             | int -%}
             {%- do texts.append(
-                "AS_OF_DATE is " ~ given ~ ", when there was no customer yet: the marts hold no month."
+                "AS_OF_DATE is " ~ given ~ ", before the first customer: the marts are empty."
             ) -%}
         {%- endif -%}
     {%- endif -%}

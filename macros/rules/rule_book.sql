@@ -101,7 +101,7 @@ select * from rules_in_force
         ~ literal(project_path('seeds/rules/overrides')) ~ ")"
     ).columns[0].values()[0] -%}
     {%- if problems -%}
-        {{ exceptions.raise_compiler_error("The rule book can't be changed so:\n" ~ problems) }}
+        {{ exceptions.raise_compiler_error("The overrides of the rule book are invalid:\n" ~ problems) }}
     {%- endif -%}
 {%- endmacro %}
 

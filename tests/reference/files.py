@@ -204,7 +204,7 @@ def can_be_nested(jobs, steps):
 
 
 def nest(world, seed=0):
-    """(nested jobs, the world with what can't be nested as flat rows).
+    """(nested jobs, the world with what cannot be nested as flat rows).
 
     Here and there a null is left out, a line lacks its input, and where extracted_at is the completion it is absent.
     """
