@@ -137,7 +137,7 @@ def written(moment: str | None, account_id: int) -> str | None:
 
 
 def next_delivery(moment: str) -> str:
-    """When the nightly delivery after this moment was extracted."""
+    """When the first delivery after this moment was extracted."""
     return f"{parsed(moment).date() + timedelta(days=1)}T04:00:00+00:00"
 
 
@@ -266,7 +266,7 @@ def job(
     extracted_at: str | None = None,
     **columns: object,
 ) -> str | None:
-    """One delivery of a job with its steps, by default in the night after it completed.
+    """One delivery of a job with its steps, by default the first one after it completed.
 
     Unless its status is given, a job failed when its last step did, and else succeeded.
     """

@@ -38,7 +38,7 @@ class TestBenchmark:
 
     @pytest.fixture(scope="class")
     def deliveries(self, generated):
-        """Of the jobs of the first half month, all of whose nights have come: how many, late ones, repeated ones."""
+        """The jobs of the first half month, whose deliveries are complete: their number, late ones, repeated ones."""
         database = duckdb.connect()
         database.execute("set TimeZone = 'UTC'")
         return database.execute(f"""
@@ -76,10 +76,10 @@ class TestBenchmark:
         jobs, late, _ = deliveries
         assert 0.01 < late / jobs < 0.04
 
-    def test_the_next_night_is_one_more_file_of_what_arrives_nightly(self, generated, tmp_path):
-        nightly = {"jobs", "steps", "api_requests", "event_stream_requests", "genie_prompts"}
+    def test_the_next_day_is_one_more_file_of_each_daily_extract(self, generated, tmp_path):
+        daily = {"jobs", "steps", "api_requests", "event_stream_requests", "genie_prompts"}
         assert {str(path) for path in contents(generate(tmp_path, "--extra-day"))} == {
-            f"{name}/2025-02-17.parquet" for name in nightly
+            f"{name}/2025-02-17.parquet" for name in daily
         }
         assert not (generated / "jobs" / "2025-02-17.parquet").exists()
 

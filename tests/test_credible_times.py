@@ -115,14 +115,14 @@ class TestFromRunToRun:
     @classmethod
     def runs(cls, workbench, build):
         folder, built = workbench.clear_extracts(), []
-        nights = (
+        runs = (
             [customer(), recipe(), connection(), job("j-1"), job("j-2", extracted_at="2027-03-10T12:00:00Z")],
             [job("j-3", extracted_at="2026-04-20T12:00:00Z")],
             [customer("later", extracted_at="2027-03-11T12:00:00Z")],
         )
-        for number, parts in enumerate(nights):
+        for number, parts in enumerate(runs):
             rows = world(*parts, with_required=False)
-            write_world(rows, folder, split=1, ragged=False, name=f"night-{number}")
+            write_world(rows, folder, split=1, ragged=False, name=f"run-{number}")
             built.append(build(folder, onto=built[-1] if built else None))
         built.append(build(folder, onto=built[-1], arguments=("--full-refresh",)))
         return built

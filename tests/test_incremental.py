@@ -1,7 +1,7 @@
 """However many runs loaded the extracts, the rows are those of one build over everything that was ever delivered.
 
-A warehouse is continued by run after run, each with a night's files. What a later night changes in what earlier ones
-brought is tried claim by claim over small worlds, then over random worlds in random nights.
+Several runs update one warehouse, each with new files. What a later run changes in the data of earlier runs is tested
+claim by claim over small worlds, then over random worlds with random deliveries.
 """
 
 import os
@@ -38,11 +38,11 @@ from builders import (
 from building import PROJECT, Workbench, restore_all_but_deliveries, verify
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from reference.delivery_schedules import ORDERS, REQUIRED, Plan, Source, nightly_deliveries, ways_to_be_late
+from reference.delivery_schedules import ORDERS, REQUIRED, Plan, Source, scheduled_deliveries, ways_to_be_late
 from reference.files import write_world
 from samples import sampled
 
-# How many random sequences of nights to try, each over many worlds; failing ones are cut down for some minutes.
+# How many random sequences of runs to try, each over many worlds; failing sequences are reduced for some minutes.
 EXAMPLES = int(os.environ.get("INCREMENTAL_EXAMPLES") or sampled(4))
 WORLDS = 40
 
@@ -94,12 +94,12 @@ def assert_same(built, full):
 
 
 class TestLateness:
-    """Three nights. The second and the third bring what those before lacked, or saw otherwise.
+    """Three runs. The second and the third deliver rows that were missing before, or other versions of rows.
 
     The second has the as-of date 31 March, the others that of the newest extract, 1 April.
     """
 
-    NIGHTS = (
+    RUNS = (
         [
             customer(),
             connection(),
@@ -156,25 +156,25 @@ class TestLateness:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def nights(cls, workbench, build):
+    def runs(cls, workbench, build):
         folder, built = workbench.clear_extracts(), []
-        for number, parts in enumerate(cls.NIGHTS):
-            add_files(folder, *parts, name=f"night-{number}")
+        for number, parts in enumerate(cls.RUNS):
+            add_files(folder, *parts, name=f"run-{number}")
             env = {"AS_OF_DATE": "2026-03-31"} if number == 1 else {}
             built.append(succeeded(build(folder, onto=built[-1] if built else None, env=env)))
         return built
 
-    def test_no_night_computes_everything_anew(self, nights):
-        assert [ANEW in night.output for night in nights] == [False, False, False]
+    def test_no_run_computes_everything_anew(self, runs):
+        assert [ANEW in run.output for run in runs] == [False, False, False]
 
-    def test_three_nights_are_one_build_over_all_files(self, nights, build):
-        everything = world(*(part for parts in self.NIGHTS for part in parts))
-        print(f"{assert_same(nights[-1], succeeded(build(everything)))} rows compared")
+    def test_three_runs_are_one_build_over_all_files(self, runs, build):
+        everything = world(*(part for parts in self.RUNS for part in parts))
+        print(f"{assert_same(runs[-1], succeeded(build(everything)))} rows compared")
 
-    def test_a_late_parent_changes_its_children(self, nights):
+    def test_a_late_parent_changes_its_children(self, runs):
         contexts = [
-            dict(night.rows("select job_id, context_rule_id from metering.metered_jobs where recipe_id = 'function'"))
-            for night in nights
+            dict(run.rows("select job_id, context_rule_id from metering.metered_jobs where recipe_id = 'function'"))
+            for run in runs
         ]
         assert contexts == [
             {"j-grandchild": "J-FN-ORPHAN"},
@@ -184,62 +184,62 @@ class TestLateness:
         actions = (
             "select sum(quantity) from metering.metered_steps where job_id = 'j-grandchild' and metric is not null"
         )
-        assert [night.column(actions) for night in nights] == [[1], [1], [None]]
+        assert [run.column(actions) for run in runs] == [[1], [1], [None]]
 
-    def test_steps_wait_for_their_job_and_are_released(self, nights):
+    def test_steps_wait_for_their_job_and_are_released(self, runs):
         waiting = "select count(*) from audit.quarantined_rows where reason = 'step without job'"
-        assert [night.column(waiting) for night in nights] == [[2], [0], [0]]
+        assert [run.column(waiting) for run in runs] == [[2], [0], [0]]
         counted = "select count(*) from metering.metered_steps where job_id = 'j-late' and metric = 'business_actions'"
-        assert [night.column(counted) for night in nights] == [[0], [2], [2]]
+        assert [run.column(counted) for run in runs] == [[0], [2], [2]]
 
-    def test_a_request_waits_for_its_job(self, nights):
+    def test_a_request_waits_for_its_job(self, runs):
         waiting = "select subject from audit.findings where finding = 'request without its job'"
-        assert [night.column(waiting) for night in nights] == [["of-late"], [], []]
+        assert [run.column(waiting) for run in runs] == [["of-late"], [], []]
 
-    def test_a_late_recipe_listing_that_says_another_type_changes_jobs_of_earlier_nights(self, nights):
+    def test_a_late_recipe_listing_that_says_another_type_changes_jobs_of_earlier_runs(self, runs):
         decided = "select recipe_type, context_rule_id, metric from metering.metered_jobs where job_id = 'j-changing'"
         workflow, api = ("workflow", "J-WORKFLOW", None), ("api_recipe", "J-API", "api_calls")
-        assert [night.rows(decided) for night in nights] == [[workflow], [workflow], [api]]
+        assert [run.rows(decided) for run in runs] == [[workflow], [workflow], [api]]
         steps = "select distinct rule_id from metering.metered_steps where job_id = 'j-changing'"
-        assert [night.column(steps) for night in nights] == [["S-ACTION"], ["S-ACTION"], ["S-API"]]
+        assert [run.column(steps) for run in runs] == [["S-ACTION"], ["S-ACTION"], ["S-API"]]
         orphan = "select billing_context from metering.metered_jobs where job_id = 'j-orphan'"
-        assert [night.column(orphan) for night in nights] == [["workflow"], ["workflow"], ["continuation"]]
+        assert [run.column(orphan) for run in runs] == [["workflow"], ["workflow"], ["continuation"]]
 
-    def test_a_collection_that_becomes_an_mcp_server_changes_earlier_calls(self, nights):
+    def test_a_collection_that_becomes_an_mcp_server_changes_earlier_calls(self, runs):
         of_a_job = "select metric, quantity from metering.metered_jobs where job_id = 'j-called'"
         of_none = "select metric, quantity from metering.metered_requests where request_id = 'of-none'"
         for query in (of_a_job, of_none):
-            assert [night.rows(query) for night in nights] == [
+            assert [run.rows(query) for run in runs] == [
                 [("api_calls", 1)],
                 [("api_calls", 1)],
                 [("mcp_calls", 1)],
             ]
 
-    def test_a_collection_that_is_an_mcp_server_no_longer_changes_earlier_calls(self, nights):
+    def test_a_collection_that_is_an_mcp_server_no_longer_changes_earlier_calls(self, runs):
         of_a_job = "select metric, quantity from metering.metered_jobs where job_id = 'j-left'"
         of_none = "select metric, quantity from metering.metered_requests where request_id = 'of-none-left'"
         for query in (of_a_job, of_none):
-            assert [night.rows(query) for night in nights] == [
+            assert [run.rows(query) for run in runs] == [
                 [("mcp_calls", 1)],
                 [("mcp_calls", 1)],
                 [("api_calls", 1)],
             ]
 
-    def test_a_request_that_names_another_job_later_frees_the_one_it_named(self, nights):
+    def test_a_request_that_names_another_job_later_frees_the_one_it_named(self, runs):
         decided = "select context_rule_id, metric from metering.metered_jobs where job_id = 'j-freed'"
         mcp, api = ("J-MCP", "mcp_calls"), ("J-API", "api_calls")
-        assert [night.rows(decided) for night in nights] == [[mcp], [mcp], [api]]
+        assert [run.rows(decided) for run in runs] == [[mcp], [mcp], [api]]
 
-    def test_a_job_delivered_again_with_another_completion_month_moves_its_usage(self, nights):
+    def test_a_job_delivered_again_with_another_completion_month_moves_its_usage(self, runs):
         usage = (
             "select usage_date::varchar, quantity from marts.usage_by_capability "
             "where recipe_id = 'moved' and metric = 'business_actions'"
         )
         march, february = ("2026-03-05", 2), ("2026-02-10", 2)
-        assert [night.rows(usage) for night in nights] == [[march], [march], [february]]
+        assert [run.rows(usage) for run in runs] == [[march], [march], [february]]
 
-    def test_usage_after_an_earlier_as_of_date_leaves_the_marts_and_comes_back_with_a_later_one(self, nights):
-        """No file of the second and third night touches it."""
+    def test_usage_after_an_earlier_as_of_date_leaves_the_marts_and_comes_back_with_a_later_one(self, runs):
+        """No file of the second and third run contains it."""
         for figure in (
             "select sum(quantity)::int from marts.usage_by_capability where recipe_id = 'april' and metric = 'tasks'",
             "select api_calls from marts.monthly_customer_usage where usage_month = '2026-04-01' and api_calls > 0",
@@ -247,23 +247,23 @@ class TestLateness:
             "select steps from marts.monthly_rule_usage where usage_month = '2026-04-01' and metric is not null",
             "select decided from marts.monthly_decisions where usage_month = '2026-04-01' and units = 'steps'",
         ):
-            shown = [night.column(figure) for night in nights]
+            shown = [run.column(figure) for run in runs]
             assert shown[0] == shown[2] and shown[0] not in ([], [None]) and shown[1] in ([], [None]), figure
         kept = "select sum(tasks)::int from metering.metered_steps where job_id = 'j-april'"
-        assert [night.column(kept) for night in nights] == [[1], [1], [1]]
+        assert [run.column(kept) for run in runs] == [[1], [1], [1]]
 
-    def test_a_listing_may_come_in_pages_on_several_nights(self, nights):
+    def test_a_listing_may_come_in_pages_on_several_runs(self, runs):
         status = "select customer_id, status from marts.customer_details order by all"
-        assert [dict(night.rows(status))["acme"] for night in nights] == ["deleted", "active", "active"]
+        assert [dict(run.rows(status))["acme"] for run in runs] == ["deleted", "active", "active"]
 
-    def test_a_pending_job_counts_once_it_is_finished(self, nights):
+    def test_a_pending_job_counts_once_it_is_finished(self, runs):
         rules = "select distinct rule_id from metering.metered_steps where job_id = 'j-pending'"
-        assert [night.column(rules) for night in nights] == [["S-PENDING"], ["S-ACTION"], ["S-ACTION"]]
+        assert [run.column(rules) for run in runs] == [["S-PENDING"], ["S-ACTION"], ["S-ACTION"]]
 
-    def test_a_newer_delivery_has_only_its_own_steps(self, nights):
+    def test_a_newer_delivery_has_only_its_own_steps(self, runs):
         steps = "select count(*) from metering.metered_steps where job_id = ?"
-        assert [night.column(steps, "j-shorter") for night in nights] == [[3], [3], [1]]
-        assert [night.column(steps, "j-emptied") for night in nights] == [[2], [2], [0]]
+        assert [run.column(steps, "j-shorter") for run in runs] == [[3], [3], [1]]
+        assert [run.column(steps, "j-emptied") for run in runs] == [[2], [2], [0]]
 
 
 class TestFiles:
@@ -484,13 +484,13 @@ for _ in sys.stdin:
         assert set(reads) == {(1, 10, 10), (2, 30, 30), (3, 60, 60)}
 
 
-# ------------------------------------------------------------------------------------------------- random nights
+# -------------------------------------------------------------------------------------------------- random runs
 
 # The first value of each is the simplest; a failing plan is cut down towards it.
 PLANS = st.builds(
     Plan,
     worlds=st.sampled_from([1, 5, 10, 20, *[WORLDS] * 12]),
-    nights=st.sampled_from([1, 2, 3, 3, 4, 4, 4]),
+    runs=st.sampled_from([1, 2, 3, 3, 4, 4, 4]),
     order=st.sampled_from([*ORDERS, *["mixed"] * 24]),
     quiet=st.booleans(),
     repeated=st.sampled_from([0, 5, 15, 15]),
@@ -513,32 +513,32 @@ TURNS = st.sampled_from(
         *[*OTHER_OPTIONS, "killed with other options"],
     ]
 )
-# From which dates the nights look, in turn; "": the newest extract.
+# The as-of dates of the runs, in turn; "": the newest extract.
 AS_OF_DATES = st.lists(st.sampled_from(["", "", "2024-05-20", "2024-04-10"]), min_size=1, max_size=4)
 
 
-def test_random_nights_are_late_in_every_way():
-    nights, _ = nightly_deliveries(Plan(worlds=WORLDS, nights=3, order="mixed", repeated=5))
-    ways = ways_to_be_late(nights)
+def test_random_runs_are_late_in_every_way():
+    runs, _ = scheduled_deliveries(Plan(worlds=WORLDS, runs=3, order="mixed", repeated=5))
+    ways = ways_to_be_late(runs)
     print("\n".join(f"{count:6} {way}" for way, count in ways.items()))
     assert min(ways.values()) > 0
 
 
-def run_nights(plan, turn, as_of_dates, workbench, build):
-    """Run all nights, then one build over all that they brought; returns the number of rows that are the same."""
-    nights, admins = nightly_deliveries(plan)
+def run_schedule(plan, turn, as_of_dates, workbench, build):
+    """Execute all runs, then one build over all their files; returns the number of equal rows."""
+    runs, admins = scheduled_deliveries(plan)
     options = {"admin_account_ids": admins}
     source, built = Source(workbench.clear_extracts(), plan), None
-    for number, rows in enumerate(nights):
+    for number, rows in enumerate(runs):
         source.deliver(rows)
         before = built
         env = {"AS_OF_DATE": as_of_dates[number % len(as_of_dates)]}
-        if number == plan.nights - 2:
+        if number == plan.runs - 2:
             built = turned_run(turn, options, before, workbench, build)
         else:
             built = succeeded(build(source.folder, onto=before, vars=options, env=env, prepare=clear_the_way))
-            # or nothing is tried: a changed option asks for it, no night does
-            _, reason = OTHER_OPTIONS.get(turn, (None, None)) if number == plan.nights - 1 else (None, None)
+            # otherwise nothing is tested: only a changed option causes it
+            _, reason = OTHER_OPTIONS.get(turn, (None, None)) if number == plan.runs - 1 else (None, None)
             assert [said for said in (ANEW, JOBS_ANEW, DECISIONS_ANEW) if said in built.output] == (
                 [reason] if reason else []
             )
@@ -621,7 +621,7 @@ def turned_run(turn, options, before, workbench, build):
             return verified
 
 
-def test_after_random_nights_the_rows_are_those_of_one_build_over_all_files(workbench, build):
+def test_after_random_runs_the_rows_are_those_of_one_build_over_all_files(workbench, build):
     tried = Counter()
 
     @settings(
@@ -633,9 +633,9 @@ def test_after_random_nights_the_rows_are_those_of_one_build_over_all_files(work
     )
     @given(PLANS, TURNS, AS_OF_DATES)
     def the_rows_are_the_same(plan, turn, as_of_dates):
-        assume(plan.nights > 1)
-        rows = run_nights(plan, turn, as_of_dates, workbench, build)
+        assume(plan.runs > 1)
+        rows = run_schedule(plan, turn, as_of_dates, workbench, build)
         tried.update(worlds=plan.worlds, sequences=1, rows=rows)
 
     the_rows_are_the_same()
-    print(f"{tried['worlds']} worlds in {tried['sequences']} sequences of nights, {tried['rows']:,} rows compared")
+    print(f"{tried['worlds']} worlds in {tried['sequences']} sequences of runs, {tried['rows']:,} rows compared")

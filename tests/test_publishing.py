@@ -161,7 +161,7 @@ PLAIN = {
         ({"exclude_resource_types": ("unit_test", "model")}, ["--exclude-resource-types"]),
         ({"resource_types": ("model",)}, ["--resource-types"]),
         ({"select": ("marts",), "exclude": ("audit",)}, ["--select", "--exclude"]),
-        ({"selector": "nightly"}, ["--selector"]),
+        ({"selector": "scheduled"}, ["--selector"]),
         ({"empty": True}, ["--empty"]),
         ({"sample": "3 days"}, ["--sample"]),
         ({"defer": True, "state": "artifacts", "favor_state": True}, ["--defer", "--state", "--favor-state"]),

@@ -170,7 +170,7 @@ class TestRestoredDeliveries:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def nights(cls, build):
+    def runs(cls, build):
         monday = build(world(customer(), job("j-1")))
         tuesday = build(world(customer(), job("j-2")), onto=monday)
         assert tuesday.exit_code == 0, tuesday.output
@@ -178,23 +178,23 @@ class TestRestoredDeliveries:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def restore(cls, nights):
+    def restore(cls, runs):
         def restore(warehouse):
             shutil.rmtree(warehouse / "deliveries")
-            shutil.copytree(nights[0].warehouse / "deliveries", warehouse / "deliveries")
+            shutil.copytree(runs[0].warehouse / "deliveries", warehouse / "deliveries")
 
         return restore
 
-    def test_the_run_stops_and_says_which_load_is_missing(self, build, nights, restore):
-        stopped = build(world(customer(), job("j-3")), onto=nights[1], prepare=restore)
+    def test_the_run_stops_and_says_which_load_is_missing(self, build, runs, restore):
+        stopped = build(world(customer(), job("j-3")), onto=runs[1], prepare=restore)
         assert stopped.exit_code != 0
         assert "has lost load 2." in stopped.output
         assert sorted(path.name for path in (stopped.warehouse / "deliveries").glob("0*")) == ["000001"]
 
     @pytest.mark.parametrize("restored", ["deliveries alone", "all but deliveries"])
-    def test_a_backup_of_another_day_gives_the_figures_of_all_deliveries(self, restored, build, nights):
+    def test_a_backup_of_another_day_gives_the_figures_of_all_deliveries(self, restored, build, runs):
         """All but the deliveries is of Monday; or there is nothing else."""
-        monday, tuesday = nights
+        monday, tuesday = runs
 
         def restore(warehouse):
             restore_all_but_deliveries(warehouse, monday.warehouse if restored == "all but deliveries" else None)
@@ -205,10 +205,10 @@ class TestRestoredDeliveries:
         runs = "select run_id from publication.runs order by started_at"
         assert built.column(runs)[:-1] == tuesday.column(runs)
 
-    def test_going_on_without_it_computes_everything_anew(self, build, nights, restore):
+    def test_going_on_without_it_computes_everything_anew(self, build, runs, restore):
         rows = world(customer(), job("j-3"), job("j-4"))
         env = {"ACCEPT_MISSING_LOADS": "1"}
-        built = build(rows, onto=nights[1], prepare=restore, env=env)
+        built = build(rows, onto=runs[1], prepare=restore, env=env)
         assert built.exit_code == 0, built.output
         assert "Everything is recomputed from the stored deliveries: " in built.output
         assert built.column("select job_id from metering.metered_jobs order by all") == ["j-1", "j-3", "j-4"]

@@ -1,6 +1,6 @@
 """Exports spell the same thing in many ways: each account here has one oddity, and counts as if it had none.
 
-Two nights, and everything anew from what is stored. Every account has one job of two tasks, unless its oddity says
+Two runs, then a full build from the stored deliveries. Every account has one job of two tasks, unless its oddity says
 otherwise; the expected figures are worked out by hand from the contract of the extracts.
 """
 
@@ -31,7 +31,7 @@ def null_marked(account: str, mark: str):
 
 
 MARKS = ["\\N", "nan", "NULL", "None", "<NA>", "(null)", " ", "NaT"]
-NIGHT_1 = world(
+RUN_1 = world(
     *usual(PLAIN),
     *[part for number, mark in enumerate(MARKS) for part in null_marked(f"mark {number}", mark)],
     *usual(
@@ -92,18 +92,18 @@ def rows_of(account: str, job_id: str):
     return rows["jobs"], rows["steps"]
 
 
-def write_recipe(folder: Path, night: str, running: str) -> None:
+def write_recipe(folder: Path, run: str, running: str) -> None:
     """A Parquet file with a recipe, whose column ``running`` has a type of its own."""
     with duckdb.connect() as db:
         db.execute(
-            f"copy (select '{night}' as id, '{PLAIN}' as user_id, 'R' as name, 'salesforce' as trigger_application, "
+            f"copy (select '{run}' as id, '{PLAIN}' as user_id, 'R' as name, 'salesforce' as trigger_application, "
             f"{running} as running, timestamptz '{NOON}' as created_at, timestamptz '{LISTED}' as extracted_at) "
-            f"to {literal(folder / f'recipes/{night}.parquet')} (format parquet)"
+            f"to {literal(folder / f'recipes/{run}.parquet')} (format parquet)"
         )
 
 
-def deliver_first_night(folder: Path) -> None:
-    write_world(NIGHT_1, folder, "csv", split=1, ragged=False)
+def deliver_first_run(folder: Path) -> None:
+    write_world(RUN_1, folder, "csv", split=1, ragged=False)
     write_streamed(folder)
     # 64-bit ids, beyond what a float can tell apart
     write_jobs(
@@ -131,7 +131,7 @@ def deliver_first_night(folder: Path) -> None:
     write_text(folder / "event_stream_requests/a.csv", "\n".join([columns, *lines]) + "\n")
 
 
-def deliver_second_night(folder: Path) -> None:
+def deliver_second_run(folder: Path) -> None:
     # as floats, since one row lacks its id
     jobs, steps = rows_of("33359", "1001")
     write_jobs(
@@ -153,21 +153,21 @@ def deliver_second_night(folder: Path) -> None:
 class TestSpellings:
     @pytest.fixture(scope="class")
     @classmethod
-    def nights(cls, build, workbench):
+    def runs(cls, build, workbench):
         folder = workbench.clear_extracts()
         options = {"reporting_timezone": "America/Los_Angeles", "count_test_jobs": False}
-        deliver_first_night(folder)
+        deliver_first_run(folder)
         first = build(folder, vars=options)
         assert first.exit_code == 0, first.output
-        deliver_second_night(folder)
+        deliver_second_run(folder)
         second = build(folder, vars=options, onto=first)
         again = build(folder, vars=options, onto=second, arguments=("--full-refresh",))
         return first, second, again
 
     @pytest.fixture(scope="class")
     @classmethod
-    def figures(cls, nights):
-        return {customer_id: figures for customer_id, *figures in nights[1].rows(TASKS_AND_ACTIONS)}
+    def figures(cls, runs):
+        return {customer_id: figures for customer_id, *figures in runs[1].rows(TASKS_AND_ACTIONS)}
 
     @pytest.mark.parametrize(
         "account", [PLAIN, *(f"mark {n}" for n in range(len(MARKS))), *("empty errors", "streamed", "offset")]
@@ -176,56 +176,56 @@ class TestSpellings:
         assert figures[account] == [2, 3]
 
     @pytest.mark.parametrize("account", ["summer time", "far offset", "a word", "slashes"])
-    def test_what_is_no_iso_8601_time_is_not_guessed(self, account, figures, nights):
+    def test_what_is_no_iso_8601_time_is_not_guessed(self, account, figures, runs):
         assert figures[account] == [0, 0]
         query = "select reason from audit.quarantined_rows where extract_name = 'jobs' and row_content like ?"
-        assert nights[1].column(query, f'%"j-{account}"%') == ["unreadable started_at"]
+        assert runs[1].column(query, f'%"j-{account}"%') == ["unreadable started_at"]
 
-    def test_booleans_are_read_in_every_usual_spelling(self, nights):
+    def test_booleans_are_read_in_every_usual_spelling(self, runs):
         query = "select is_test, is_repeat, metric from metering.metered_jobs where customer_id = 'booleans'"
-        assert nights[1].rows(query) == [(True, False, None)]
+        assert runs[1].rows(query) == [(True, False, None)]
 
-    def test_a_mark_is_null_but_in_a_name(self, nights):
+    def test_a_mark_is_null_but_in_a_name(self, runs):
         query = "select reason, row_content from audit.quarantined_rows where extract_name = 'customers'"
-        ((reason, content),) = nights[1].rows(query)
+        ((reason, content),) = runs[1].rows(query)
         assert (reason, json.loads(content)["name"]) == ("missing id", "Null")
 
-    def test_calls_that_did_not_fail_are_counted(self, nights):
+    def test_calls_that_did_not_fail_are_counted(self, runs):
         """False in five spellings, three codes that refused nothing; not the time-out, not the 429."""
         query = "select request_id, quantity from metering.metered_requests where customer_id = 'calls' order by all"
-        counted = [request_id for request_id, quantity in nights[1].rows(query) if quantity]
+        counted = [request_id for request_id, quantity in runs[1].rows(query) if quantity]
         assert counted == [*(f"call {n}" for n in range(5)), "code 0", "code 1", "code 2", "code 4"]
 
-    def test_ids_are_those_that_each_file_has(self, nights):
+    def test_ids_are_those_that_each_file_has(self, runs):
         query = "select job_id from metering.metered_jobs where customer_id like '33359%' order by all"
-        assert nights[0].column(query) == ["9007199254740993"]
-        assert nights[1].column(query) == ["1001", "9007199254740993"]
-        assert nights[1].column("select reason from audit.quarantined_rows where file_name = 'jobs/n2.parquet'") == [
+        assert runs[0].column(query) == ["9007199254740993"]
+        assert runs[1].column(query) == ["1001", "9007199254740993"]
+        assert runs[1].column("select reason from audit.quarantined_rows where file_name = 'jobs/n2.parquet'") == [
             "missing id"
         ]
 
-    def test_folders_say_what_the_files_lack(self, nights, figures):
+    def test_folders_say_what_the_files_lack(self, runs, figures):
         query = "select job_id, environment_type from metering.metered_jobs where customer_id = 'folders' order by all"
-        assert nights[1].rows(query) == [("j-0", "prod"), ("j-1", None), ("j-2", "dev")]
+        assert runs[1].rows(query) == [("j-0", "prod"), ("j-1", None), ("j-2", "dev")]
         assert figures["folders"] == [4, 6]  # the poll error counts nothing
 
-    def test_an_order_stays_in_its_month(self, nights):
+    def test_an_order_stays_in_its_month(self, runs):
         query = (
             "select usage_month::varchar, go_seats from marts.monthly_customer_usage where customer_id = ? "
             "and usage_month between '2026-02-01' and '2026-03-01' order by all"
         )
-        assert nights[1].rows(query, PLAIN) == [("2026-03-01", 5)]
+        assert runs[1].rows(query, PLAIN) == [("2026-03-01", 5)]
 
-    def test_a_boolean_may_be_a_number_in_another_file(self, nights):
+    def test_a_boolean_may_be_a_number_in_another_file(self, runs):
         query = "select recipe_id, is_running from marts.recipe_history where recipe_id in ('n1', 'n2') order by all"
-        assert nights[1].rows(query) == [("n1", True), ("n2", True)]
+        assert runs[1].rows(query) == [("n1", True), ("n2", True)]
 
-    def test_a_count_that_no_sum_can_hold_is_quarantined(self, nights):
+    def test_a_count_that_no_sum_can_hold_is_quarantined(self, runs):
         query = "select reason from audit.quarantined_rows where extract_name = 'event_stream_requests'"
-        assert nights[1].column(query) == ["unreadable message_count"]
+        assert runs[1].column(query) == ["unreadable message_count"]
         query = "select cast(sum(events_processed) as bigint) from marts.monthly_customer_usage"
-        assert nights[1].column(query) == [1]
+        assert runs[1].column(query) == [1]
 
-    def test_everything_anew_gives_the_same_rows(self, nights):
-        _, second, again = nights
+    def test_everything_anew_gives_the_same_rows(self, runs):
+        _, second, again = runs
         assert again.tables("marts", "metering", "audit") == second.tables("marts", "metering", "audit")

@@ -608,7 +608,7 @@ class TestWarehouse:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def nights(cls, build, workbench):
+    def runs(cls, build, workbench):
         sys.path.insert(0, str(PROJECT / "plugins"))
         folder = workbench.clear_extracts()
         options = {"vars": {"quarantine_files": True}}
@@ -624,39 +624,39 @@ class TestWarehouse:
         write_text(folder / "jobs/b.csv", GROWN.splitlines()[0] + f"\n{JOB}j-7\n")
         third = build(folder, onto=second, prepare=merge, **options)
         fourth = build(folder, onto=third, prepare=forget_third, **options)
-        for night in (first, second, third, fourth):
-            assert night.exit_code == 0, night.output
+        for run in (first, second, third, fourth):
+            assert run.exit_code == 0, run.output
         return first, second, third, fourth
 
-    def test_a_half_row_counts_until_the_whole_one_comes(self, nights):
+    def test_a_half_row_counts_until_the_whole_one_comes(self, runs):
         figures = (
             "select sum(api_calls)::int, sum(jobs_succeeded)::int, max(go_seats)::int from marts.monthly_customer_usage"
         )
-        assert [night.rows(figures) for night in nights] == [[(2, 2, 1)], [(2, 2, 15)], [(3, 3, 15)], [(2, 2, 15)]]
-        assert nights[0].column("select job_id from metering.metered_jobs order by all") == ["j-100", "j-12"]
-        assert nights[1].column("select job_id from metering.metered_jobs order by all") == ["j-100", "j-123"]
+        assert [run.rows(figures) for run in runs] == [[(2, 2, 1)], [(2, 2, 15)], [(3, 3, 15)], [(2, 2, 15)]]
+        assert runs[0].column("select job_id from metering.metered_jobs order by all") == ["j-100", "j-12"]
+        assert runs[1].column("select job_id from metering.metered_jobs order by all") == ["j-100", "j-123"]
 
-    def test_what_was_continued_counts_as_repeated(self, nights):
-        assert [night.rows(COUNTS, "jobs") for night in nights] == [
+    def test_what_was_continued_counts_as_repeated(self, runs):
+        assert [run.rows(COUNTS, "jobs") for run in runs] == [
             *([(2, 2, 0, 0)], [(4, 2, 2, 0)], [(5, 3, 2, 0)], [(4, 2, 2, 0)])
         ]
-        assert [night.rows(COUNTS, "seats") for night in nights[:2]] == [[(1, 1, 0, 0)], [(2, 1, 1, 0)]]
+        assert [run.rows(COUNTS, "seats") for run in runs[:2]] == [[(1, 1, 0, 0)], [(2, 1, 1, 0)]]
 
-    def test_a_file_set_aside_is_named_by_a_warning_and_in_its_table(self, nights):
+    def test_a_file_set_aside_is_named_by_a_warning_and_in_its_table(self, runs):
         asked = "select extract_name, file_name, reason, load_id from audit.quarantined_files"
         reason = (
             "The file connections/broken.csv lacks the required column user_id, provider, created_at, extracted_at."
         )
-        for night in nights:
-            assert night.rows(asked) == [("connections", "connections/broken.csv", reason, 1)]
-            assert "1 file is quarantined" in night.output
-            assert "connections/broken.csv" in night.output
+        for run in runs:
+            assert run.rows(asked) == [("connections", "connections/broken.csv", reason, 1)]
+            assert "1 file is quarantined" in run.output
+            assert "connections/broken.csv" in run.output
 
-    def test_only_what_changed_settled_figures_computes_everything(self, nights):
-        said = ["Everything is recomputed" in night.output for night in nights]
+    def test_only_what_changed_settled_figures_computes_everything(self, runs):
+        said = ["Everything is recomputed" in run.output for run in runs]
         assert said == [False, True, False, True]
-        assert "new files continue jobs/a.csv and 1 more" in nights[1].output
+        assert "new files continue jobs/a.csv and 1 more" in runs[1].output
 
-    def test_without_the_forgotten_load_all_is_as_before_it(self, nights):
-        _, second, _, fourth = nights
+    def test_without_the_forgotten_load_all_is_as_before_it(self, runs):
+        _, second, _, fourth = runs
         assert fourth.tables("marts", "metering", "audit") == second.tables("marts", "metering", "audit")

@@ -168,7 +168,7 @@ def _alternatives(node: exp.Expression) -> Iterator[tuple]:
 
 
 def _is_true(node: exp.Expression | None) -> bool:
-    """Whether it is a condition that leaves nothing out, as those are of what a night looks at again in a whole run."""
+    """Whether it is a condition that is true for all rows, such as the scope of a run in a full build."""
     return isinstance(node, exp.Boolean) and node.this
 
 

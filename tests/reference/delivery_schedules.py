@@ -1,8 +1,9 @@
-"""Spreads random worlds over nightly deliveries, in every order that real ones come in.
+"""Distributes random worlds over the deliveries of several runs, in every order in which real deliveries arrive.
 
-``nightly_deliveries(plan)`` says what arrives in which night. ``Source`` keeps a folder of extracts through the nights:
-files are added, replaced under their name, removed, and come back; it knows all that it ever held. What happens to a
-world depends on its own number and on the plan, not on the worlds beside it: a plan can be cut down to fewer worlds.
+``scheduled_deliveries(plan)`` returns the rows that each run finds. ``Source`` is a folder of extracts over several
+runs: files are added, replaced under their name, removed, and come back; it records all files that it ever contained.
+The schedule of a world depends only on its number and the plan, not on other worlds, so a plan can be reduced to fewer
+worlds.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from .worlds import END, LISTINGS, merge_worlds, random_world
 
 REQUIRED = ("customers", "recipes", "connections", "jobs", "steps")
 ORDERS = (
-    "scattered",  # every row for itself
+    "scattered",  # every row independently
     "whole deliveries",  # a delivery of a job with its steps
     "by time",  # as extracted
-    "callers last",  # each caller a night after what it called
+    "callers last",  # each caller a run after the job that it called
     "callers first",
     "jobs last",  # after their steps and requests
     "jobs first",
     "listings last",  # and nothing else with them
-    "one night",
+    "one run",
 )
-LATE = 0.08  # share of rows that come in any night, whatever the order
-KEPT = 0.01  # share of its rows that a quiet night keeps
+LATE = 0.08  # share of rows that arrive in any run, whatever the order
+KEPT = 0.01  # share of its rows that the quiet last run keeps
 
 # What a newer row of the same thing may say instead.
 CHANGES = {
@@ -71,34 +72,34 @@ TERMS = ("seats", "subscriptions", "credit_ratios")  # listed where they have a 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which worlds arrive, and how."""
+    """The worlds and how they are delivered. ``runs``: the number of runs."""
 
     worlds: int
-    nights: int
+    runs: int
     order: str = "scattered"  # one of ORDERS, or "mixed": each world has its own
-    quiet: bool = False  # the last night brings little, so that what it does not touch has to stay right
-    repeated: int = 0  # percent of the rows that come again in a later night, as they were or newer
-    formats: str = "one"  # for all extracts; or "own": each has one; or "changing" from night to night
-    streamed: bool = False  # some nights bring jobs as streamed job files
-    replaced: bool = False  # some extracts come under the same file names each night
-    odd: bool = False  # files say what they say in other words, types and columns, each its own
-    gone: str = "no"  # which files of earlier nights are gone when the next one comes: no, some, all
+    quiet: bool = False  # the last run delivers few rows, so that most rows must stay unchanged
+    repeated: int = 0  # percent of the rows that a later run delivers again, unchanged or newer
+    formats: str = "one"  # for all extracts; or "own": each has one; or "changing" from run to run
+    streamed: bool = False  # some runs deliver jobs as streamed job files
+    replaced: bool = False  # some extracts have the same file names in each run
+    odd: bool = False  # each file has its own spellings, types and columns
+    gone: str = "no"  # which files of earlier runs are removed before the next one: no, some, all
     first_world: int = 0
 
 
-# ---------------------------------------------------------------------------------------------- what comes when
+# ---------------------------------------------------------------------------------------------- what arrives when
 
 
-def nightly_deliveries(plan):
-    """([{extract: rows} of each night], admin account ids)."""
-    nights = [{} for _ in range(plan.nights)]
+def scheduled_deliveries(plan):
+    """([{extract: rows} of each run], admin account ids)."""
+    runs = [{} for _ in range(plan.runs)]
     for number in range(plan.first_world, plan.first_world + plan.worlds):
-        for night, rows in zip(nights, Spread(random_world(number), number, plan).nights, strict=True):
-            night[f"w{number}-"] = rows
-    merged, admins = zip(*(merge_worlds(night) for night in nights), strict=True)
-    for extract in REQUIRED:  # a first night without one of them is no first night
+        for run, rows in zip(runs, Spread(random_world(number), number, plan).runs, strict=True):
+            run[f"w{number}-"] = rows
+    merged, admins = zip(*(merge_worlds(run) for run in runs), strict=True)
+    for extract in REQUIRED:  # the first run needs a row of each
         if extract not in merged[0]:
-            merged[0][extract] = [next(night[extract] for night in merged if night.get(extract)).pop()]
+            merged[0][extract] = [next(run[extract] for run in merged if run.get(extract)).pop()]
     return list(merged), admins[0]
 
 
@@ -111,34 +112,34 @@ def instant(row):
 
 
 class Spread:
-    """The nights of one world."""
+    """The rows of one world by run."""
 
     def __init__(self, world, number, plan):
-        self.rng = random.Random(f"nights-{number}")
+        self.rng = random.Random(f"nights-{number}")  # another seed would draw other schedules
         order = self.rng.choice(ORDERS)
         self.order = order if plan.order == "mixed" else plan.order
-        self.last = plan.nights - 1
+        self.last = plan.runs - 1
         self.quiet = plan.quiet
         self.only = self.rng.randint(0, self.last)
-        self.night_of = {}  # of what comes together
+        self.run_of = {}  # delivery -> its run, for rows that arrive together
         self.callers = {(job["account_id"], job["id"]): job["calling_job_id"] for job in world["jobs"]}
         times = sorted(time for rows in world.values() for row in rows if (time := instant(row)))
-        self.ends = [times[len(times) * night // plan.nights] for night in range(1, plan.nights)]
+        self.ends = [times[len(times) * run // plan.runs] for run in range(1, plan.runs)]
         self.steps = defaultdict(list)
         for step in world["steps"]:
             self.steps[step["account_id"], step["job_id"]].append(step)
 
-        self.nights = [defaultdict(list) for _ in range(plan.nights)]
+        self.runs = [defaultdict(list) for _ in range(plan.runs)]
         for extract, rows in world.items():
             for row in rows:
-                night = self.place(extract, row)
-                self.add(night, extract, row)
+                run = self.place(extract, row)
+                self.add(run, extract, row)
                 may_repeat = self.order != "listings last" or extract in LISTED
                 if may_repeat and self.rng.random() < plan.repeated / 100:
-                    self.repeat(extract, row, night)
+                    self.repeat(extract, row, run)
 
     def place(self, extract, row):
-        """The night in which the row comes."""
+        """The run in which the row arrives."""
         rng, last = self.rng, self.last
         anywhere = rng.randint(0, last)
         if self.order == "listings last":
@@ -149,7 +150,7 @@ class Spread:
         match self.order:
             case "whole deliveries" if is_of_job:
                 delivery = (row["account_id"], row["id" if extract == "jobs" else "job_id"], instant(row))
-                return self.night_of.setdefault(delivery, anywhere)
+                return self.run_of.setdefault(delivery, anywhere)
             case "by time" if time := instant(row):
                 return sum(time >= end for end in self.ends)
             case "callers last" if is_of_job:
@@ -160,27 +161,27 @@ class Spread:
                 return last if extract == "jobs" else rng.randint(0, max(last - 1, 0))
             case "jobs first" if is_of_job or extract == "api_requests":
                 return 0 if extract == "jobs" else rng.randint(min(1, last), last)
-            case "one night":
+            case "one run":
                 return self.only
         return anywhere
 
-    def add(self, night, extract, row):
-        if self.quiet and night == self.last and self.rng.random() >= KEPT:
-            night = self.rng.randint(0, max(night - 1, 0))
-        self.nights[night][extract].append(row)
+    def add(self, run, extract, row):
+        if self.quiet and run == self.last and self.rng.random() >= KEPT:
+            run = self.rng.randint(0, max(run - 1, 0))
+        self.runs[run][extract].append(row)
 
     def depth(self, extract, row):
-        """How many callers the job has above it, as far as it matters; cycles end somewhere."""
+        """The number of callers above the job, up to the number of runs; so cycles end, too."""
         account, job, depth = row["account_id"], row["id" if extract == "jobs" else "job_id"], 0
         while depth < self.last and self.callers.get((account, job)):
             job = self.callers[account, job]
             depth += 1
         return depth
 
-    def repeat(self, extract, row, night):
-        """The row again in a later night: as it was, or a newer one; of a job with some, all or none of its steps."""
+    def repeat(self, extract, row, run):
+        """Deliver the row again in a later run, unchanged or newer; a job with some, all or none of its steps."""
         rng = self.rng
-        later = rng.randint(night, self.last)
+        later = rng.randint(run, self.last)
         row, time = dict(row), instant(row)
         changes = CHANGES.get(extract)
         is_undated = extract in TERMS and not time
@@ -204,43 +205,43 @@ class Spread:
             for step in self.steps[row["account_id"], row["id"]]:
                 if rng.random() < kept:
                     with_its_job = rng.random() < 0.7
-                    night = later if with_its_job else rng.randint(0, self.last)
-                    self.add(night, "steps", {**step, "extracted_at": row["extracted_at"]})
+                    run = later if with_its_job else rng.randint(0, self.last)
+                    self.add(run, "steps", {**step, "extracted_at": row["extracted_at"]})
         self.add(later, extract, row)
 
 
-def ways_to_be_late(nights):
-    """How often each way occurs in which a night has to do with what came, or comes, in another."""
+def ways_to_be_late(runs):
+    """How often each kind of dependency between the deliveries of two runs occurs."""
     ways = Counter()
 
     def rows(extract):
-        return [(night, row) for night, delivered in enumerate(nights) for row in delivered.get(extract, [])]
+        return [(run, row) for run, delivered in enumerate(runs) for row in delivered.get(extract, [])]
 
     def again(extract):
-        """Pairs of rows about the same thing, the second from a later night; both can be told apart by their time."""
+        """Pairs of rows of the same entity, the second from a later run; both have a time."""
         things = defaultdict(list)
-        for night, row in rows(extract):
+        for run, row in rows(extract):
             if instant(row):
-                things[row.get("account_id") or row.get("user_id"), row["id"]].append((night, row))
+                things[row.get("account_id") or row.get("user_id"), row["id"]].append((run, row))
         for deliveries in things.values():
-            for (night, row), (later, other) in itertools.combinations(deliveries, 2):
-                if night < later:
+            for (run, row), (later, other) in itertools.combinations(deliveries, 2):
+                if run < later:
                     yield row, other, instant(other) > instant(row)
 
     arrived, callers = {}, defaultdict(set)
-    for night, row in rows("jobs"):
-        arrived.setdefault((row["account_id"], row["id"]), night)
+    for run, row in rows("jobs"):
+        arrived.setdefault((row["account_id"], row["id"]), run)
         if row["calling_job_id"]:
             callers[row["account_id"], row["id"]].add((row["account_id"], row["calling_job_id"]))
-    for job, night in arrived.items():
-        late = [caller for caller in callers[job] if night < arrived.get(caller, -1)]
+    for job, run in arrived.items():
+        late = [caller for caller in callers[job] if run < arrived.get(caller, -1)]
         ways["caller after its job"] += bool(late)
-        ways["chain of three, each caller a night later"] += any(
+        ways["chain of three, each caller a run later"] += any(
             arrived[caller] < arrived.get(above, -1) for caller in late for above in callers[caller]
         )
     for extract in ("steps", "api_requests"):
-        for night, row in rows(extract):
-            ways[f"{extract} before their job"] += night < arrived.get((row["account_id"], row["job_id"]), -1)
+        for run, row in rows(extract):
+            ways[f"{extract} before their job"] += run < arrived.get((row["account_id"], row["job_id"]), -1)
 
     steps = Counter((row["account_id"], row["job_id"], instant(row)) for _, row in rows("steps"))
     for job, other, is_newer in again("jobs"):
@@ -265,7 +266,7 @@ def ways_to_be_late(nights):
 
 
 class Source:
-    """A folder of extracts from night to night, and all that it ever held."""
+    """A folder of extracts over several runs, and all files that it ever contained."""
 
     def __init__(self, folder, plan):
         self.folder = Path(folder)
@@ -274,27 +275,27 @@ class Source:
         self.delivered = {}  # (path, content) -> the rows; None for a streamed job
         self.formats = {}
         self.gone = []  # [(path, content)]
-        self.night = 0
+        self.run = 0
         self.replaced = 0
         self.returned = 0
 
     def deliver(self, rows):
-        """Let a night pass: files go, others come, some come back."""
-        if self.night:
+        """Deliver the files of a run: some files are removed, others are added, some come back."""
+        if self.run:
             self._lose(self.plan.gone)
-        streams = self.plan.streamed and (self.plan.nights <= 2 or self.rng.random() < 0.6)
+        streams = self.plan.streamed and (self.plan.runs <= 2 or self.rng.random() < 0.6)
         if streams:
-            nested, rows = nest({"jobs": [], "steps": [], **rows}, seed=self.night)
+            nested, rows = nest({"jobs": [], "steps": [], **rows}, seed=self.run)
             self._stream(nested)
         for extract in sorted(set(rows) & set(reference.EXTRACTS)):
             self._write(extract, rows[extract])
         self._return()
         for extract in REQUIRED:
             (self.folder / extract).mkdir(parents=True, exist_ok=True)
-        self.night += 1
+        self.run += 1
 
     def write_all(self, folder, fmt):
-        """Write all that was ever delivered, each file's every version, as one delivery in one format."""
+        """Write every version of every file that was ever delivered, as one delivery in one format."""
         rows = defaultdict(list)
         for number, ((path, content), part) in enumerate(self.delivered.items()):
             if part is None:
@@ -305,32 +306,32 @@ class Source:
 
     def _write(self, extract, rows):
         fmt = self._format(extract)
-        name = "latest" if self._keeps_names(extract) else f"night-{self.night}"
+        name = "latest" if self._keeps_names(extract) else f"run-{self.run}"
         parts = self.rng.choice([1, 1, 2, 3])
         for number in range(parts):
             part = rows[number::parts]
             if not part:
                 continue
-            # a bad row stands in the quarantine as it was written: as text
+            # the quarantine contains a bad row as it was written: as text
             typed = all(is_readable(extract, row) for row in part)
             written = part if typed or fmt != "parquet" else [as_text(row) for row in part]
             folder = self.folder.with_name("written")
             if self.plan.odd and typed:
                 write_oddly(extract, part, folder / extract / f"part-0.{fmt}", self.rng)
             else:
-                write_world({extract: written}, folder, fmt, split=1, seed=self.night, typed=typed, overlap=0)
+                write_world({extract: written}, folder, fmt, split=1, seed=self.run, typed=typed, overlap=0)
             self._take(Path(extract, f"part-0.{fmt}"), Path(extract, str(number), f"{name}.{fmt}"), part)
 
     def _stream(self, nested):
         folder = self.folder.with_name("written")
-        write_nested_jobs(nested, folder, seed=self.night)
+        write_nested_jobs(nested, folder, seed=self.run)
         for file in sorted((folder / "job_history").rglob("*.json")):
             path = file.relative_to(folder)
-            name = path.name if self._keeps_names("job_history") else f"{self.night}-{path.name}"
+            name = path.name if self._keeps_names("job_history") else f"{self.run}-{path.name}"
             self._take(path, path.with_name(name), None)
 
     def _take(self, written, path, rows):
-        """Move the file that was written to its place in the folder of extracts."""
+        """Move the written file into the folder of extracts."""
         written = self.folder.with_name("written") / written
         content = written.read_bytes()
         written.unlink()
@@ -346,7 +347,7 @@ class Source:
         return self.plan.replaced and random.Random(f"{extract}-{self.plan.first_world}").random() < 0.5
 
     def _format(self, extract):
-        """The format of the extract's new files; a folder holds one, so that others have to go."""
+        """The format of the extract's new files; a folder contains only one, so files of others are removed."""
         drawn, changes = self.rng.choice(FORMATS), self.rng.random() < 0.5
         before = self.formats.get(extract)
         if self.plan.formats == "one":
@@ -359,7 +360,7 @@ class Source:
         return drawn
 
     def _lose(self, which, extract="."):
-        """Remove files; what is replaced under its name stays until then."""
+        """Remove files; a file that is replaced under its name stays until then."""
         for file in sorted((self.folder / extract).rglob("*")):
             path = file.relative_to(self.folder)
             if not file.is_file() or (extract == "." and self._keeps_names(path.parts[0])):
@@ -369,7 +370,7 @@ class Source:
                 file.unlink()
 
     def _return(self):
-        """Here and there a file that was gone is there again; it was loaded long ago."""
+        """Sometimes a removed file comes back, which was loaded long ago."""
         for path, content in self.gone:
             extract = path.parts[0]
             if self.rng.random() < 0.1 and not (self.folder / path).exists():

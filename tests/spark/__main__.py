@@ -28,7 +28,7 @@ from .comparison import Comparison
 PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT / "tests"))
 
-from reference.delivery_schedules import Plan, Source, nightly_deliveries  # noqa: E402
+from reference.delivery_schedules import Plan, Source, scheduled_deliveries  # noqa: E402
 
 PARTS = ("sample", "worlds")
 ASKED_FOR = ("tables",)  # minutes that not every change needs
@@ -136,9 +136,9 @@ def compare_tables(folder: Path) -> int:
 def compare_worlds(folder: Path, plan: Plan) -> int:
     """Compare random worlds after each run, and change one value; returns the number of differences."""
     warehouse, spark = folder / "warehouse", folder / "spark"
-    nights, admins = nightly_deliveries(plan)
+    deliveries, admins = scheduled_deliveries(plan)
     source, options = Source(folder / "extracts", plan), {"admin_account_ids": list(admins)}
-    runs = [(f"run {number}", rows, {}) for number, rows in enumerate(nights, start=1)]
+    runs = [(f"run {number}", rows, {}) for number, rows in enumerate(deliveries, start=1)]
     runs += [("nothing new", None, {})]
     # the first recomputes decisions on steps, the second those on jobs: docs/decisions/full-recompute-on-change.md
     runs += [(str(option), None, option) for option in ({"task_terms": "T1"}, {"count_test_jobs": False})]
@@ -162,7 +162,7 @@ def main() -> int:
     """Returns 0 where all is alike and the changed value was found."""
     parser = argparse.ArgumentParser(prog="make test-spark")
     parser.add_argument("--worlds", type=int, default=20, help="number of random worlds (default %(default)s)")
-    parser.add_argument("--nights", type=int, default=2, help="nights over which they come (default %(default)s)")
+    parser.add_argument("--runs", type=int, default=2, help="number of runs that deliver them (default %(default)s)")
     parser.add_argument("--first-world", type=int, default=0, metavar="SEED")
     parser.add_argument("--only", choices=PARTS + ASKED_FOR, help="one part: a server keeps its tables until it stops")
     arguments = parser.parse_args()
@@ -182,7 +182,7 @@ def main() -> int:
     if arguments.only == "tables":
         return int(compare_tables(folder) > 0)
     plan = Plan(
-        worlds=arguments.worlds, nights=arguments.nights, order="mixed", repeated=20, formats="own",
+        worlds=arguments.worlds, runs=arguments.runs, order="mixed", repeated=20, formats="own",
         streamed=True, first_world=arguments.first_world,
     )  # fmt: skip
     return int(compare_worlds(folder, plan) > 0)
