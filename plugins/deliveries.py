@@ -112,10 +112,10 @@ def ingest_deliveries(folder: str, store: str, contract: str, *, progress: Progr
 
     An empty ``folder``: only list. ``contract`` is JSON: ``{"extracts": {name: {"required": bool, "columns": [[name,
     kind, whether it is required, whether it may be unreadable], ...]}}, "types": {kind: {"as": type in Parquet,
-    "read": SQL that reads {value}}}, "settled": {id: number}, "settling_seconds": number, "is_whole": bool,
-    "limits": of conversion.Limits, "quarantine_files": bool}``; settled are the loads from which the warehouse was
-    computed. is_whole: everything stored will be read, so all checksums are verified first, and quarantined files are
-    tried again. With quarantine_files a file that cannot be loaded is quarantined, and the run continues. The answer is
+    "read": SQL that reads {value}}}, "committed": {id: number}, "settling_seconds": number, "is_whole": bool,
+    "limits": of conversion.Limits, "quarantine_files": bool}``; committed are the loads that the last committed run
+    read. is_whole: everything stored will be read, so all checksums are verified first, and quarantined files are tried
+    again. With quarantine_files a file that cannot be loaded is quarantined, and the run continues. The answer is
     JSON: ``{"problem": null, "root": store, "folder": the folder as text for messages, "ignored": [paths],
     "to_look_at": [warnings], "newest_load": 0 if there is none, "taken_in": number of new files, "by_extract": summary
     of the new files as text for messages, "loads": {number: id}, "files": {extract: [[load, path of the stored file
@@ -174,7 +174,7 @@ def unreadable_files(store: str, paths: list[str]) -> set[str]:
 def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progress) -> dict[str, Any]:
     take_over_older_loads(root, contract, progress)
     store = open_store(root)
-    require_known_loads(store, contract.get("settled", {}))
+    require_known_loads(store, contract.get("committed", {}))
     if store.is_half_forgotten() and not folder:
         raise Problem(f"A forgotten load of {root} is not completely removed: make forget-load or a run completes it.")
     damaged = require_checksums(store, progress) if contract.get("is_whole") else None
@@ -455,7 +455,7 @@ def _store_load(
     None if the load would be empty: no rows, no quarantined file and no superseded file.
     """
     root = store.root
-    number = next_number(store, *contract.get("settled", {}).values())
+    number = next_number(store, *contract.get("committed", {}).values())
     incoming = root / ".incoming"
     contracts = contracts_of(contract)
     limits = Limits(**contract.get("limits", {}))

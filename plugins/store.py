@@ -267,10 +267,10 @@ def next_number(store: Store, *others: int) -> int:
 # ------------------------------------------------------------------------------------------- is it all there, and whole
 
 
-def require_known_loads(store: Store, settled: dict[str, int] | None = None) -> None:
+def require_known_loads(store: Store, committed: dict[str, int] | None = None) -> None:
     """Raise Problem if a stored load is missing, or another load has its number."""
     there = {load["id"] for load in [*store.loads, *store.forgotten]}
-    lost = {number for identity, number in (store.noted | (settled or {})).items() if identity not in there}
+    lost = {number for identity, number in (store.noted | (committed or {})).items() if identity not in there}
     if lost and not accepts_missing():
         raise Problem(
             f"{store.root} has lost load {', '.join(map(str, sorted(lost)))}. Restore it from a "

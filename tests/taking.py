@@ -37,7 +37,7 @@ class Taking:
         self.module = module
         self.extracts = folder / "extracts"
         self.store = folder / "deliveries"
-        self.settled: dict[str, int] = {}
+        self.committed: dict[str, int] = {}
         self.whole = False
         self.settling = 0.0
         self.limits: dict[str, object] = {}
@@ -60,7 +60,7 @@ class Taking:
     def answer(self, folder: Path | str | None = None) -> dict:
         folder = self.extracts if folder is None else folder
         contract = self.contract | {
-            "settled": self.settled,
+            "committed": self.committed,
             "is_whole": self.whole,
             "settling_seconds": self.settling,
             "limits": self.limits,

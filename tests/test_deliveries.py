@@ -353,15 +353,15 @@ class TestLostLoads:
     def test_so_is_one_that_only_the_warehouse_knows(self, taking):
         """As after a restore of an older backup: its number is free again, and is not given to another load."""
         taking.take_in()
-        taking.settled = {**dict.fromkeys(taking.take_in("")["loads"].values(), 1), "of the last run": 2}
+        taking.committed = {**dict.fromkeys(taking.take_in("")["loads"].values(), 1), "of the last run": 2}
         taking.write("jobs/b.csv", JOBS[:2])
         taking.stops("load 2.")
 
     def test_one_may_go_on_without_it(self, lost, monkeypatch):
         monkeypatch.setenv("ACCEPT_MISSING_LOADS", "1")
-        lost.settled = {"of the last run": 7}
+        lost.committed = {"of the last run": 7}
         assert lost.take_in()["taken_in"] == 3  # the files still lie there
-        lost.settled = {}
+        lost.committed = {}
         monkeypatch.delenv("ACCEPT_MISSING_LOADS")
         assert lost.jobs() == [(2, "jobs/b.csv"), (8, "jobs/a.csv")]
 

@@ -340,7 +340,7 @@ class TestMerging:
     def test_ids_stay_so_the_loads_are_still_known_to_the_warehouse(self, taking, small_loads):
         small_loads(2)
         before = taking.take_in("")["loads"]
-        taking.settled = {identity: int(number) for number, identity in before.items()}
+        taking.committed = {identity: int(number) for number, identity in before.items()}
         small_loads(1, first=3)
         assert taking.take_in("")["loads"].items() > before.items()
 
@@ -481,7 +481,7 @@ class TestForgetting:
         forget(three, "2")
         assert [row[0] for row in all_rows(three)] == [1]
         assert not (three.store / "000002").exists()
-        three.settled = {}
+        three.committed = {}
         assert three.take_in()["taken_in"] == 0
         three.write("jobs/new.csv", JOBS[:1])
         assert three.take_in()["newest_load"] == 3  # its number is not given again
@@ -491,7 +491,7 @@ class TestForgetting:
         """Neither the store nor a warehouse that was computed from it."""
         loads = three.take_in("")["loads"]
         forget(three, "2")
-        three.settled = {identity: int(number) for number, identity in loads.items()}
+        three.committed = {identity: int(number) for number, identity in loads.items()}
         assert three.take_in()["loads"] == {"1": loads["1"]}
 
     def test_one_of_merged_loads_goes_too(self, three, small_loads):

@@ -100,7 +100,7 @@
 
     ),
 
-    followed as (
+    instants_with_files as (
 
         select
             said_at,
@@ -136,7 +136,7 @@
     bases as (
 
         select
-            (select max(said_at) from followed where first_file <> last_file) as confirmed_at,
+            (select max(said_at) from instants_with_files where first_file <> last_file) as confirmed_at,
             (select max(newest_at) from ranked where file_rank = 2) as second_at
 
     )

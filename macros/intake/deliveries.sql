@@ -10,12 +10,12 @@
 {% macro duckdb__view_deliveries(contracts) -%}
     {%- set folder = env_var('EXTRACTS_DIR')
         if flags.WHICH in ['build', 'run'] and not boolean_option('only_stored_deliveries') else '' -%}
-    {%- set settled = {} -%}
+    {%- set committed = {} -%}
     {%- for row in run_query("select load_id, identity from run_state.committed_loads").rows -%}
-        {%- do settled.update({row[1]: row[0] | int}) -%}
+        {%- do committed.update({row[1]: row[0] | int}) -%}
     {%- endfor -%}
-    {%- set found = take_in_files(folder, contracts, settled) -%}
-    {%- do compare_loads(found.loads, settled) -%}
+    {%- set found = take_in_files(folder, contracts, committed) -%}
+    {%- do compare_loads(found.loads, committed) -%}
     {%- do compare_superseded(found.superseded) -%}
     {%- do say_quarantined(found.quarantined) -%}
     {%- set statements = [] -%}
@@ -67,10 +67,10 @@
 {%- endmacro %}
 
 
-{% macro take_in_files(folder, contracts, settled={}) -%}
+{% macro take_in_files(folder, contracts, committed={}) -%}
     {%- set terms = intake_terms(contracts) -%}
     {%- do terms.update({
-        'settled': settled, 'is_whole': is_whole_run(), 'settling_seconds': var('settling_seconds') | float,
+        'committed': committed, 'is_whole': is_whole_run(), 'settling_seconds': var('settling_seconds') | float,
         'quarantine_files': boolean_option('quarantine_files'),
         'limits': {
             'null_marks': var('null_marks'), 'least_rows': var('unreadable_least_rows') | int,
@@ -117,14 +117,14 @@
 {%- endmacro %}
 
 
-{% macro compare_loads(stored, settled) -%}
+{% macro compare_loads(stored, committed) -%}
     {%- if not is_whole_run() -%}
         {%- set strange = [] -%}
         {%- for number, identity in stored.items()
-            if number | int <= last_committed_load() and identity not in settled -%}
+            if number | int <= last_committed_load() and identity not in committed -%}
             {%- do strange.append(number) -%}
         {%- endfor -%}
-        {%- set lost = settled.keys() | reject('in', stored.values()) | list -%}
+        {%- set lost = committed.keys() | reject('in', stored.values()) | list -%}
         {%- if strange -%}
             {%- do compute_everything(
                 "the warehouse was computed without load " ~ strange | join(', ') ~ " of " ~ deliveries_path()

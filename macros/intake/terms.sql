@@ -105,23 +105,23 @@
     ),
 
     -- Rows of a listing whose key the previous listing does not contain.
-    brought as (
+    new_rows as (
 
         select
-            held.listed_at,
-            held.group_text,
-            held.content_text,
-            held.effective_from,
-            held.effective_to
-        from ranked as held
-        inner join listings on held.listed_at = listings.next_listed_at
-        left join ranked as held_before
+            listed.listed_at,
+            listed.group_text,
+            listed.content_text,
+            listed.effective_from,
+            listed.effective_to
+        from ranked as listed
+        inner join listings on listed.listed_at = listings.next_listed_at
+        left join ranked as listed_before
             on
-                held.key_text = held_before.key_text
-                and listings.listed_at = held_before.listed_at
+                listed.key_text = listed_before.key_text
+                and listings.listed_at = listed_before.listed_at
         where
-            held.listing_rank = 1
-            and held_before.key_text is null
+            listed.listing_rank = 1
+            and listed_before.key_text is null
 
     ),
 
@@ -129,18 +129,18 @@
 
         select distinct current_rows.key_text
         from current_rows
-        inner join brought
+        inner join new_rows
             on
-                current_rows.next_listed_at = brought.listed_at
-                and current_rows.group_text = brought.group_text
+                current_rows.next_listed_at = new_rows.listed_at
+                and current_rows.group_text = new_rows.group_text
         where
-            brought.effective_from <> current_rows.effective_from
-            and brought.effective_from < coalesce(current_rows.effective_to, cast('9999-12-31' as date))
-            and current_rows.effective_from < coalesce(brought.effective_to, cast('9999-12-31' as date))
+            new_rows.effective_from <> current_rows.effective_from
+            and new_rows.effective_from < coalesce(current_rows.effective_to, cast('9999-12-31' as date))
+            and current_rows.effective_from < coalesce(new_rows.effective_to, cast('9999-12-31' as date))
             and (
-                brought.content_text = current_rows.content_text
+                new_rows.content_text = current_rows.content_text
                 {%- if terms.is_exclusive %}
-                or brought.effective_from < current_rows.effective_from
+                or new_rows.effective_from < current_rows.effective_from
                 {%- endif %}
             )
 
@@ -220,7 +220,7 @@
 
     ),
 
-    followed as (
+    versions_with_previous as (
 
         select
             *,
@@ -248,29 +248,29 @@
     compared as (
 
         select
-            followed.*,
+            versions_with_previous.*,
             case
-                when followed.is_first then null
+                when versions_with_previous.is_first then null
                 when
-                    followed.content_text <> followed.earlier_content_text
-                    or followed.effective_from <> followed.earlier_from
-                    then least(followed.effective_from, followed.earlier_from)
+                    versions_with_previous.content_text <> versions_with_previous.earlier_content_text
+                    or versions_with_previous.effective_from <> versions_with_previous.earlier_from
+                    then least(versions_with_previous.effective_from, versions_with_previous.earlier_from)
                 when
-                    coalesce(followed.effective_to, cast('9999-12-31' as date))
-                    <> coalesce(followed.earlier_to, cast('9999-12-31' as date))
+                    coalesce(versions_with_previous.effective_to, cast('9999-12-31' as date))
+                    <> coalesce(versions_with_previous.earlier_to, cast('9999-12-31' as date))
                     then least(
-                        coalesce(followed.effective_to, cast('9999-12-31' as date)),
-                        coalesce(followed.earlier_to, cast('9999-12-31' as date))
+                        coalesce(versions_with_previous.effective_to, cast('9999-12-31' as date)),
+                        coalesce(versions_with_previous.earlier_to, cast('9999-12-31' as date))
                     )
             end as changed_from,
             case
-                when earlier_listings.next_listed_at < followed.listed_at
+                when earlier_listings.next_listed_at < versions_with_previous.listed_at
                     then {{ local_date('earlier_listings.next_listed_at') }}
             end as unlisted_on,
             {{ local_date('listings.previous_listed_at') }} as previous_listed_on
-        from followed
-        left join listings on followed.listed_at = listings.listed_at
-        left join listings as earlier_listings on followed.earlier_listed_at = earlier_listings.listed_at
+        from versions_with_previous
+        left join listings on versions_with_previous.listed_at = listings.listed_at
+        left join listings as earlier_listings on versions_with_previous.earlier_listed_at = earlier_listings.listed_at
 
     ),
 

@@ -58,7 +58,7 @@ numbered as (
 
 ),
 
-placed as (
+numbered_days as (
 
     select
         days.day_date,
@@ -77,7 +77,7 @@ weekdays as (
         week_number,
         position_in_week,
         bool_or(has_jobs) as has_jobs
-    from placed
+    from numbered_days
     group by week_number, position_in_week
 
 ),
@@ -90,7 +90,7 @@ compared as (
         empty_days.job_days_before,
         count(*) as compared_weeks,
         sum(case when neighbours.has_jobs then 1 else 0 end) as weeks_with_jobs
-    from placed as empty_days
+    from numbered_days as empty_days
     inner join weekdays as neighbours
         on
             empty_days.position_in_week = neighbours.position_in_week
@@ -109,7 +109,7 @@ coverage_gaps as (
         min(compared.day_date) as first_date,
         max(compared.day_date) as last_date,
         count(*) as missing_days,
-        compared.job_days_before = (select max(placed.job_days_before) from placed) as is_open
+        compared.job_days_before = (select max(numbered_days.job_days_before) from numbered_days) as is_open
     from compared
     -- one of the nine weeks is the day's own, which has no jobs on it
     where

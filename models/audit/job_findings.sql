@@ -52,7 +52,7 @@ unsure_call as (
 
 -- Jobs with steps are found by delivered_steps, and for jobs delivered repeatedly by repeated_steps. step_facts has ten
 -- times as many rows.
-settled_steps as (
+ranked_steps as (
 
     select
         job_hash,
@@ -65,11 +65,11 @@ jobs_with_steps as (
 
     select delivered.job_hash
     from {{ ref('delivered_steps') }} as delivered
-    where delivered.job_hash not in (select settled_steps.job_hash from settled_steps)
+    where delivered.job_hash not in (select ranked_steps.job_hash from ranked_steps)
 
     union
 
-    select job_hash from settled_steps
+    select job_hash from ranked_steps
     where is_winning_delivery
 
 ),

@@ -6,7 +6,7 @@ extracted as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -36,7 +36,7 @@ base_api_collections as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('api_collections') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

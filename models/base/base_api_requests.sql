@@ -17,7 +17,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -54,7 +54,7 @@ base_api_requests as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('api_requests') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

@@ -17,7 +17,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -50,7 +50,7 @@ base_connections as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('connections') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

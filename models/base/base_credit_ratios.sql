@@ -20,7 +20,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -53,7 +53,7 @@ base_credit_ratios as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('credit_ratios') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

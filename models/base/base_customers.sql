@@ -6,7 +6,7 @@ extracted as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -39,7 +39,7 @@ base_customers as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('customers') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

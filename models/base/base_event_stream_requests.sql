@@ -28,7 +28,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -61,7 +61,7 @@ base_event_stream_requests as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('event_stream_requests') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

@@ -27,7 +27,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -61,7 +61,7 @@ base_genie_prompts as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('genie_prompts') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

@@ -52,7 +52,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -109,7 +109,7 @@ base_jobs as (
             else {{ row_content('jobs') }}
         end as row_content
 
-    from judged
+    from checked
 
 )
 

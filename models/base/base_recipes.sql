@@ -6,7 +6,7 @@ extracted as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -46,7 +46,7 @@ base_recipes as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('recipes') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

@@ -17,7 +17,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -45,7 +45,7 @@ base_recommended_recipes as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('recommended_recipes') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

@@ -19,7 +19,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -52,7 +52,7 @@ base_seats as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('seats') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

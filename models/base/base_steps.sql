@@ -55,7 +55,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -100,7 +100,7 @@ base_steps as (
             else {{ row_content('steps') }}
         end as row_content
 
-    from judged
+    from checked
 
 )
 

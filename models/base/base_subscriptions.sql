@@ -19,7 +19,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -56,7 +56,7 @@ base_subscriptions as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('subscriptions') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

@@ -17,7 +17,7 @@ parsed as (
 
 ),
 
-judged as (
+checked as (
 
     select
         *,
@@ -48,7 +48,7 @@ base_vendor_usage as (
         quarantine_reason,
         case when quarantine_reason is not null then {{ row_content('vendor_usage') }} end as row_content
 
-    from judged
+    from checked
 
 )
 

@@ -152,7 +152,7 @@ calls as (
 ),
 
 -- A function is billed by its callers, so all callers and functions of an affected job are computed, up and down.
-called as (
+with_functions as (
 
     {{ transitive_closure('affected_jobs', 'calls', 'job_hash', link_from='calling_job_hash', link_to='job_hash') }}
 
@@ -160,7 +160,7 @@ called as (
 
 families as (
 
-    {{ transitive_closure('called', 'calls', 'job_hash', link_from='job_hash', link_to='calling_job_hash') }}
+    {{ transitive_closure('with_functions', 'calls', 'job_hash', link_from='job_hash', link_to='calling_job_hash') }}
 
 ),
 

@@ -51,7 +51,7 @@ deliveries as (
 ),
 
 -- A step belongs to the delivery with its extracted_at; if no delivery has it, to the latest one.
-placed as (
+assigned_steps as (
 
     select
         affected_steps.*,
@@ -91,7 +91,7 @@ ranked as (
                 extract_name asc
         ) as position_rank
 
-    from placed
+    from assigned_steps
 
 ),
 

@@ -13,7 +13,7 @@ repeated_steps as (
 
 ),
 
-settled_jobs as (
+ranked_jobs as (
 
     select distinct
         customer_id,
@@ -23,15 +23,15 @@ settled_jobs as (
 ),
 
 -- Steps without a job are included: joins with jobs drop them, and stg_steps_without_job quarantines them.
-used_as_they_are as (
+steps_of_single_deliveries as (
 
     select readable_steps.*
     from readable_steps
-    left join settled_jobs
+    left join ranked_jobs
         on
-            readable_steps.customer_id = settled_jobs.customer_id
-            and readable_steps.job_id = settled_jobs.job_id
-    where settled_jobs.job_id is null
+            readable_steps.customer_id = ranked_jobs.customer_id
+            and readable_steps.job_id = ranked_jobs.job_id
+    where ranked_jobs.job_id is null
 
 ),
 
@@ -53,7 +53,7 @@ stg_steps as (
         message_count,
         duration_seconds,
         extracted_at
-    from used_as_they_are
+    from steps_of_single_deliveries
 
     union all
 

@@ -112,7 +112,7 @@ reached as (
 
 ),
 
-settled as (
+deciding_calls as (
 
     select * from reached
     where is_from_root or not is_reached_from_root
@@ -124,27 +124,27 @@ resolved as (
 
     select
         functions.*,
-        settled.caller_context as settled_caller_context,
-        coalesce(settled.billing_context, functions.own_context) as billing_context,
-        coalesce(settled.call_depth, 0) as call_depth,
-        functions.calling_job_id is not null and settled.call_depth is null as is_in_cycle,
-        settled.job_id is not null as is_settled
+        deciding_calls.caller_context as chain_caller_context,
+        coalesce(deciding_calls.billing_context, functions.own_context) as billing_context,
+        coalesce(deciding_calls.call_depth, 0) as call_depth,
+        functions.calling_job_id is not null and deciding_calls.call_depth is null as is_in_cycle,
+        deciding_calls.job_id is not null as is_reached
 
     from functions
-    left join settled
+    left join deciding_calls
         on
-            functions.customer_id = settled.customer_id
-            and functions.job_id = settled.job_id
+            functions.customer_id = deciding_calls.customer_id
+            and functions.job_id = deciding_calls.job_id
 
 ),
 
 -- The caller's context decides the rule; the caller may have it from its own caller. A caller without a chain is itself
 -- in a cycle, or called from one.
-called as (
+caller_contexts as (
 
     select
         resolved.*,
-        coalesce(resolved.settled_caller_context, callers.billing_context) as caller_context
+        coalesce(resolved.chain_caller_context, callers.billing_context) as caller_context
 
     from resolved
     left join resolved as callers
@@ -166,27 +166,27 @@ job_billing_contexts as (
         jobs.calling_job_id,
         jobs.call_mode,
         jobs.is_mixed_call,
-        called.caller_context,
-        cast(coalesce(called.call_depth, 0) as bigint) as call_depth,
-        coalesce(called.billing_context, jobs.own_context) as billing_context,
-        case when called.is_settled then by_call.rule_id else jobs.own_rule_id end as context_rule_id,
+        caller_contexts.caller_context,
+        cast(coalesce(caller_contexts.call_depth, 0) as bigint) as call_depth,
+        coalesce(caller_contexts.billing_context, jobs.own_context) as billing_context,
+        case when caller_contexts.is_reached then by_call.rule_id else jobs.own_rule_id end as context_rule_id,
         coalesce(
-            case when called.is_settled then by_call.rule_override else jobs.own_override end,
+            case when caller_contexts.is_reached then by_call.rule_override else jobs.own_override end,
             jobs.type_override
         ) as context_override,
-        coalesce(called.is_in_cycle, false) as is_in_cycle,
+        coalesce(caller_contexts.is_in_cycle, false) as is_in_cycle,
         jobs.is_function and jobs.calling_job_id is null as is_orphan
 
     from jobs
-    left join called
+    left join caller_contexts
         on
-            jobs.customer_id = called.customer_id
-            and jobs.job_id = called.job_id
+            jobs.customer_id = caller_contexts.customer_id
+            and jobs.job_id = caller_contexts.job_id
     left join contexts_by_call as by_call
         on
-            called.caller_context = by_call.caller_context
-            and called.call_mode = by_call.call_mode
-            and {{ is_in_force('by_call', 'called.rule_date') }}
+            caller_contexts.caller_context = by_call.caller_context
+            and caller_contexts.call_mode = by_call.call_mode
+            and {{ is_in_force('by_call', 'caller_contexts.rule_date') }}
 
 )
 

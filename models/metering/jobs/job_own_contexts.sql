@@ -68,7 +68,7 @@ mcp_jobs as (
 ),
 
 -- Every recipe type except function has its own context, and a different one behind an MCP server.
-typed as (
+own_types as (
 
     select
         jobs.*,
@@ -104,32 +104,32 @@ typed as (
 with_callers as (
 
     select
-        typed.*,
+        own_types.*,
         function_calls.calling_job_id as known_calling_job_id,
         function_calls.call_mode,
         coalesce(function_calls.is_mixed, false) as is_mixed_call,
         case
-            when typed.is_function then coalesce(by_root.orphan_function_context, 'workflow')
-            else typed.type_context
+            when own_types.is_function then coalesce(by_root.orphan_function_context, 'workflow')
+            else own_types.type_context
         end as own_context,
-        case when typed.is_function then 'J-FN-ORPHAN' else typed.type_rule_id end as own_rule_id,
-        case when typed.is_function then by_root.rule_override else typed.rule_override end as own_override
+        case when own_types.is_function then 'J-FN-ORPHAN' else own_types.type_rule_id end as own_rule_id,
+        case when own_types.is_function then by_root.rule_override else own_types.rule_override end as own_override
 
-    from typed
+    from own_types
     left join function_calls
         on
-            typed.customer_id = function_calls.customer_id
-            and case when typed.is_function then typed.calling_job_id end = function_calls.calling_job_id
-            and typed.recipe_id = function_calls.called_recipe_id
+            own_types.customer_id = function_calls.customer_id
+            and case when own_types.is_function then own_types.calling_job_id end = function_calls.calling_job_id
+            and own_types.recipe_id = function_calls.called_recipe_id
     left join recipe_types_listed as root_recipes
         on
-            typed.customer_id = root_recipes.customer_id
-            and case when typed.is_function then typed.root_recipe_id end = root_recipes.recipe_id
+            own_types.customer_id = root_recipes.customer_id
+            and case when own_types.is_function then own_types.root_recipe_id end = root_recipes.recipe_id
     left join contexts_by_type as by_root
         on
             root_recipes.recipe_type = by_root.recipe_type
             and not by_root.is_mcp
-            and {{ is_in_force('by_root', 'typed.rule_date') }}
+            and {{ is_in_force('by_root', 'own_types.rule_date') }}
 
 ),
 

@@ -27,7 +27,7 @@ as_of as (
 
 ),
 
-worded as (
+listed as (
 
     select
         recipes.*,
@@ -43,34 +43,34 @@ worded as (
 recipe_types_listed as (
 
     select
-        worded.customer_id,
-        worded.recipe_id,
+        listed.customer_id,
+        listed.recipe_id,
         coalesce(
             known_types.recipe_type,
             case
-                when coalesce(worded.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
+                when coalesce(listed.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
                     then recipe_types.recipe_type
             end,
-            case when worded.trigger_adapter is not null then 'workflow' end
+            case when listed.trigger_adapter is not null then 'workflow' end
         ) as recipe_type,
         case
             when
                 known_types.recipe_type is null
-                and coalesce(worded.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
+                and coalesce(listed.trigger_operation, recipe_types.trigger_operation) = recipe_types.trigger_operation
                 then recipe_types.rule_override
         end as type_override,
         case
             when known_types.recipe_type is not null then 'recipe_type'
-            when worded.trigger_adapter is not null then 'trigger'
+            when listed.trigger_adapter is not null then 'trigger'
         end as type_source,
-        worded.raw_type is not null and known_types.recipe_type is null as is_unknown_type
+        listed.raw_type is not null and known_types.recipe_type is null as is_unknown_type
 
-    from worded
-    left join known_types on worded.raw_type in (known_types.recipe_type, known_types.recipe_type || '_recipe')
+    from listed
+    left join known_types on listed.raw_type in (known_types.recipe_type, known_types.recipe_type || '_recipe')
     left join recipe_types
         on
-            worded.trigger_adapter = recipe_types.trigger_adapter
-            and {{ is_in_force('recipe_types', 'worded.rule_date') }}
+            listed.trigger_adapter = recipe_types.trigger_adapter
+            and {{ is_in_force('recipe_types', 'listed.rule_date') }}
 
 )
 
