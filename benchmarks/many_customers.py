@@ -96,14 +96,16 @@ insert into marts.monthly_recipe_usage by name
 delete from marts.recipe_history;
 insert into marts.recipe_history by name
     select
-        id as customer_id, recipe_id, 'Orders to invoices, number ' || k as recipe_name, true as is_running,
+        id as customer_id, false as is_admin, recipe_id, 'Orders to invoices, number ' || k as recipe_name,
+        true as is_running,
         timestamp '2024-01-01' as created_at, timestamp '2024-02-01' as valid_from,
         timestamp '2026-11-01' as last_listed_at, 'first seen' as start_reason
     from r;
 delete from marts.connection_history;
 insert into marts.connection_history by name
     select
-        id as customer_id, 'conn-' || n || '-' || k as connection_id, 'Salesforce of ' || n as connection_name,
+        id as customer_id, false as is_admin, 'conn-' || n || '-' || k as connection_id,
+        'Salesforce of ' || n as connection_name,
         'salesforce' as adapter_name, 'success' as authorization_status, timestamp '2024-01-01' as authorized_at,
         timestamp '2024-01-01' as created_at, timestamp '2024-02-01' as valid_from,
         timestamp '2026-11-01' as last_listed_at, 'first seen' as start_reason
@@ -111,13 +113,15 @@ insert into marts.connection_history by name
 delete from marts.monthly_rule_usage;
 insert into marts.monthly_rule_usage by name
     select
-        id as customer_id, app, app as adapter_name, 'S-ACTION' as rule_id, 'business_actions' as metric,
-        'T-ACTION' as task_rule_id, false as is_default_applied, usage_month, 9 as quantity, 9 as tasks, 9 as steps
+        id as customer_id, false as is_admin, app, app as adapter_name, 'S-ACTION' as rule_id,
+        'business_actions' as metric, 'T-ACTION' as task_rule_id, false as is_default_applied, usage_month,
+        9 as quantity, 9 as tasks, 9 as steps
     from c cross join m cross join a;
 delete from facts.monthly_unit_decisions;
 insert into facts.monthly_unit_decisions by name
     select
-        usage_month, id as customer_id, unnest(['steps', 'steps', 'steps, as tasks', 'jobs']) as units,
+        usage_month, id as customer_id, false as is_admin,
+        unnest(['steps', 'steps', 'steps, as tasks', 'jobs']) as units,
         unnest(['business_actions', null, 'tasks', null]) as metric,
         unnest(['S-ACTION', 'S-INELIGIBLE', 'T-ACTION', 'J-WORKFLOW']) as rule_id, recipe_id, {jobs} as decided,
         unnest([{jobs}, 0, {jobs}, 0]) as quantity
@@ -130,12 +134,12 @@ insert into staging.stg_subscriptions by name
     from c;
 delete from facts.job_recipes;
 insert into facts.job_recipes by name
-    select recipe_hash, id as customer_id, recipe_id, 'prod' as environment_type from r;
+    select recipe_hash, id as customer_id, false as is_admin, recipe_id, 'prod' as environment_type from r;
 delete from metering.metered_jobs;
 insert into metering.metered_jobs by name
     select
         hash(r.recipe_hash, usage_month, j) as job_hash, r.recipe_hash, id as customer_id,
-        'j-' || hash(r.recipe_hash, usage_month, j) as job_id, recipe_id, 'prod' as environment_type,
+        false as is_admin, 'j-' || hash(r.recipe_hash, usage_month, j) as job_id, recipe_id, 'prod' as environment_type,
         'workflow' as recipe_type, 'workflow' as billing_context, 'J-WORKFLOW' as context_rule_id,
         'workflow' as job_class, 0 as quantity,
         'J-WORKFLOW' as rule_id, 'succeeded' as status, false as is_repeat, false as is_test, false as is_poll_error,

@@ -415,7 +415,7 @@ _FILES = {
         True,
     ),
     "connections": (
-        "select customer_id, * exclude (customer_id) from marts.connection_history where {asked} "
+        "select customer_id, * exclude (customer_id, is_admin) from marts.connection_history where {asked} "
         "and valid_from <= (select snapshot_at from listings_now where extract_name = 'connections') "
         "order by connection_id, valid_from",
         True,

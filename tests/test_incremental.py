@@ -337,6 +337,8 @@ class TestOptions:
         ruled = succeeded(bench.build(cls.WORLD, onto=without_tests, vars=with_overrides))
         book.write_text(rules, encoding="utf-8")
         last = succeeded(bench.build(cls.WORLD, onto=ruled, vars=with_overrides))
+        own = {"admin_account_ids": ["acme"]}
+        cls.of_the_partner = succeeded(bench.build(cls.WORLD, onto=last, vars=with_overrides | own))
         cls.unpublished = bench.build(
             cls.WORLD,
             onto=last,
@@ -366,6 +368,14 @@ class TestOptions:
         assert self.actions(first) == ({"j-plain": 2, "j-test": 2}, 4)
         assert self.actions(without_tests) == ({"j-plain": 2, "j-test": 0}, 2)
         assert JOBS_ANEW in without_tests.output
+
+    def test_a_customer_that_becomes_an_own_workspace_is_one_in_what_was_loaded_before(self, runs):
+        *_, last = runs
+        for run, is_admin in ((last, False), (self.of_the_partner, True)):
+            for table in ("metering.metered_steps", "metering.metered_jobs", "facts.job_recipes", "facts.daily_usage"):
+                assert run.column(f"select distinct is_admin from {table}") == [is_admin], table
+            assert (run.rows("from marts.monthly_customer_usage") == []) == is_admin
+        assert JOBS_ANEW in self.of_the_partner.output
 
     def test_a_rule_that_changes_decides_on_what_was_loaded_before(self, runs):
         _, _, ruled, _ = runs
@@ -504,7 +514,7 @@ PLANS = st.builds(
 # What becomes of the last run but one. With other options: what it and, after it, the last one recompute.
 OTHER_OPTIONS = {
     "another time zone": ({"reporting_timezone": "Asia/Tokyo"}, ANEW),
-    "other options of jobs": ({"count_test_jobs": False}, JOBS_ANEW),
+    "other options of jobs": ({"count_test_jobs": False, "admin_account_ids": []}, JOBS_ANEW),
     "other options of decisions": ({"task_terms": "T1", "unknown_app_is_eligible": False}, DECISIONS_ANEW),
 }
 TURNS = st.sampled_from(

@@ -78,6 +78,7 @@
 
     select
         {{ columns }},
+        {{ is_admin_account('customer_id') }} as is_admin,
         listed_at as extracted_at,
         listed_at = newest_listing_at as is_current
     from distinct_rows

@@ -105,8 +105,8 @@
             'reporting_timezone', 'job_history_page_count_path', 'job_history_messages_path',
             'job_history_called_recipe_path', 'null_marks', 'listing_tolerance_hours', 'unconfirmed_after_days',
         ],
-        'jobs': ['count_test_jobs', 'rules_as_of', 'rule_overrides'],
-        'decisions': ['admin_account_ids', 'unruled_app_is_eligible', 'unknown_app_is_eligible', 'task_terms'],
+        'jobs': ['admin_account_ids', 'count_test_jobs', 'rules_as_of', 'rule_overrides'],
+        'decisions': ['unruled_app_is_eligible', 'unknown_app_is_eligible', 'task_terms'],
     } -%}
     {%- set digests = code_digests() -%}
     {%- set engine = run_query("select version()").columns[0].values()[0] -%}

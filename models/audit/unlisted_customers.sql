@@ -14,6 +14,7 @@ active_accounts as (
         'job' as seen_as,
         usage_date
     from {{ ref('metered_jobs') }}
+    where not is_admin
 
     union all
 
@@ -22,6 +23,7 @@ active_accounts as (
         'request' as seen_as,
         usage_date
     from {{ ref('metered_requests') }}
+    where not is_admin
 
     union all
 
@@ -30,6 +32,7 @@ active_accounts as (
         'seat' as seen_as,
         usage_date
     from {{ ref('metered_seats') }}
+    where not is_admin
 
 ),
 
@@ -45,9 +48,7 @@ unlisted_customers as (
 
     from active_accounts
     left join customers on active_accounts.customer_id = customers.customer_id
-    where
-        customers.customer_id is null
-        and not {{ is_admin_account('active_accounts.customer_id') }}
+    where customers.customer_id is null
     group by active_accounts.customer_id
 
 )

@@ -22,6 +22,7 @@ stg_connections as (
         authorization_status,
         authorized_at,
         created_at,
+        is_admin,
         extracted_at,
         is_current
 

@@ -23,6 +23,7 @@ stg_customers as (
         is_in_trial,
         is_subscription_expired,
         created_at,
+        is_admin,
         extracted_at,
         is_current
 

@@ -31,6 +31,7 @@ stg_recipes as (
         created_at,
         stopped_at,
         last_run_at,
+        is_admin,
         extracted_at,
         is_current
 

@@ -22,7 +22,8 @@ stg_subscriptions as (
         effective_from,
         effective_to,
         unlisted_on,
-        extracted_at
+        extracted_at,
+        {{ is_admin_account('customer_id') }} as is_admin
 
     from dated_terms
 

@@ -6,6 +6,7 @@ decisions as (
 
     select
         customer_id,
+        is_admin,
         usage_month as usage_date,
         metric,
         quantity
@@ -15,6 +16,7 @@ decisions as (
 
     select
         customer_id,
+        is_admin,
         usage_month as usage_date,
         'tasks' as metric,
         tasks as quantity
@@ -24,6 +26,7 @@ decisions as (
 
     select
         customer_id,
+        is_admin,
         usage_date,
         metric,
         quantity
@@ -33,6 +36,7 @@ decisions as (
 
     select
         customer_id,
+        is_admin,
         usage_date,
         metric,
         quantity
@@ -42,6 +46,7 @@ decisions as (
 
     select
         customer_id,
+        is_admin,
         usage_date,
         'tasks' as metric,
         tasks as quantity
@@ -61,7 +66,7 @@ decided as (
     where
         decisions.metric is not null
         and decisions.usage_date <= as_of.as_of_date
-        and not {{ is_admin_account('decisions.customer_id') }}
+        and not decisions.is_admin
     group by decisions.customer_id, decisions.metric, usage_month
     having sum(decisions.quantity) > 0
 

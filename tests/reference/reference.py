@@ -957,6 +957,9 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         if quantity:
             usage[customer, day, environment, recipe, metric, call_type] += quantity
 
+    # G13: the partner's own workspaces are metered, but are in no customer figure
+    admins = {str(a) for a in options.admin_account_ids}
+
     for key, job in jobs.items():
         account, job_id = key
         context, context_rule = contexts[key]
@@ -965,6 +968,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         result.metered_jobs.append(
             {
                 "customer_id": account,
+                "is_admin": account in admins,
                 "job_id": job_id,
                 "recipe_id": job["recipe_id"],
                 "recipe_type": types[key],
@@ -993,6 +997,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
             result.metered_steps.append(
                 {
                     "account_id": account,
+                    "is_admin": account in admins,
                     "job_id": job_id,
                     "line_index": step["line_index"],
                     "recipe_id": job["recipe_id"],
@@ -1021,6 +1026,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
             {
                 "extract_name": kind,
                 "customer_id": row["account_id"],
+                "is_admin": row["account_id"] in admins,
                 "request_id": row["id"],
                 "metric": metric,
                 "call_type": call_type,
@@ -1065,6 +1071,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         result.metered_seats.append(
             {
                 "customer_id": account,
+                "is_admin": account in admins,
                 "usage_date": day,
                 "product": product,
                 "metric": metric,
@@ -1074,8 +1081,7 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         )
         use(account, day, None, None, metric, None, quantity)
 
-    # ---- usage_by_capability; G13: the partner's own workspaces are in no customer figure
-    admins = {str(a) for a in options.admin_account_ids}
+    # ---- usage_by_capability
     for (customer, day, environment, recipe, metric, call_type), quantity in usage.items():
         if customer not in admins and result.as_of is not None and day <= result.as_of:  # [A17]
             result.usage_by_capability.append(

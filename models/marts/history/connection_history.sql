@@ -6,7 +6,7 @@ connection_history as (
         ref('stg_connections'),
         key=['customer_id', 'connection_id'],
         attributes=[
-            'connection_name', 'adapter_name', 'authorization_status', 'authorized_at', 'created_at',
+            'connection_name', 'adapter_name', 'authorization_status', 'authorized_at', 'created_at', 'is_admin',
         ]
     ) }}
 

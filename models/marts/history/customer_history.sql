@@ -7,6 +7,7 @@ customer_history as (
         key=['customer_id'],
         attributes=[
             'external_id', 'customer_name', 'plan_id', 'is_in_trial', 'is_subscription_expired', 'created_at',
+            'is_admin',
         ]
     ) }}
 

@@ -9,7 +9,7 @@ recipe_history as (
         key=['customer_id', 'recipe_id'],
         attributes=[
             'recipe_name', 'recipe_type', 'trigger_adapter', 'trigger_operation', 'is_running', 'project_id',
-            'project_name', 'parent_recipe_id', 'created_at', 'stopped_at',
+            'project_name', 'parent_recipe_id', 'created_at', 'stopped_at', 'is_admin',
         ]
     ) }}
 

@@ -3,6 +3,7 @@ with
 subscriptions as (
 
     select * from {{ ref('stg_subscriptions') }}
+    where not is_admin
 
 ),
 
@@ -11,12 +12,16 @@ accounts as (
     select customer_id from {{ ref('usage_by_capability') }}
     union
     select customer_id from {{ ref('job_recipes') }}
+    where not is_admin
     union
     select customer_id from {{ ref('customer_history') }}
+    where not is_admin
     union
     select customer_id from {{ ref('recipe_history') }}
+    where not is_admin
     union
     select customer_id from {{ ref('connection_history') }}
+    where not is_admin
     union
     select customer_id from subscriptions
 
@@ -132,7 +137,6 @@ customer_terms as (
         on
             intervals.customer_id = subscriptions.customer_id
             and intervals.term_from = subscriptions.effective_from
-    where not {{ is_admin_account('intervals.customer_id') }}
 
 )
 

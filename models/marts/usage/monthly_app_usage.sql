@@ -21,7 +21,7 @@ used as (
         cast(sum(tasks) as bigint) as tasks,
         cast(coalesce(sum(quantity) filter (where metric = 'business_actions'), 0) as bigint) as business_actions
     from decisions
-    where not {{ is_admin_account('customer_id') }}
+    where not is_admin
     group by customer_id, app, usage_month
 
 ),

@@ -75,7 +75,7 @@ jobs_by_month as (
         and usage_date <= (select as_of.as_of_date from as_of)
         and not is_excluded
         and status in ('succeeded', 'failed')
-        and not {{ is_admin_account('customer_id') }}
+        and not is_admin
     group by customer_id, date_trunc('month', usage_date)
 
 ),
@@ -99,7 +99,7 @@ beginnings as (
         customer_id,
         cast(date_trunc('month', {{ local_date('created_at') }}) as date) as first_month
     from customers
-    where not {{ is_admin_account('customer_id') }}
+    where not is_admin
 
     union all
 

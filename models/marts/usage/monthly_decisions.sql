@@ -20,6 +20,7 @@ monthly_decisions as (
     select
         usage_month,
         customer_id,
+        is_admin,
         units,
         metric,
         rule_id,
@@ -35,6 +36,7 @@ monthly_decisions as (
     select
         cast(date_trunc('month', usage_date) as date) as usage_month,
         customer_id,
+        is_admin,
         'days of seats' as units,
         metric,
         rule_id,
@@ -43,7 +45,7 @@ monthly_decisions as (
         count(*) as decided,
         max(quantity) as quantity
     from seats
-    group by cast(date_trunc('month', usage_date) as date), customer_id, metric, rule_id, rule_override
+    group by cast(date_trunc('month', usage_date) as date), customer_id, is_admin, metric, rule_id, rule_override
 
 )
 

@@ -18,6 +18,7 @@ monthly_rule_usage as (
 
     select
         recipes.customer_id,
+        recipes.is_admin,
         steps.app,
         steps.adapter_name,
         steps.rule_id,
@@ -34,8 +35,8 @@ monthly_rule_usage as (
     from steps
     inner join recipes on steps.recipe_hash = recipes.recipe_hash
     group by
-        recipes.customer_id, steps.usage_month, steps.app, steps.adapter_name, steps.rule_id, steps.rule_override,
-        steps.metric, steps.task_rule_id, steps.task_rule_override, steps.is_default_applied
+        recipes.customer_id, recipes.is_admin, steps.usage_month, steps.app, steps.adapter_name, steps.rule_id,
+        steps.rule_override, steps.metric, steps.task_rule_id, steps.task_rule_override, steps.is_default_applied
 
 )
 

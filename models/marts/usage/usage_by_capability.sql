@@ -35,6 +35,7 @@ counted as (
         usage_date,
         environment_type,
         recipe_id,
+        is_admin,
         metric,
         call_type,
         quantity
@@ -47,11 +48,12 @@ counted as (
         usage_date,
         cast(null as string) as environment_type,
         cast(null as string) as recipe_id,
+        is_admin,
         metric,
         cast(null as string) as call_type,
         cast(sum(quantity) as bigint) as quantity
     from seats
-    group by customer_id, usage_date, metric
+    group by customer_id, usage_date, is_admin, metric
     having sum(quantity) > 0
 
 ),
@@ -76,7 +78,7 @@ usage_by_capability as (
             and {{ is_in_force('metrics', rule_date('counted.usage_date')) }}
     where
         counted.usage_date <= (select as_of.as_of_date from as_of)
-        and not {{ is_admin_account('counted.customer_id') }}
+        and not counted.is_admin
 
 )
 

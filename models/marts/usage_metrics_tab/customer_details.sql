@@ -75,10 +75,13 @@ known as (
     select customer_id from customer_months
     union
     select customer_id from customer_history
+    where not is_admin
     union
     select customer_id from recipe_history
+    where not is_admin
     union
     select customer_id from connection_history
+    where not is_admin
 
 ),
 
@@ -188,7 +191,6 @@ customer_details as (
     left join connections_now on known.customer_id = connections_now.customer_id
     left join recipes_now on known.customer_id = recipes_now.customer_id
     left join last_jobs on known.customer_id = last_jobs.customer_id
-    where not {{ is_admin_account('known.customer_id') }}
 
 )
 

@@ -36,7 +36,7 @@ authenticated as (
             not months.is_reconstructed
             or connections.authorized_at < months.ends_at
         )
-        and not {{ is_admin_account('connections.customer_id') }}
+        and not connections.is_admin
 
 ),
 

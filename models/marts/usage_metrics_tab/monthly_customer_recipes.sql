@@ -30,7 +30,7 @@ active as (
                     and (recipes.is_running or recipes.stopped_at >= months.ends_at)
             else recipes.is_running
         end
-        and not {{ is_admin_account('recipes.customer_id') }}
+        and not recipes.is_admin
 
 ),
 

@@ -23,7 +23,7 @@ members as (
     inner join customers on {{ is_valid_at('customers', 'months.snapshot_at') }}
     where
         (not months.is_reconstructed or customers.created_at < months.ends_at)
-        and not {{ is_admin_account('customers.customer_id') }}
+        and not customers.is_admin
 
 ),
 

@@ -28,7 +28,7 @@ clones as (
 
     from recipes
     inner join as_of on {{ local_date('recipes.valid_from') }} <= as_of.as_of_date
-    where not {{ is_admin_account('recipes.customer_id') }}
+    where not recipes.is_admin
 
 ),
 

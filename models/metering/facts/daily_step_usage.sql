@@ -41,6 +41,7 @@ daily_step_usage as (
         added_up.usage_date,
         recipes.environment_type,
         recipes.recipe_id,
+        recipes.is_admin,
         added_up.metric,
         cast(added_up.quantity as bigint) as quantity,
         cast(added_up.tasks as bigint) as tasks

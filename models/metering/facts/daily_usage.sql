@@ -27,6 +27,7 @@ counted as (
         usage_date,
         environment_type,
         recipe_id,
+        is_admin,
         metric,
         cast(null as string) as call_type,
         quantity
@@ -40,6 +41,7 @@ counted as (
         usage_date,
         environment_type,
         recipe_id,
+        is_admin,
         'tasks' as metric,
         cast(null as string) as call_type,
         tasks as quantity
@@ -52,6 +54,7 @@ counted as (
         usage_date,
         environment_type,
         recipe_id,
+        is_admin,
         metric,
         call_type,
         quantity
@@ -65,6 +68,7 @@ counted as (
         usage_date,
         cast(null as string) as environment_type,
         recipe_id,
+        is_admin,
         metric,
         call_type,
         quantity
@@ -78,6 +82,7 @@ counted as (
         usage_date,
         cast(null as string) as environment_type,
         recipe_id,
+        is_admin,
         'tasks' as metric,
         cast(null as string) as call_type,
         tasks as quantity
@@ -92,12 +97,13 @@ daily_usage as (
         usage_date,
         environment_type,
         recipe_id,
+        is_admin,
         metric,
         call_type,
         cast(sum(quantity) as bigint) as quantity
     from counted
     where usage_date is not null
-    group by customer_id, usage_date, environment_type, recipe_id, metric, call_type
+    group by customer_id, usage_date, environment_type, recipe_id, is_admin, metric, call_type
     having sum(quantity) > 0
 
 )

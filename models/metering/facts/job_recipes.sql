@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='append') }}
+{{ config(materialized='incremental', incremental_strategy='append', meta={'scope': 'job'}) }}
 
 with
 
@@ -14,7 +14,8 @@ recipes as (
         {{ row_hash(['customer_id', 'recipe_id', 'environment_type']) }} as recipe_hash,
         customer_id,
         recipe_id,
-        environment_type
+        environment_type,
+        {{ is_admin_account('customer_id') }} as is_admin
     from jobs
 
 ),
@@ -28,7 +29,7 @@ none_known as (
 
 known as (
 
-    select recipe_hash from {{ 'none_known' if is_whole_run() else this }}
+    select recipe_hash from {{ 'none_known' if is_recomputed('job') else this }}
 
 ),
 

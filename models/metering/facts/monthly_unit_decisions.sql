@@ -19,7 +19,8 @@ steps as (
     select
         steps.*,
         recipes.customer_id,
-        recipes.recipe_id
+        recipes.recipe_id,
+        recipes.is_admin
     from {{ ref('monthly_step_decisions') }} as steps
     inner join recipes on steps.recipe_hash = recipes.recipe_hash
 
@@ -50,6 +51,7 @@ decided as (
     select
         usage_month,
         customer_id,
+        is_admin,
         'steps' as units,
         metric,
         rule_id,
@@ -64,6 +66,7 @@ decided as (
     select
         usage_month,
         customer_id,
+        is_admin,
         'steps, as tasks' as units,
         'tasks' as metric,
         task_rule_id as rule_id,
@@ -78,6 +81,7 @@ decided as (
     select
         usage_month,
         customer_id,
+        is_admin,
         'jobs' as units,
         metric,
         rule_id,
@@ -92,6 +96,7 @@ decided as (
     select
         usage_month,
         customer_id,
+        is_admin,
         'requests' as units,
         metric,
         rule_id,
@@ -106,6 +111,7 @@ decided as (
     select
         usage_month,
         customer_id,
+        is_admin,
         'requests, as tasks' as units,
         'tasks' as metric,
         task_rule_id as rule_id,
@@ -123,6 +129,7 @@ monthly_unit_decisions as (
     select
         usage_month,
         customer_id,
+        is_admin,
         units,
         metric,
         rule_id,
@@ -132,7 +139,7 @@ monthly_unit_decisions as (
         cast(sum(quantity) as bigint) as quantity
 
     from decided
-    group by usage_month, customer_id, units, metric, rule_id, rule_override, recipe_id
+    group by usage_month, customer_id, is_admin, units, metric, rule_id, rule_override, recipe_id
 
 )
 

@@ -16,7 +16,7 @@ job_days as (
     from jobs
     where
         is_finished
-        and not {{ is_admin_account('customer_id') }}
+        and not is_admin
     group by usage_date
 
 )

@@ -83,6 +83,7 @@ metered_jobs as (
         environment_type,
         calling_job_id,
         root_recipe_id,
+        {{ is_admin_account('customer_id') }} as is_admin,
 
         -- how it is billed
         recipe_type,

@@ -171,6 +171,8 @@ metered_requests as (
         request_id,
         recipe_id,
         job_id,
+        {{ is_admin_account('customer_id') }} as is_admin,
+        requested_at,
         usage_date,
 
         -- what it is
@@ -189,9 +191,7 @@ metered_requests as (
         -- the same work in tasks
         tasks,
         task_rule_id,
-        task_rule_override,
-
-        requested_at
+        task_rule_override
 
     from measured
 

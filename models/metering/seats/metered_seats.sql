@@ -50,6 +50,7 @@ metered_seats as (
 
     select
         dated.customer_id,
+        {{ is_admin_account('dated.customer_id') }} as is_admin,
         dated.usage_date,
         dated.product,
         seat_rules.metric,

@@ -29,6 +29,7 @@ decided as (
         jobs.job_id,
         jobs.recipe_id,
         jobs.environment_type,
+        jobs.is_admin,
         jobs.billing_context,
         decisions.adapter_name,
         decisions.app,
@@ -74,6 +75,7 @@ metered_steps as (
         line_index,
         recipe_id,
         environment_type,
+        is_admin,
         usage_date,
 
         -- what it is
