@@ -212,7 +212,8 @@ def uv_that(venv: Path, does: str) -> None:
 
 def run(*arguments: str | Path, **environ: str) -> tuple[int, list[str], str, list[str]]:
     """Run the script on the Path, an environment: (exit code, lines without seconds, errors, calls of uv and pip)."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))} | environ
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_", "PYTHON"))}
+    own |= environ
     folder = next(argument for argument in arguments if isinstance(argument, Path)).parent
     command = [sys.executable, SCRIPT, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=own, cwd=folder)
@@ -245,6 +246,16 @@ class TestInstalling:
         assert [call.split()[-2:] for call in calls] == [["https://own.example", "https://extra.example/simple"]]
         assert printed[-1] == "Installed nothing new with uv in … s."
 
+    def test_bytecode_is_written_at_once_where_python_must_not_write_it_later(self, venv):
+        uv_that(venv, "")
+        for environ in ({}, {"PYTHONDONTWRITEBYTECODE": "1"}):
+            run(venv, "pinned.txt", **environ)
+        uv_that(venv, "exit 2")
+        *_, calls = run(venv, "pinned.txt", PYTHONDONTWRITEBYTECODE="1")
+        plainly, at_once, _, with_pip = (call.split() for call in calls)
+        assert ("--compile-bytecode" in plainly, "--compile-bytecode" in at_once) == (False, True)
+        assert ("--compile" in with_pip, "--no-compile" in with_pip) == (True, False)
+
     def test_pip_goes_on_where_uv_can_not_be_installed(self, venv):
         code, printed, _, calls = run("--no-deps", venv, "one.txt", "two.txt")
         assert code == 0
@@ -256,7 +267,7 @@ class TestInstalling:
         ]
         assert calls == [
             "pip installs uv",
-            "pip -m pip install --disable-pip-version-check --no-compile --require-hashes -qq "
+            "pip -m pip install --disable-pip-version-check --require-hashes --no-compile -qq "
             "--requirement=one.txt --requirement=two.txt --no-deps",
         ]
 
