@@ -27,7 +27,7 @@ accounts as (
 
 ),
 
--- Days on which another term may begin to be in force; rules begin with 1970, and so do terms.
+-- Days on which another term may come into force. Terms begin in 1970 at the earliest, as rules do.
 boundaries as (
 
     select
@@ -63,7 +63,7 @@ stretches as (
 
 ),
 
--- Of overlapping subscriptions the one that began last (C-TERM).
+-- If subscriptions overlap, the one that began last is in force (C-TERM).
 ranked as (
 
     select
@@ -107,7 +107,7 @@ numbered as (
 
 ),
 
--- Neighbouring stretches of one term are one row.
+-- Consecutive stretches of one term are one row.
 intervals as (
 
     select

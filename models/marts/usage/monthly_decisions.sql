@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- Without the database's name: whoever attaches the published file gives it a name of their own.
+-- The view names no database, because readers attach the published file under a name of their choice.
 with
 
 units as (

@@ -77,7 +77,7 @@ priced as (
 
 ),
 
--- Usage without a ratio is a gap that can be seen, not zero credits.
+-- Usage without a ratio has null credits, not 0.
 term_credits as (
 
     select

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- Without the database's name: whoever attaches the published file gives it a name of their own.
+-- The view names no database, because readers attach the published file under a name of their choice.
 with
 
 daily_usage as (
@@ -27,7 +27,7 @@ as_of as (
 
 ),
 
--- Of seats one row a day: they are a level, and few.
+-- Seats are a level. They are few, so each day has a row.
 counted as (
 
     select
@@ -58,7 +58,7 @@ counted as (
 
 ),
 
--- The partner's own workspaces are in no customer figure (G13); what is dated after the as-of date is in none yet.
+-- No customer figure contains the partner's own workspaces (G13), or usage after the as-of date.
 usage_by_capability as (
 
     select

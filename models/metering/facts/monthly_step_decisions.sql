@@ -24,7 +24,7 @@ decisions as (
 
 ),
 
--- Counts are added up by numbers, and get their words when they are few.
+-- Counts are added up by integer keys; texts are joined to the few resulting rows.
 added_up as (
 
     select
@@ -40,7 +40,7 @@ added_up as (
 
 ),
 
--- The words are stored: decision_id is another one in the next build, which keeps the rows of other months.
+-- Texts are stored, because the next run numbers decisions anew and keeps the rows of other months.
 monthly_step_decisions as (
 
     select

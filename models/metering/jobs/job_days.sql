@@ -6,7 +6,7 @@ jobs as (
 
 ),
 
--- Poll errors and test jobs, too: they are no usage, and show that the extracts reach this day.
+-- Poll errors and test jobs are no usage, but they show that the extracts reach this day.
 job_days as (
 
     select
