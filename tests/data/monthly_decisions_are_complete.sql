@@ -8,14 +8,33 @@ as_of as (
 
 ),
 
+-- Read once, because joining the texts to all steps takes most of the time.
+steps as (
+
+    select
+        customer_id,
+        metric,
+        rule_id,
+        rule_override,
+        task_rule_id,
+        task_rule_override,
+        usage_date,
+        count(*) as units_decided,
+        sum(quantity) as quantity,
+        sum(tasks) as tasks
+    from {{ ref('metered_steps') }}
+    group by customer_id, metric, rule_id, rule_override, task_rule_id, task_rule_override, usage_date
+
+),
+
 decisions as (
-    {% for units, relation, metric, rule_id, rule_override, quantity in [
-        ('steps', 'metered_steps', 'metric', 'rule_id', 'rule_override', 'quantity'),
-        ('steps, as tasks', 'metered_steps', "'tasks'", 'task_rule_id', 'task_rule_override', 'tasks'),
-        ('jobs', 'metered_jobs', 'metric', 'rule_id', 'rule_override', 'quantity'),
-        ('requests', 'metered_requests', 'metric', 'rule_id', 'rule_override', 'quantity'),
-        ('requests, as tasks', 'metered_requests', "'tasks'", 'task_rule_id', 'task_rule_override', 'tasks'),
-        ('days of seats', 'metered_seats', 'metric', 'rule_id', 'rule_override', 'quantity'),
+    {% for units, relation, metric, rule_id, rule_override, count, quantity in [
+        ('steps', 'steps', 'metric', 'rule_id', 'rule_override', 'units_decided', 'quantity'),
+        ('steps, as tasks', 'steps', "'tasks'", 'task_rule_id', 'task_rule_override', 'units_decided', 'tasks'),
+        ('jobs', ref('metered_jobs'), 'metric', 'rule_id', 'rule_override', 1, 'quantity'),
+        ('requests', ref('metered_requests'), 'metric', 'rule_id', 'rule_override', 1, 'quantity'),
+        ('requests, as tasks', ref('metered_requests'), "'tasks'", 'task_rule_id', 'task_rule_override', 1, 'tasks'),
+        ('days of seats', ref('metered_seats'), 'metric', 'rule_id', 'rule_override', 1, 'quantity'),
     ] %}
         select
             '{{ units }}' as units,
@@ -23,10 +42,11 @@ decisions as (
             {{ metric }} as metric,
             {{ rule_id }} as rule_id,
             {{ rule_override }} as rule_override,
+            {{ count }} as units_decided,
             {{ quantity }} as quantity,
             usage_date,
             cast(date_trunc('month', usage_date) as date) as usage_month
-        from {{ ref(relation) }}
+        from {{ relation }}
         {% if units == 'requests, as tasks' %}where task_rule_id is not null{% endif %}
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
@@ -42,7 +62,7 @@ decided as (
         metric,
         rule_id,
         rule_override,
-        count(*) as units_decided,
+        sum(units_decided) as units_decided,
         case when units = 'days of seats' then max(quantity) else sum(quantity) end as quantity
     from decisions
     where
