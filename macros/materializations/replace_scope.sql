@@ -33,11 +33,11 @@
 {%- endmacro %}
 
 
-{#- Whether the model's query would give the rows that stand: there is no news. Base and intake belong to a run; audit
-    and publication also tell what a run found. -#}
+{#- Whether the model's query would give the rows that stand: there is no news. Base, intake and staging hold what
+    a run reads; audit and publication also tell what it found. -#}
 {% macro keeps_rows(existing_relation) -%}
     {%- if existing_relation is none or not existing_relation.is_table
-        or model.fqn[1] not in ['staging', 'rules', 'metering', 'marts'] -%}
+        or model.fqn[1] not in ['rules', 'metering', 'marts'] -%}
         {{ return(false) }}
     {%- endif -%}
     {%- set run = run_query("select has_news from run_state.this_run").rows -%}
