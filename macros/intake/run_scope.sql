@@ -239,34 +239,22 @@
 {%- endmacro %}
 
 
-{% macro in_affected_dates() -%}
+{% macro in_affected(scope) -%}
     {%- if not execute -%}
         {%- do ref('affected_dates') -%}
     {%- endif -%}
-    {%- if is_recomputed('date') -%}
+    {%- if is_recomputed(scope) -%}
     true
     {%- else -%}
-    {{ is_empty_or_affected('usage_date', '%s', ref('affected_dates')) }}
+    {{ is_affected(scope, ref('affected_dates')) }}
     {%- endif -%}
 {%- endmacro %}
 
-{% macro in_affected_months() -%}
-    {%- if not execute -%}
-        {%- do ref('affected_dates') -%}
-    {%- endif -%}
-    {%- if is_recomputed('month') -%}
-    true
-    {%- else -%}
-    {{ are_affected_months(ref('affected_dates')) }}
-    {%- endif -%}
-{%- endmacro %}
-
-{% macro are_affected_months(affected) -%}
-    {{ return(is_empty_or_affected('usage_month', "cast(date_trunc('month', %s) as date)", affected)) }}
-{%- endmacro %}
-
-{#- The column is null, or equals the part of an affected date: the date itself (%s) or its month. -#}
-{% macro is_empty_or_affected(column, part, affected) -%}
+{% macro is_affected(scope, affected) -%}
+    {%- set column, part = {
+        'date': ['usage_date', '%s'],
+        'month': ['usage_month', "cast(date_trunc('month', %s) as date)"],
+    }[scope] -%}
     {%- set conditions, days = [column ~ " is null"], [] -%}
     {%- set rows = run_query(
         "select distinct " ~ part | format('first_date') ~ " as first_part, " ~ part | format('last_date')

@@ -17,10 +17,8 @@
     {%- set scope, intake = config.get('meta').scope, working_schema('intake') -%}
     {%- if scope == 'load' -%}
         {{ return(is_new_load()) }}
-    {%- elif scope == 'date' -%}
-        {{ return(is_empty_or_affected('usage_date', '%s', intake ~ '.affected_dates')) }}
-    {%- elif scope == 'month' -%}
-        {{ return(are_affected_months(intake ~ '.affected_dates')) }}
+    {%- elif scope in ['date', 'month'] -%}
+        {{ return(is_affected(scope, intake ~ '.affected_dates')) }}
     {%- endif -%}
     {{ return(is_unit(scope, intake ~ '.units_this_run')) }}
 {%- endmacro %}

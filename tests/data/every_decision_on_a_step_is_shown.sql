@@ -8,7 +8,7 @@ kept as (
         usage_date,
         count(*) as steps
     from {{ ref('step_facts') }}
-    where {{ in_affected_dates() }}
+    where {{ in_affected('date') }}
     group by usage_date
 
 ),
@@ -21,7 +21,7 @@ shown as (
         sum(quantity) as quantity,
         sum(tasks) as tasks
     from {{ ref('metered_steps') }}
-    where {{ in_affected_dates() }}
+    where {{ in_affected('date') }}
     group by usage_date
 
 ),
@@ -33,7 +33,7 @@ added_up as (
         sum(quantity) as quantity,
         sum(tasks) as tasks
     from {{ ref('daily_step_usage') }}
-    where {{ in_affected_dates() }}
+    where {{ in_affected('date') }}
     group by usage_date
 
 )

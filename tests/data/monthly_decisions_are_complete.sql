@@ -66,7 +66,7 @@ decided as (
         case when units = 'days of seats' then max(quantity) else sum(quantity) end as quantity
     from decisions
     where
-        {{ in_affected_months() }}
+        {{ in_affected('month') }}
         and (usage_date is null or usage_date <= (select as_of.as_of_date from as_of))
     group by units, usage_month, customer_id, metric, rule_id, rule_override
 
@@ -84,7 +84,7 @@ shown as (
         sum(decided) as units_decided,
         sum(quantity) as quantity
     from {{ ref('monthly_decisions') }}
-    where {{ in_affected_months() }}
+    where {{ in_affected('month') }}
     group by units, usage_month, customer_id, metric, rule_id, rule_override
 
 )

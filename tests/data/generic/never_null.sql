@@ -7,7 +7,7 @@ from {{ model }}
 where
     ({{ columns | join(' is null or ') }} is null)
     {% if of_changed == 'dates' -%}
-        and {{ in_affected_dates() }}
+        and {{ in_affected('date') }}
     {%- endif %}
 
 {% endtest %}
