@@ -50,30 +50,6 @@ unsure_call as (
 
 ),
 
--- Jobs with steps are found by delivered_steps, and for jobs delivered repeatedly by repeated_steps. step_facts has ten
--- times as many rows.
-ranked_steps as (
-
-    select
-        job_hash,
-        is_winning_delivery
-    from {{ ref('repeated_steps') }}
-
-),
-
-jobs_with_steps as (
-
-    select delivered.job_hash
-    from {{ ref('delivered_steps') }} as delivered
-    where delivered.job_hash not in (select ranked_steps.job_hash from ranked_steps)
-
-    union
-
-    select job_hash from ranked_steps
-    where is_winning_delivery
-
-),
-
 -- The usage of such a job is unknown: the platform omits the lines of a job whose file would become too large.
 job_without_steps as (
 
@@ -87,11 +63,11 @@ job_without_steps as (
         || coalesce(', the platform says ' || cast(jobs.action_count as string) || ' actions', '') as detail,
         cast(1 as bigint) as occurrences
     from jobs
-    left join jobs_with_steps on jobs.job_hash = jobs_with_steps.job_hash
+    inner join {{ ref('job_units') }} as job_units on jobs.job_hash = job_units.job_hash
     where
         jobs.is_finished
         and not jobs.is_poll_error
-        and jobs_with_steps.job_hash is null
+        and job_units.steps = 0
 
 ),
 

@@ -14,18 +14,19 @@ facts as (
 
 ),
 
--- The predicates that the findings use.
-decisions as (
+job_units as (
 
-    select
-        *,
-        rule_id = 'S-FAILED' as is_failed,
-        rule_id = 'S-CONTROL' as is_control,
-        rule_id in ('S-CONTROL', 'S-SKIPPED') as is_not_run
-    from {{ ref('step_decisions') }}
+    select * from {{ ref('job_units') }}
 
 ),
 
+decisions as (
+
+    select * from {{ ref('step_decisions') }}
+
+),
+
+-- Only steps of jobs that lack a count are read.
 count_missing as (
 
     select
@@ -37,41 +38,19 @@ count_missing as (
         'line ' || cast(facts.line_index as string) || ' says no ' || decisions.metric as detail,
         cast(1 as bigint) as occurrences
     from facts
+    inner join job_units on facts.job_hash = job_units.job_hash
     inner join jobs on facts.job_hash = jobs.job_hash
     inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
     where
-        (decisions.quantity_from = 'page_count' and coalesce(facts.page_count < 0, true))
-        or (decisions.quantity_from = 'message_count' and coalesce(facts.message_count < 0, true))
+        job_units.steps_without_count > 0
+        and (
+            (decisions.quantity_from = 'page_count' and coalesce(facts.page_count < 0, true))
+            or (decisions.quantity_from = 'message_count' and coalesce(facts.message_count < 0, true))
+        )
 
 ),
 
--- Failed steps of succeeded jobs. The extract may use a text for "no error" that is read as an error.
-failed_steps as (
-
-    select
-        jobs.job_hash,
-        cast(count(*) as bigint) as failed_steps
-    from facts
-    inner join jobs on facts.job_hash = jobs.job_hash
-    inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
-    where
-        jobs.status = 'succeeded'
-        and decisions.is_failed
-    group by jobs.job_hash
-
-),
-
-jobs_with_other_steps as (
-
-    select distinct jobs.job_hash
-    from facts
-    inner join failed_steps on facts.job_hash = failed_steps.job_hash
-    inner join jobs on facts.job_hash = jobs.job_hash
-    inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
-    where not decisions.is_failed and not decisions.is_not_run
-
-),
-
+-- The extract may use a text for "no error" that is read as an error.
 every_step_failed as (
 
     select
@@ -81,11 +60,13 @@ every_step_failed as (
         jobs.customer_id,
         jobs.job_id as subject,
         'the job succeeded' as detail,
-        failed_steps.failed_steps as occurrences
-    from failed_steps
-    inner join jobs on failed_steps.job_hash = jobs.job_hash
-    left join jobs_with_other_steps on failed_steps.job_hash = jobs_with_other_steps.job_hash
-    where jobs_with_other_steps.job_hash is null
+        job_units.failed_steps as occurrences
+    from job_units
+    inner join jobs on job_units.job_hash = jobs.job_hash
+    where
+        jobs.status = 'succeeded'
+        and job_units.failed_steps > 0
+        and job_units.other_steps = 0
 
 ),
 
@@ -95,17 +76,14 @@ trigger_without_adapter as (
     select
         jobs.job_hash,
         'trigger without adapter' as finding,
-        decisions.rule_id,
+        'S-CONTROL' as rule_id,
         jobs.customer_id,
         jobs.job_id as subject,
         'its first step names none, and reads as control' as detail,
         cast(1 as bigint) as occurrences
-    from facts
-    inner join jobs on facts.job_hash = jobs.job_hash
-    inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
-    where
-        facts.line_index = 0
-        and decisions.is_control
+    from job_units
+    inner join jobs on job_units.job_hash = jobs.job_hash
+    where job_units.is_trigger_control
 
 ),
 

@@ -1,3 +1,6 @@
+{% set all_terms = ['t1', 't2', 't3'] %}
+{% set own_terms = var('task_terms') | lower %}
+
 with
 
 profiles as (
@@ -39,7 +42,6 @@ apps as (
 task_rules as (
 
     select * from {{ ref('effective_task_rules') }}
-    where task_terms = {{ literal(var('task_terms')) }}
 
 ),
 
@@ -141,6 +143,7 @@ counted as (
     select
         *,
         is_executed and operation_rule_id is null and context_rule_id is null as is_decided_by_app,
+        case when step_kind = 'action' and is_call then 'call' else step_kind end as task_unit,
         case
             when not is_executed then null
             when operation_rule_id is not null then operation_metric
@@ -168,27 +171,30 @@ step_decisions as (
         counted.metric,
         counted.rule_id,
         counted.rule_override,
-        task_rules.rule_id as task_rule_id,
+        {{ own_terms }}.rule_id as task_rule_id,
         cast(
             row_number() over (order by counted.profile_id, counted.job_class, counted.effective_from) as int
         ) as decision_id,
-        cast(case when counted.is_executed then task_rules.tasks else 0 end as bigint) as tasks,
+        cast(case when counted.is_executed then {{ own_terms }}.tasks else 0 end as bigint) as tasks,
+        {% for terms in all_terms %}
+            cast(case when counted.is_executed then {{ terms }}.tasks else 0 end as bigint) as tasks_{{ terms }},
+        {% endfor %}
         case
             when counted.metric is not null then coalesce(counted.operation_quantity_from, 'one')
         end as quantity_from,
         coalesce(
-            task_rules.rule_override, case when counted.step_kind = 'action' then counted.call_override end
+            {{ own_terms }}.rule_override, case when counted.step_kind = 'action' then counted.call_override end
         ) as task_rule_override,
         counted.is_decided_by_app and counted.is_default_ruling as is_default_applied
 
     from counted
-    left join task_rules
-        on
-            case
-                when counted.step_kind = 'action' and counted.is_call then 'call'
-                else counted.step_kind
-            end = task_rules.unit_kind
-            and {{ is_in_force('task_rules', 'counted.effective_from') }}
+    {% for terms in all_terms %}
+        left join task_rules as {{ terms }}
+            on
+                counted.task_unit = {{ terms }}.unit_kind
+                and {{ terms }}.task_terms = '{{ terms | upper }}'
+                and {{ is_in_force(terms, 'counted.effective_from') }}
+    {% endfor %}
 
 )
 
