@@ -15,12 +15,13 @@ import csv
 import json
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from . import reconciliation
 from .tab import add_tab, month_of, next_month, share_of
 
 # The platform's connectors with their published rulings: adapter_name, app_name, family, base_adapter_name,
@@ -44,6 +45,8 @@ class Options:
     as_of_date: str | None = None  # 'YYYY-MM-DD'
     listing_tolerance_hours: float = 6
     unconfirmed_after_days: float = 90
+    vendor_timezone: str | None = None  # None: the reporting zone
+    vendor_task_terms: str | None = None  # None: those of task_terms
 
 
 @dataclass
@@ -70,8 +73,11 @@ class Result:
     monthly_app_usage: list = field(default_factory=list)
     monthly_environment_usage: list = field(default_factory=list)
     monthly_recipe_usage: list = field(default_factory=list)
+    usage_reconciliation: list = field(default_factory=list)
+    job_reconciliation: list = field(default_factory=list)
     quarantined: list = field(default_factory=list)
     flags: list = field(default_factory=list)
+    work: reconciliation.Work | None = None
     newest_extract: datetime | None = None
     as_of: date | None = None
 
@@ -114,8 +120,9 @@ EXTRACTS = {
         "credit_ratios": "account_id?:text terms?:text metric:id call_type?:text credits_per_unit:number "
         "effective_from:day effective_to?:day extracted_at?:time",
         "recommended_recipes": "recipe_id:id name:name recommended_from?:day",
-        "vendor_usage": "account_id:id usage_month:day tasks?:int jobs_succeeded?:int jobs_failed?:int "
-        "extracted_at:time",
+        "vendor_usage": "account_id:id usage_month:day tasks?:int business_actions?:int api_calls?:int "
+        "pages_processed?:int events_processed?:int mcp_calls?:int genie_actions?:int jobs_succeeded?:int "
+        "jobs_failed?:int extracted_at:time",
     }.items()
 }
 
@@ -845,16 +852,21 @@ def step_tasks(step, rule_id, day, options):
 # -------------------------------------------------------------------------------------- section 5: work that is no job
 
 
+def passed_the_gateway(request):
+    """Whether the gateway let the request through, and no internal error occurred."""
+    # "set when the gateway refused" [A16]; 0 and 2xx refuse nothing
+    let_through = not request["gateway_code"] or bool(
+        re.fullmatch(r"(0|2\d\d)(\.0*)?", request["gateway_code"].strip())
+    )
+    return let_through and not request["internal_error"]
+
+
 def decide_request(request, is_mcp_collection):
     """(rule_id, metric, call_type, quantity, tasks, rule of the tasks but for T-START) of an API request."""
     if request["job_id"] is not None:
         return "R-JOB", None, None, 0, 0, None
     task_rule = "T-PROXY" if request["request_type"] in ("proxy", "proxy_transformation") else None
-    # "set when the gateway refused" [A16]; 0 and 2xx refuse nothing
-    let_through = not request["gateway_code"] or bool(
-        re.fullmatch(r"(0|2\d\d)(\.0*)?", request["gateway_code"].strip())
-    )
-    counts = let_through and not request["internal_error"]
+    counts = passed_the_gateway(request)
     rule = "R-MCP" if is_mcp_collection else "R-PROXY"
     if not counts:
         return rule, None, None, 0, 0, task_rule
@@ -898,8 +910,11 @@ SEAT_RULES = {"workato_go": "R-GO", "workflow_apps": "R-APPSEAT"}
 # ------------------------------------------------------------------------------------------------------------- compute
 
 
-def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
-    """Decide every unit of the world and add it up; ``apps_csv`` has the columns of APPS_CSV."""
+def compute(world, options=None, apps_csv=APPS_CSV, with_marts=True) -> Result:
+    """Decide every unit of the world and add it up; ``apps_csv`` has the columns of APPS_CSV.
+
+    ``with_marts``: False leaves out all but the decisions, ``work`` and the quarantine.
+    """
     options = options or Options()
     zone = ZoneInfo(options.reporting_timezone)
     apps = Apps(apps_csv)
@@ -957,6 +972,14 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         if quantity:
             usage[customer, day, environment, recipe, metric, call_type] += quantity
 
+    # Section 10: what is compared with the vendor's figures
+    result.work = work = reconciliation.Work(newest_extract=newest_work(rows))
+    under_vendor_terms = replace(options, task_terms=options.vendor_task_terms or options.task_terms)
+
+    def work_done(account, at, **quantities):
+        units = (reconciliation.Unit(account, at, metric, n) for metric, n in quantities.items() if n)
+        work.units.extend(units)
+
     # G13: the partner's own workspaces are metered, but are in no customer figure
     admins = {str(a) for a in options.admin_account_ids}
 
@@ -985,15 +1008,28 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
             }
         )
         use(account, usage_date, job["environment_type"], job["recipe_id"], metric, call_type, quantity)
+        is_counted = is_finished(job) and not is_no_execution(job, options)
+        if metric:
+            work_done(account, job["completed_at"], **{metric: quantity})
+        if is_counted and job["status"] in ("succeeded", "failed"):
+            work_done(account, job["completed_at"], **{f"jobs_{job['status']}": 1})
 
+        reconciled_steps = []
         for step in steps_by_job[key]:
             app, ruling = apps.of(step["adapter_name"])
             rule_id, metric, quantity, is_default = decide_step(step, job, context, ruling, options)
             tasks, task_rule = step_tasks(step, rule_id, usage_date or local_date(job["started_at"]), options)
-            if (rule_id == "S-PAGES" and step["page_count"] is None) or (
+            lacks_count = (rule_id == "S-PAGES" and step["page_count"] is None) or (
                 rule_id == "S-EVENT-BATCH" and step["message_count"] is None
-            ):
+            )
+            if lacks_count:
                 result.flags.append(("count missing", account, job_id))
+            vendor_tasks, _ = step_tasks(step, rule_id, usage_date or local_date(job["started_at"]), under_vendor_terms)
+            reconciled_steps.append(
+                reconciliation.Step(tasks, vendor_tasks, metric, quantity, is_default, metric if lacks_count else None)
+            )
+            if is_counted:
+                work_done(account, job["completed_at"], tasks=tasks, **({metric: quantity} if metric else {}))
             result.metered_steps.append(
                 {
                     "account_id": account,
@@ -1017,6 +1053,17 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
             )
             use(account, usage_date, job["environment_type"], job["recipe_id"], metric, None, quantity)
             use(account, usage_date, job["environment_type"], job["recipe_id"], "tasks", None, tasks)
+        work.jobs.append(
+            reconciliation.Job(
+                account=account,
+                id=job_id,
+                at=job["completed_at"],
+                is_counted=is_counted,
+                is_canceled_or_poll_error=is_finished(job) and (job["status"] == "canceled" or job["is_poll_error"]),
+                action_count=job["action_count"],
+                steps=tuple(reconciled_steps),
+            )
+        )
 
     # ---- section 5
     def metered_request(kind, row, usage_date, rule_id, metric, call_type, quantity, tasks=0, task_rule=None):
@@ -1040,6 +1087,8 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
         recipe_id = row.get("recipe_id")
         use(row["account_id"], usage_date, None, recipe_id, metric, call_type, quantity)
         use(row["account_id"], usage_date, None, recipe_id, "tasks", None, tasks)
+        at = row["sent_at"] if kind == "genie_prompts" else row["requested_at"]
+        work_done(row["account_id"], at, tasks=tasks, **({metric: quantity} if metric else {}))
 
     for _, r in sorted(requests.items()):
         decision = decide_request(r, is_mcp_collection(r["account_id"], r["api_collection_id"]))
@@ -1050,6 +1099,13 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
                 result.flags.append(("request without its job", r["account_id"], r["id"]))
             else:  # [A18]
                 usage_date = local_date(job["completed_at"]) if is_finished(job) else None
+            if passed_the_gateway(r) and (job is None or not is_finished(job)):  # B-REQUEST
+                is_mcp = is_mcp_collection(r["account_id"], r["api_collection_id"])
+                work.waiting_requests.append(
+                    reconciliation.WaitingRequest(
+                        r["account_id"], r["requested_at"], "mcp_calls" if is_mcp else "api_calls"
+                    )
+                )
         metered_request("api_requests", r, usage_date, *decision)
     for _, r in sorted(latest(rows["event_stream_requests"], lambda r: (r["account_id"], r["id"])).items()):
         rule_id, metric, quantity = decide_publish(r)
@@ -1057,6 +1113,9 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
     for _, r in sorted(latest(rows["genie_prompts"], lambda r: (r["account_id"], r["id"])).items()):
         rule_id, metric, quantity = decide_prompt(r)
         metered_request("genie_prompts", r, local_date(r["sent_at"]), rule_id, metric, None, quantity)
+
+    if not with_marts:
+        return result
 
     # R-GO, R-APPSEAT: in force on the day, overlapping orders add up, until effective_to or the as-of date
     seats = Counter()  # (customer, product, date)
@@ -1114,7 +1173,23 @@ def compute(world, options=None, apps_csv=APPS_CSV) -> Result:
             zone=zone,
             admins=admins,
         )
+
+        # ---- section 10
+        reconciliation.add_reconciliation(
+            result,
+            work,
+            reconciliation.figures_of(rows["vendor_usage"], row_as_text),
+            zone,
+            ZoneInfo(options.vendor_timezone or options.reporting_timezone),
+            admins,
+        )
     return result
+
+
+def newest_work(rows):
+    """B-NOT-YET: the newest extracted_at of jobs, job_history, requests, publishes and prompts, of all accounts."""
+    extracts = ("jobs", "api_requests", "event_stream_requests", "genie_prompts")  # streamed jobs are among the jobs
+    return max((row["extracted_at"] for extract in extracts for row in rows[extract]), default=None)
 
 
 # -------------------------------------------------------------------------------------------------- months and credits
