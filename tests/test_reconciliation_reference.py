@@ -1,10 +1,14 @@
-"""The reference's reconciliation: each cause of a difference to the vendor's figure, worked out by hand."""
+"""The reference's reconciliation: each cause of a difference to the vendor's figure, worked out by hand.
+
+Then over random worlds: the causes add up, inferred ones explain no more than there is, and each of them occurs.
+"""
 
 from collections import Counter, defaultdict
 from datetime import date
 
 import pytest
 from reference.reference import Options, compute
+from reference.worlds import ADMIN, random_world
 
 AT, TAKEN = "2024-05-10T12:00:00Z", "2024-06-02T00:00:00Z"
 TRIGGER, ACTION, UTILITY = ("clock", "scheduled_event"), ("salesforce", "create_object"), ("logger", "log_message")
@@ -356,3 +360,70 @@ def test_every_job_with_a_count_stands_beside_it():
             ("in May there", may, 1, 0, 1, "platform_count"),
         ]
     )
+
+
+# ------------------------------------------------------------------------------------------------------- random worlds
+
+CAUSES = {
+    ("admin_account", True),
+    ("completed_after_figure", True),
+    ("time_zone", True),
+    ("task_rules", True),
+    ("platform_count", True),
+    ("jobs_without_lines", True),
+    ("job_status_differs", False),
+    ("api_or_mcp", False),
+    ("jobs_without_lines", False),
+    ("count_missing", False),
+    ("not_yet_delivered", False),
+    ("request_job_missing", False),
+    ("canceled_or_poll_error", False),
+    ("jobs_missing", False),
+    ("decided_by_default", False),
+    ("unexplained", False),
+}
+OPTIONS = [
+    {},
+    {"vendor_timezone": "America/Los_Angeles", "vendor_task_terms": "T1"},
+    {"reporting_timezone": "Asia/Kolkata", "vendor_timezone": "UTC", "task_terms": "T1", "vendor_task_terms": "T3"},
+    {"count_test_jobs": False, "unruled_app_is_eligible": True, "as_of_date": "2024-05-15"},
+]
+WORLDS = 60
+
+
+def assert_inferred_causes_never_have_the_other_sign(result):
+    """An inferred cause has the sign of what the exact ones left, and they leave nothing of the other sign."""
+    groups = defaultdict(list)
+    for row in result.usage_reconciliation:
+        groups[row["customer_id"], row["usage_month"], row["metric"]].append(row)
+    for rows in groups.values():
+        left = rows[0]["our_quantity"] - rows[0]["vendor_quantity"]
+        inferred = [row["quantity"] for row in rows if not row["is_exact"]]
+        if left == 0:
+            assert [row["cause"] for row in rows if not row["is_exact"]] == ["unexplained"]
+        left -= sum(row["quantity"] for row in rows if row["is_exact"])
+        assert all(quantity * left >= 0 for quantity in inferred)
+        assert sum(inferred) == left
+
+
+def assert_ours_are_the_months_figures(result):
+    months = {(row["customer_id"], row["usage_month"]): row for row in result.monthly_customer_usage}
+    for row in result.usage_reconciliation:
+        month = months.get((row["customer_id"], row["usage_month"]), {})
+        assert row["our_quantity"] == month.get(row["metric"], 0)
+
+
+def test_random_worlds_reach_every_cause_and_add_up():
+    seen, of_jobs = Counter(), Counter()
+    for seed in range(WORLDS):
+        options = OPTIONS[seed % len(OPTIONS)]
+        result = compute(random_world(seed), Options(admin_account_ids=(ADMIN,), **options))
+        assert_causes_add_up(result)
+        assert_inferred_causes_never_have_the_other_sign(result)
+        assert_ours_are_the_months_figures(result)
+        seen.update((row["cause"], row["is_exact"]) for row in result.usage_reconciliation if row["quantity"])
+        of_jobs.update(row["cause"] for row in result.job_reconciliation)
+    print(f"{WORLDS} worlds:", *(f"\n{seen[cause]:6} {cause[0]}" + " (exact)" * cause[1] for cause in sorted(seen)))
+    assert set(seen) == CAUSES
+    assert min(seen.values()) >= 3
+    assert set(of_jobs) == {None, "platform_count", "jobs_without_lines", "unexplained"}

@@ -64,7 +64,7 @@ CHANGES = {
     "seats": {"seats": [0, 50], "effective_to": ["2024-05-25", None]},
     "subscriptions": {"recipe_metric": ["business_actions", "tasks"]},
     "recommended_recipes": {"name": ["Newly named", None]},
-    "vendor_usage": {"tasks": [1, 99]},
+    "vendor_usage": {"tasks": [1, 99], "api_calls": [0, 7], "jobs_failed": [2, None]},
 }
 LISTED = ("customers", "recipes", "connections", "api_collections")
 TERMS = ("seats", "subscriptions", "credit_ratios")  # listed where they have a time; else the last delivery decides

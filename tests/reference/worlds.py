@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+from .reconciliation import METRICS
+from .reference import Options, compute
 
 LISTINGS = [
     datetime(2024, 3, 1, 0, 30, tzinfo=UTC),
@@ -146,6 +150,8 @@ class Builder:
 
     def __init__(self, seed, size):
         self.rng = random.Random(f"world-{seed}")
+        # of reconciliation: choices that change none of the others
+        self.own_rng = random.Random(f"vendor-{seed}")
         self.size = size
         self.world = defaultdict(list)
         self.counter = 0
@@ -576,7 +582,7 @@ class Builder:
             "is_poll_error": True if self.chance(0.03) else self.pick([None, False]),
             "started_at": self.time(completed - timedelta(minutes=self.rng.randint(0, 90))),
             "completed_at": self.time(completed) if status != "pending" else None,
-            "action_count": len(steps) - 1,
+            "action_count": self.own_rng.choice([None, None, None, len(steps) - 1, len(steps), 0, 3]),
             "error_type": None,
             "error": "it broke" if status == "failed" else None,
             "extracted_at": None,
@@ -1114,6 +1120,152 @@ class Builder:
             )
             w["steps"].append(step)
 
+    # ------------------------------------------------------------------------------------------ the vendor's figures
+    def jobs_without_lines(self, account):
+        """Of a workflow or an API recipe; with the platform's count of their actions or without."""
+        for _ in range(self.rng.randint(1, 3)):
+            recipe = self.pick([r for r in self.recipes[account] if r["kind"] in ("workflow", "api_recipe")])
+            status = self.pick(["succeeded", "succeeded", "failed", "canceled", "pending"])
+            completed = self.moment()
+            times = {"started_at": self.time(completed - timedelta(minutes=3)), "completed_at": self.time(completed)}
+            row = dict.fromkeys(self.world["jobs"][0]) | {"id": self.job_id(account), "account_id": account}
+            row |= {"recipe_id": recipe["id"], "status": status, **times}
+            row |= {"is_test": self.pick([None, None, True]), "is_poll_error": self.pick([None, None, None, True])}
+            row["action_count"] = self.pick([None, None, 0, 1, 4])
+            if status == "pending":
+                row["completed_at"] = None
+            self.deliver(account, row, [], completed, "bare")
+
+    def requests_that_wait(self, account):
+        """Requests whose job is in no extract, is pending, or is there."""
+        pending = [job["id"] for job in self.world["jobs"] if job["account_id"] == account and not job["completed_at"]]
+        for _ in range(self.rng.randint(1, 4)):
+            requested = self.moment()
+            row = {"id": self.number("req"), "account_id": account, "requested_at": self.time(requested)}
+            row |= {"request_type": self.pick(["managed", "managed", "proxy"])}
+            row |= {"api_collection_id": self.pick([*self.collection_ids[account], None]), "recipe_id": None}
+            row |= {"job_id": self.pick(["j-lost", "j-lost", "j-lost-too", "j-1", *pending]), "http_status": 200}
+            row |= {"gateway_code": self.pick([None] * 5 + ["429"]), "internal_error": self.pick([None] * 5 + [True])}
+            row |= {"extracted_at": self.time(min(requested + timedelta(hours=2), END))}
+            self.world["api_requests"].append(row)
+
+    def figure_taken(self, month, completions):
+        """When the vendor's figure was taken: within the month, at its end, at a completion, last, or after all."""
+        after_all = [END, END + INSTANT, END + timedelta(minutes=self.rng.randint(1, 110))]  # on the same date anywhere
+        first = datetime(month.year, month.month, 1, tzinfo=UTC)
+        moments = [
+            first + timedelta(minutes=self.rng.randint(-300, 31 * 1440)),
+            first + timedelta(days=self.rng.randint(20, 45)),
+            first + timedelta(days=31, hours=self.pick([0, 7, 8])),
+            self.pick(completions) if completions else first,
+            *after_all,
+            self.pick(after_all),
+        ]
+        return min(self.pick(moments), after_all[-1])
+
+    def vendors_count(self, work, account, month, taken, zone):
+        """What the vendor should report: by its zone and the platform's counts, as of the time it was taken."""
+
+        def is_of_month(at):
+            return at is not None and at <= taken and at.astimezone(zone).date().replace(day=1) == month
+
+        count = defaultdict(int)
+        for unit in work.units:
+            if unit.account == account and is_of_month(unit.at):
+                count[unit.metric] += unit.quantity
+        for job in work.jobs:
+            if job.account == account and job.is_counted and is_of_month(job.at):
+                by_rules = sum(step.vendor_tasks for step in job.steps)
+                count["tasks"] += (by_rules if job.action_count is None else job.action_count) - job.quantity("tasks")
+        return count
+
+    def shifts(self):
+        """How the vendor's figures are off, by metric."""
+        few, some, many = self.rng.randint(1, 2), self.rng.randint(1, 6), self.rng.randint(5, 60)
+        off = dict.fromkeys(METRICS, 0)
+        return off | self.pick(
+            [
+                {},
+                {},
+                {metric: self.pick([0, 0, few, -few, some, -some, many]) for metric in METRICS},
+                {"jobs_succeeded": few, "jobs_failed": -some},
+                {"jobs_succeeded": -some, "jobs_failed": few},
+                {"api_calls": few, "mcp_calls": -few},
+                {"api_calls": -some, "mcp_calls": few},
+                {"api_calls": some, "mcp_calls": some},
+                {"tasks": many, "business_actions": many, "pages_processed": some, "events_processed": many},
+                {"business_actions": few},
+                {"business_actions": -few},
+                {"jobs_failed": few},
+                {"jobs_succeeded": some, "jobs_failed": few, "tasks": many, "business_actions": some}
+                | {"pages_processed": few, "events_processed": some, "api_calls": few, "mcp_calls": few},
+                {"genie_actions": self.pick([few, -few]), "tasks": self.pick([few, -few, -some])},
+            ]
+        )
+
+    def vendor(self):
+        """The vendor's figures, near ours, and some work that explains differences.
+
+        Comes last and with choices of its own: all else in a world is as it would be without.
+        """
+        self.rng = self.own_rng
+        places = {name: len(rows) for name, rows in self.world.items()}
+        for account in self.accounts:
+            if self.chance(0.6):
+                self.jobs_without_lines(account)
+            if self.chance(0.6):
+                self.requests_that_wait(account)
+        # the newest work has the same time in all worlds: they can be merged
+        newest = dict.fromkeys(self.world["genie_prompts"][0]) | {"id": self.number("gp")}
+        newest |= {"account_id": self.pick(self.accounts), "sent_at": self.time(self.moment())}
+        self.world["genie_prompts"].append(newest | {"extracted_at": self.time(END)})
+        for extract in ("jobs", "steps", "api_requests", "genie_prompts"):
+            for row in self.world[extract][places.get(extract, 0) :]:
+                if self.chance(0.04):
+                    self.world[extract].append(dict(row))
+
+        zone, terms = self.pick(["UTC", "UTC", "America/Los_Angeles"]), self.pick([None, None, "T1"])
+        read = ("recipes", "jobs", "steps", "api_collections", "api_requests", "event_stream_requests", "genie_prompts")
+        work = compute(
+            {extract: self.world[extract] for extract in read if extract in self.world},
+            Options(reporting_timezone=zone, vendor_task_terms=terms),
+            with_marts=False,
+        ).work
+        for account in [*self.accounts, *self.pick([[], ["v1"]])]:  # the last is in no other extract
+            completions = [job.at for job in work.jobs if job.account == account and job.at]
+            months = [date(2024, month, 1) for month in (2, 3, 4, 5, 6)]
+            months += [date(2020, 9, 1), date(2020, 10, 1), date(2023, 6, 1), date(2022, 1, 1), date(2024, 7, 1)]
+            months += [at.date().replace(day=1) for at in completions]
+            for month in sorted(set(self.rng.choices(months, k=self.rng.randint(1, 4)))):
+                self.report(account, month, completions, work, ZoneInfo(zone))
+        rows = self.world["vendor_usage"]
+        for _ in range(self.rng.randint(0, 2)):
+            defect = self.pick(
+                [
+                    {"tasks": "many"},
+                    {"usage_month": "soon"},
+                    {"account_id": None},
+                    {"extracted_at": None},
+                    {"api_calls": 1.5},
+                ]
+            )
+            rows.append(dict(self.pick(rows)) | defect)
+        rows += [dict(row) for row in rows if self.chance(0.05)]
+        self.rng.shuffle(rows)
+
+    def report(self, account, month, completions, work, zone):
+        """One to three rows of the vendor's of one customer and month: several times, of several metrics, tied."""
+        times = [self.figure_taken(month, completions) for _ in range(self.rng.choice([1, 1, 1, 2, 3]))]
+        if len(times) > 1 and self.chance(0.3):
+            times[1] = times[0]
+        for taken in times:
+            count, off = self.vendors_count(work, account, month, taken, zone), self.shifts()
+            share = self.pick([1, 1, 1, 0.6])
+            row = {"account_id": account, "usage_month": month.isoformat()}
+            for metric in METRICS:
+                row[metric] = max(0, count[metric] + off[metric]) if self.chance(share) else None
+            self.world["vendor_usage"].append(row | {"extracted_at": self.time(taken)})
+
     def build(self):
         self.customers()
         self.recommend()
@@ -1154,6 +1306,7 @@ class Builder:
             rows += [dict(row) for row in rows if self.chance(0.04)]
             if self.chance(0.5):
                 self.rng.shuffle(rows)
+        self.vendor()
         return {name: rows for name, rows in self.world.items() if rows}
 
 
