@@ -45,6 +45,13 @@ rules as (
 
 ),
 
+-- Jobs with the platform's own count of actions.
+compared as not materialized (
+
+    select * from audit.job_reconciliation
+
+),
+
 -- The job and the jobs that it called, at any depth. Union drops repeated rows, so a cycle ends.
 family as (
 
@@ -154,6 +161,9 @@ explain_job as (
         units.tasks,
         units.rule_id,
         rules.rule,
+        compared.platform_count,
+        compared.difference,
+        compared.cause,
         case
             when units.rule_override is not null then 'override: ' || units.rule_override
             when rules.basis = 'D' then coalesce(rules.source || ', ', '') || 'our decision'
@@ -174,6 +184,10 @@ explain_job as (
         on
             family_jobs.customer_id = recipes.customer_id
             and family_jobs.recipe_id = recipes.recipe_id
+    left join compared
+        on
+            family_jobs.customer_id = compared.customer_id
+            and family_jobs.job_id = compared.job_id
 
 )
 

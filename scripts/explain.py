@@ -94,7 +94,18 @@ def print_job(lines: list[Row]) -> None:
             for line in lines
         ],
     )
-    print(f"  Sum: {total(lines)}\n")
+    print(f"  Sum: {total(lines)}")
+    if job["platform_count"] is not None:
+        print(f"  The platform counts {amount('tasks', job['platform_count'])}, {differs_by(job)}")
+    print()
+
+
+def differs_by(job: Row) -> str:
+    """How our tasks differ from the platform's count, and why: the cause of audit.job_reconciliation."""
+    if not job["difference"]:
+        return "as we do"
+    words = "less than we do" if job["difference"] > 0 else "more than we do"
+    return f"{abs(job['difference']):,} {words}: {job['cause']}"
 
 
 def explain_month(customer_id: str, month: str) -> None:

@@ -1911,32 +1911,81 @@ def job_history() -> None:
 # What the platform's own report says
 # ----------------------------------------------------------------------------
 
-# Tasks, jobs succeeded and jobs failed, of the closed months from May on. Mostly what the extracts
-# come to, with a few plain differences (October of the big one holds the 812 tasks of the job that
-# was too long to stream), and one month without tasks.
-VENDOR_USAGE = {
-    BIG: ((27, 10, 0), (66, 24, 4), (53, 23, 1), (35, 13, 0), (37, 13, 1), (865, 23, 2)),
-    ON_TASKS: ((16, 4, 0), (16, 4, 0), (20, 7, 1), (20, 5, 0), (20, 5, 0), (20, 5, 0)),
-    API_HEAVY: ((16, 5, 0), (16, 5, 0), (58, 38, 0), (47, 16, 4), (105, 55, 1), (32, 7, 1)),
-    OLD: ((6, 2, 0), (6, 2, 0), (6, 2, 0), (6, 2, 0), (7, 3, 0), (None, 2, 0)),
-}
+# The platform's monthly report: account, month, then tasks, business actions, API calls, pages, events, MCP calls,
+# genie actions, jobs succeeded and jobs failed. Tasks are the platform's own counts (October has the 812 of
+# the big one's job that was too long to stream). In three months the report says something else: a job that failed here
+# succeeded there (BIG), a job and its API call are missing here (API_HEAVY), and nothing explains 12 business actions
+# (ON_TASKS).
+VENDOR_USAGE = (
+    (BIG, "2026-05", 27, 28, 0, 4, 42, 0, 0, 10, 0),
+    (BIG, "2026-06", 76, 67, 0, 9, 70, 0, 0, 25, 3),
+    (BIG, "2026-07", 53, 66, 0, 6, 63, 0, 0, 23, 1),
+    (BIG, "2026-08", 35, 35, 0, 6, 58, 0, 0, 13, 0),
+    (BIG, "2026-09", 38, 38, 0, 6, 64, 0, 0, 13, 1),
+    (BIG, "2026-10", 866, 54, 1, 12, 77, 0, 0, 23, 2),
+    (ON_TASKS, "2026-05", 16, 0, 0, 0, 0, 0, 0, 4, 0),
+    (ON_TASKS, "2026-06", 16, 0, 0, 0, 0, 0, 0, 4, 0),
+    (ON_TASKS, "2026-07", 22, 18, 0, 0, 0, 0, 0, 7, 1),
+    (ON_TASKS, "2026-08", 20, 0, 0, 0, 0, 0, 0, 5, 0),
+    (ON_TASKS, "2026-09", 20, 0, 0, 0, 0, 0, 0, 5, 0),
+    (ON_TASKS, "2026-10", 20, 0, 0, 0, 0, 0, 0, 5, 0),
+    (API_HEAVY, "2026-05", 16, 6, 6, 0, 0, 0, 0, 5, 0),
+    (API_HEAVY, "2026-06", 16, 6, 6, 0, 0, 0, 0, 5, 0),
+    (API_HEAVY, "2026-07", 58, 26, 19, 0, 0, 0, 0, 38, 0),
+    (API_HEAVY, "2026-08", 56, 5, 17, 8, 2, 4, 0, 17, 4),
+    (API_HEAVY, "2026-09", 108, 29, 21, 5, 1, 3, 0, 55, 1),
+    (API_HEAVY, "2026-10", 34, 8, 17, 0, 0, 3, 0, 7, 1),
+    (SMALL, "2026-05", 2, 3, 0, 0, 0, 0, 0, 1, 0),
+    (SMALL, "2026-06", 2, 3, 0, 0, 0, 0, 0, 1, 0),
+    (SMALL, "2026-07", 4, 6, 0, 0, 0, 0, 0, 2, 0),
+    (SMALL, "2026-08", 2, 3, 0, 0, 0, 0, 0, 1, 0),
+    (SMALL, "2026-09", 4, 6, 0, 0, 0, 0, 0, 2, 0),
+    (SMALL, "2026-10", 7, 12, 0, 0, 0, 0, 0, 5, 0),
+    (TINY, "2026-05", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+    (TINY, "2026-06", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+    (TINY, "2026-07", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+    (TINY, "2026-08", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+    (TINY, "2026-09", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+    (TINY, "2026-10", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+    (IN_TRIAL, "2026-08", 4, 4, 0, 0, 0, 0, 0, 2, 0),
+    (IN_TRIAL, "2026-09", 6, 6, 0, 0, 0, 0, 0, 3, 0),
+    (IN_TRIAL, "2026-10", 6, 6, 0, 0, 0, 0, 0, 3, 0),
+    (EXPIRED, "2026-05", 6, 6, 0, 0, 0, 0, 0, 3, 0),
+    (EXPIRED, "2026-06", 6, 6, 0, 0, 0, 0, 0, 3, 0),
+    (EXPIRED, "2026-07", 4, 4, 0, 0, 0, 0, 0, 2, 0),
+    (EXPIRED, "2026-08", 2, 2, 0, 0, 0, 0, 0, 1, 0),
+    (EXAMPLES, "2026-08", 221, 179, 7, 9, 295, 4, 4, 22, 3),
+    (DELETED, "2026-05", 4, 6, 0, 0, 0, 0, 0, 2, 0),
+    (DELETED, "2026-06", 4, 6, 0, 0, 0, 0, 0, 2, 0),
+    (DELETED, "2026-07", 6, 9, 0, 0, 0, 0, 0, 3, 0),
+    (DELETED, "2026-08", 4, 6, 0, 0, 0, 0, 0, 2, 0),
+    (DELETED, "2026-09", 2, 3, 0, 0, 0, 0, 0, 1, 0),
+    (NEW, "2026-09", 12, 6, 0, 6, 1, 0, 4, 5, 0),
+    (NEW, "2026-10", 10, 10, 0, 0, 0, 0, 11, 5, 0),
+    (OLD, "2026-05", 6, 6, 0, 0, 0, 0, 0, 2, 0),
+    (OLD, "2026-06", 6, 6, 0, 0, 0, 0, 0, 2, 0),
+    (OLD, "2026-07", 6, 6, 0, 0, 0, 0, 0, 2, 0),
+    (OLD, "2026-08", 6, 6, 0, 0, 0, 0, 0, 2, 0),
+    (OLD, "2026-09", 7, 7, 0, 0, 0, 0, 0, 3, 0),
+    (OLD, "2026-10", 6, 6, 0, 0, 0, 0, 0, 2, 0),
+    (UNLISTED, "2026-07", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+    (UNLISTED, "2026-08", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+    (UNLISTED, "2026-09", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+    (UNLISTED, "2026-10", 1, 2, 0, 0, 0, 0, 0, 1, 0),
+)
 
 
 def vendor_usage() -> None:
-    """The platform's monthly report of closed months: (tasks, jobs succeeded, jobs failed)."""
-    for account_id, months in VENDOR_USAGE.items():
-        for month, (tasks, succeeded, failures) in zip(MONTHS[:-1], months, strict=True):
-            year, number = map(int, month.split("-"))
-            reported = date(year + number // 12, number % 12 + 1, 2)
-            add(
-                "vendor_usage",
-                account_id=account_id,
-                usage_month=f"{month}-01",
-                tasks=tasks,
-                jobs_succeeded=succeeded,
-                jobs_failed=failures,
-                extracted_at=f"{reported}T06:00:00+00:00",
-            )
+    for account_id, month, *figures in VENDOR_USAGE:
+        year, number = map(int, month.split("-"))
+        reported = date(year + number // 12, number % 12 + 1, 2)
+        add(
+            "vendor_usage",
+            account_id=account_id,
+            usage_month=f"{month}-01",
+            **dict(zip(COLUMNS["vendor_usage"][2:-1], figures, strict=True)),
+            extracted_at=f"{reported}T06:00:00+00:00",
+        )
 
 
 # ----------------------------------------------------------------------------

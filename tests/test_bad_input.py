@@ -326,6 +326,8 @@ BAD_ROWS = [
     ("credit_ratios", bad(ratio(credits_per_unit="cheap")), "unreadable credits_per_unit"),
     ("recommended_recipes", bad(recommended(None)), "missing recipe_id"),
     ("vendor_usage", bad(vendor_usage(tasks="many")), "unreadable tasks"),
+    ("vendor_usage", bad(vendor_usage(jobs_failed=-1)), "negative jobs_failed"),
+    ("vendor_usage", bad(vendor_usage(usage_month="2026-03-02")), "not the first day of a month: usage_month"),
 ]
 GOOD_ROWS = world(
     *(customer(), recipe(), connection(), job(), request(), collection(), publish(), prompt(), seats(), subscription()),

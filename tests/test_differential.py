@@ -53,6 +53,8 @@ def test_the_warehouse_equals_the_reference_under_every_other_option(build, extr
         "unruled_app_is_eligible": True,
         "unknown_app_is_eligible": False,
         "task_terms": "T1",
+        "vendor_timezone": "UTC",
+        "vendor_task_terms": "T3",
     }
     delivered = write_world(world, extracts, "json.gz")
     built = build(extracts, vars=options, env={"AS_OF_DATE": "2024-05-15"}, with_tests=True)

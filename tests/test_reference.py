@@ -860,7 +860,7 @@ def warehouse_of(result):
         db.executemany(
             f"insert into {relation} values ({', '.join('?' * len(rows[0]))})", [list(row.values()) for row in rows]
         )
-    db.execute("create schema audit")
+    db.execute("create schema if not exists audit")
     db.execute("create table audit.quarantined_rows (extract_name varchar)")
     db.executemany("insert into audit.quarantined_rows values (?)", [[row["extract"]] for row in result.quarantined])
     db.execute("create table audit.findings (finding varchar, customer_id varchar, subject varchar)")
@@ -903,6 +903,11 @@ def test_comparing_with_the_same_finds_nothing(computed):
         "delete from marts.monthly_app_usage where rowid = 2",
         "update marts.monthly_environment_usage set pages_processed = pages_processed + 1 where rowid = 0",
         "update marts.monthly_recipe_usage set project_name = 'Another' where rowid = 0",
+        "update marts.usage_reconciliation set quantity = quantity + 1 where rowid = 0",
+        "update marts.usage_reconciliation set our_quantity = our_quantity - 1 where rowid = 2",
+        "delete from marts.usage_reconciliation where rowid = 4",
+        "update audit.job_reconciliation set cause = null "
+        "where rowid = (select min(rowid) from audit.job_reconciliation where cause = 'platform_count')",
         "delete from audit.quarantined_rows where rowid = 0",
         "delete from audit.findings where rowid = 0",
     ],

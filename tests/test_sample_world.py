@@ -271,7 +271,7 @@ ROW_COUNTS = {
     "subscriptions": (10, 10, 0, 0),
     "credit_ratios": (12, 12, 0, 0),
     "recommended_recipes": (7, 7, 0, 0),
-    "vendor_usage": (24, 24, 0, 0),
+    "vendor_usage": (55, 55, 0, 0),
 }
 
 

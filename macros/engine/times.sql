@@ -59,12 +59,11 @@
 {%- endmacro %}
 
 
-{% macro local_date(column) -%}
-    {{ return(adapter.dispatch('local_date')(column)) }}
+{% macro local_date(column, time_zone=none) -%}
+    {{ return(adapter.dispatch('local_date')(column, time_zone or var('reporting_timezone'))) }}
 {%- endmacro %}
 
-{% macro duckdb__local_date(column) -%}
-    {%- set time_zone = var('reporting_timezone') -%}
+{% macro duckdb__local_date(column, time_zone) -%}
     {%- if time_zone == 'UTC' -%}
     cast({{ column }} as date)
     {%- else -%}
@@ -72,17 +71,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro spark__local_date(column) -%}
-    cast(convert_timezone('UTC', {{ literal(var('reporting_timezone')) }}, {{ column }}) as date)
+{% macro spark__local_date(column, time_zone) -%}
+    cast(convert_timezone('UTC', {{ literal(time_zone) }}, {{ column }}) as date)
 {%- endmacro %}
 
 
-{% macro start_of_day_in_utc(date) -%}
-    {{ return(adapter.dispatch('start_of_day_in_utc')(date)) }}
+{% macro start_of_day_in_utc(date, time_zone=none) -%}
+    {{ return(adapter.dispatch('start_of_day_in_utc')(date, literal(time_zone or var('reporting_timezone')))) }}
 {%- endmacro %}
 
-{% macro duckdb__start_of_day_in_utc(date) -%}
-    {%- set time_zone = literal(var('reporting_timezone')) -%}
+{% macro duckdb__start_of_day_in_utc(date, time_zone) -%}
     {%- set midnight = "timezone(" ~ time_zone ~ ", cast(" ~ date ~ " as timestamp))" -%}
     case
         when cast(timezone({{ time_zone }}, {{ midnight }} - interval '1' hour) as date) = {{ date }}
@@ -91,8 +89,7 @@
     end
 {%- endmacro %}
 
-{% macro spark__start_of_day_in_utc(date) -%}
-    {%- set time_zone = literal(var('reporting_timezone')) -%}
+{% macro spark__start_of_day_in_utc(date, time_zone) -%}
     {%- set midnight = "convert_timezone(" ~ time_zone ~ ", 'UTC', cast(" ~ date ~ " as timestamp_ntz))" -%}
     case
         when cast(convert_timezone('UTC', {{ time_zone }}, {{ midnight }} - interval '1' hour) as date) = {{ date }}

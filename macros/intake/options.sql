@@ -1,12 +1,11 @@
 {% macro check_options() -%}
     {%- if execute -%}
-        {%- set time_zone = var('reporting_timezone') -%}
-        {%- if time_zone not in modules.pytz.all_timezones -%}
+        {%- for name, type in known_options().items() if type == 'time zone'
+            and (var(name) or 'UTC') not in modules.pytz.all_timezones -%}
             {{ exceptions.raise_compiler_error(
-                "The var reporting_timezone is '" ~ time_zone
-                ~ "', which is not an IANA time zone such as Europe/Berlin."
+                "The var " ~ name ~ " is '" ~ var(name) ~ "', which is not an IANA time zone such as Europe/Berlin."
             ) }}
-        {%- endif -%}
+        {%- endfor -%}
         {%- for name in invocation_args_dict.vars if name not in known_options() -%}
             {{ exceptions.raise_compiler_error(
                 "There is no var " ~ name ~ ". The vars are " ~ known_options() | sort | join(', ') ~ "."
@@ -18,11 +17,10 @@
                 "The var " ~ name ~ " is '" ~ var(name) ~ "': it must be true or false."
             ) }}
         {%- endfor -%}
-        {%- if var('task_terms') not in ['T1', 'T2', 'T3'] -%}
-            {{ exceptions.raise_compiler_error(
-                "The var task_terms is '" ~ var('task_terms') ~ "': it must be T1, T2 or T3."
-            ) }}
-        {%- endif -%}
+        {%- for name, value in [('task_terms', var('task_terms')), ('vendor_task_terms', vendor_task_terms())]
+            if value not in ['T1', 'T2', 'T3'] -%}
+            {{ exceptions.raise_compiler_error("The var " ~ name ~ " is '" ~ value ~ "': it must be T1, T2 or T3.") }}
+        {%- endfor -%}
         {%- if var('admin_account_ids') is string or var('admin_account_ids') is not iterable -%}
             {{ exceptions.raise_compiler_error("The var admin_account_ids must be a list of account ids.") }}
         {%- endif -%}
@@ -35,6 +33,7 @@
             {%- endif -%}
         {%- endfor -%}
         {%- for name, type in known_options().items() if type == 'number'
+            and not (name == 'unexplained_fail_share' and var(name) is none)
             and not modules.re.fullmatch('[0-9]+([.][0-9]+)?', var(name) | string) -%}
             {{ exceptions.raise_compiler_error("The var " ~ name ~ " is '" ~ var(name) ~ "': it must be a number.") }}
         {%- endfor -%}
@@ -59,10 +58,21 @@
 {%- endmacro %}
 
 
+{% macro vendor_timezone() -%}
+    {{ return(var('vendor_timezone', none) or var('reporting_timezone')) }}
+{%- endmacro %}
+
+{% macro vendor_task_terms() -%}
+    {{ return(var('vendor_task_terms', none) or var('task_terms')) }}
+{%- endmacro %}
+
+
 {% macro known_options() -%}
     {{ return({
         'reporting_timezone': 'time zone', 'count_test_jobs': 'boolean', 'admin_account_ids': 'list',
         'unruled_app_is_eligible': 'boolean', 'unknown_app_is_eligible': 'boolean', 'task_terms': 'word',
+        'vendor_timezone': 'time zone', 'vendor_task_terms': 'word', 'unexplained_floor': 'number',
+        'unexplained_warn_share': 'number', 'unexplained_close_share': 'number', 'unexplained_fail_share': 'number',
         'rule_overrides': 'boolean', 'rules_as_of': 'date',
         'as_of_date': 'date', 'extracts_schema': 'text', 'job_history_page_count_path': 'text',
         'job_history_messages_path': 'text', 'job_history_called_recipe_path': 'text',

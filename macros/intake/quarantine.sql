@@ -18,6 +18,10 @@
     {%- elif column.data_type == 'date' %}
         when {{ column.name }} is not null and read_{{ column.name }} is null then 'unreadable {{ column.name }}'
     {%- endif %}
+    {%- if terms.is_month %}
+        when read_{{ column.name }} <> date_trunc('month', read_{{ column.name }})
+            then 'not the first day of a month: {{ column.name }}'
+    {%- endif %}
     {%- if terms.is_count %}
         when {{ column.name }} < 0 then 'negative {{ column.name }}'
     {%- endif %}

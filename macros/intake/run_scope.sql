@@ -106,7 +106,9 @@
             'job_history_called_recipe_path', 'null_marks', 'listing_tolerance_hours', 'unconfirmed_after_days',
         ],
         'jobs': ['admin_account_ids', 'count_test_jobs', 'rules_as_of', 'rule_overrides'],
-        'decisions': ['unruled_app_is_eligible', 'unknown_app_is_eligible', 'task_terms'],
+        'decisions': [
+            'unruled_app_is_eligible', 'unknown_app_is_eligible', 'task_terms', 'vendor_timezone', 'vendor_task_terms',
+        ],
     } -%}
     {%- set digests = code_digests() -%}
     {%- set engine = run_query("select version()").columns[0].values()[0] -%}
@@ -146,6 +148,10 @@
         'mcp_collections',
         "select customer_id, api_collection_id from "
         ~ staging ~ ".stg_api_collections where is_current and is_mcp_server"
+    ) -%}
+    {%- do replace_state(
+        'vendor_reports',
+        "select customer_id, usage_month, extracted_at from " ~ intake ~ ".vendor_reports"
     ) -%}
 {%- endmacro %}
 

@@ -1,7 +1,7 @@
 {#- State for later runs, in the schema run_state. models/_sources/_run_state.yml describes the tables. -#}
 
 {% macro build_format() -%}
-    {{ return(4) }}
+    {{ return(5) }}
 {%- endmacro %}
 
 
@@ -20,6 +20,7 @@
         'listed_recipes': "customer_id string, recipe_id string, recipe_type string, trigger_adapter string, "
             ~ "trigger_operation string",
         'mcp_collections': "customer_id string, api_collection_id string",
+        'vendor_reports': "customer_id string, usage_month date, extracted_at timestamp",
     } -%}
     {%- set statements = [
         "create schema if not exists run_state",

@@ -63,7 +63,7 @@
 
     {%- set query = "select finding, count(*), min(subject), min(detail) from " ~ audit
         ~ ".findings where finding in ('every step failed', 'trigger without adapter', 'completion time missing',"
-        ~ " 'id without counterpart', 'in no listing') group by finding order by finding" -%}
+        ~ " 'id without counterpart', 'in no listing', 'unexplained usage') group by finding order by finding" -%}
     {%- for row in run_query(query).rows -%}
         {%- do texts.append(
             "audit.findings has " ~ row[1] ~ " of '" ~ row[0] ~ "', such as " ~ row[2] ~ ": " ~ row[3] ~ "."

@@ -143,11 +143,19 @@ repeated as (
 ),
 
 used as (
-    {% for extract in keys %}
+    {% for extract, key in keys.items() %}
         select
             '{{ extract }}' as extract_name,
             count(*) as rows_used
-        from {{ ref('stg_' ~ extract) }}
+        {% if extract == 'vendor_usage' -%}
+            {#- a report has a row of staging for each of its figures -#}
+            from (
+                select distinct {{ key | join(', ') }} from {{ ref('base_vendor_usage') }}
+                where quarantine_reason is null
+            ) as reports
+        {%- else -%}
+            from {{ ref('stg_' ~ extract) }}
+        {%- endif %}
 
         union all
     {% endfor %}

@@ -162,29 +162,22 @@ findings as (
     union all
     select * from default_applied
     union all
-    select
-        finding,
-        rule_id,
-        customer_id,
-        subject,
-        detail,
-        occurrences
-    from {{ ref('job_findings') }}
-    union all
     select * from unknown_recipe_type
     union all
     select * from request_without_its_job
     union all
-    select
-        finding,
-        rule_id,
-        customer_id,
-        subject,
-        detail,
-        occurrences
-    from {{ ref('term_findings') }}
-    union all
     select * from id_without_counterpart
+    {% for part in ['job_findings', 'term_findings', 'reconciliation_findings', 'vendor_figure_findings'] %}
+        union all
+        select
+            finding,
+            rule_id,
+            customer_id,
+            subject,
+            detail,
+            occurrences
+        from {{ ref(part) }}
+    {% endfor %}
 
 )
 

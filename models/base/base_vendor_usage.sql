@@ -33,8 +33,14 @@ base_vendor_usage as (
         -- ids
         account_id as customer_id,
 
-        -- what it is
+        -- its figures
         tasks,
+        business_actions,
+        api_calls,
+        pages_processed,
+        events_processed,
+        mcp_calls,
+        genie_actions,
         jobs_succeeded,
         jobs_failed,
 

@@ -22,13 +22,40 @@ delivered_dates as (
 
 ),
 
+-- A month is compared with the vendor's figures anew if there is another report of it.
+reported_months as (
+
+    select distinct reports.usage_month
+    from {{ ref('vendor_reports') }} as reports
+    left join {{ source('run_state', 'vendor_reports') }} as known
+        on
+            reports.customer_id = known.customer_id
+            and reports.usage_month = known.usage_month
+            and reports.extracted_at = known.extracted_at
+    where known.customer_id is null
+
+),
+
 affected_dates as (
 
+    -- In the vendor's time zone a unit may be a day earlier or later.
     select
-        usage_date as first_date,
-        usage_date as last_date
+        {% if vendor_timezone() == var('reporting_timezone') -%}
+            usage_date as first_date,
+            usage_date as last_date
+        {%- else -%}
+            cast(usage_date - interval '1' day as date) as first_date,
+            cast(usage_date + interval '1' day as date) as last_date
+        {%- endif %}
     from delivered_dates
     where usage_date is not null
+
+    union
+
+    select
+        usage_month as first_date,
+        usage_month as last_date
+    from reported_months
 
     union
 

@@ -1,25 +1,48 @@
+{% set metrics = [
+    'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
+    'jobs_succeeded', 'jobs_failed',
+] %}
+
 with
 
-base_vendor_usage as (
+reports as (
 
-    select * from {{ ref('base_vendor_usage') }}
+    select
+        *,
+        {{ tiebreak_text(metrics) }} as row_text
+    from {{ ref('base_vendor_usage') }}
+    where quarantine_reason is null
 
 ),
 
--- The latest delivery wins; of two with the same time, the greater row as text.
+-- A report has a figure for some metrics.
+figures as (
+    {% for metric in metrics %}
+        select
+            customer_id,
+            usage_month,
+            '{{ metric }}' as metric,
+            {{ metric }} as quantity,
+            extracted_at,
+            row_text
+        from reports
+        where {{ metric }} is not null
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+-- The latest report of a figure wins; of two with the same time, the greater row as text.
 ranked as (
 
     select
         *,
         row_number() over (
-            partition by customer_id, usage_month
-            order by
-                extracted_at desc,
-                {{ tiebreak_text(['tasks', 'jobs_succeeded', 'jobs_failed']) }} desc
-        ) as delivery_rank
-
-    from base_vendor_usage
-    where quarantine_reason is null
+            partition by customer_id, usage_month, metric order by extracted_at desc, row_text desc
+        ) as report_rank,
+        min(quantity) over (partition by customer_id, usage_month, metric) as smallest_quantity,
+        max(quantity) over (partition by customer_id, usage_month, metric) as greatest_quantity
+    from figures
 
 ),
 
@@ -27,14 +50,14 @@ stg_vendor_usage as (
 
     select
         customer_id,
-        tasks,
-        jobs_succeeded,
-        jobs_failed,
         usage_month,
-        extracted_at
+        metric,
+        quantity,
+        extracted_at,
+        smallest_quantity <> greatest_quantity as is_contradicted
 
     from ranked
-    where delivery_rank = 1
+    where report_rank = 1
 
 )
 

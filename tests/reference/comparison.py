@@ -30,6 +30,8 @@ RELATIONS = {
     "marts.monthly_app_usage": ("usage_month", "customer_id", "app"),
     "marts.monthly_environment_usage": ("usage_month", "customer_id", "environment_type"),
     "marts.monthly_recipe_usage": ("usage_month", "customer_id", "recipe_id"),
+    "marts.usage_reconciliation": ("customer_id", "usage_month", "metric", "cause", "is_exact"),
+    "audit.job_reconciliation": ("customer_id", "job_id"),
 }
 QUARANTINE, FINDINGS = "audit.quarantined_rows", "audit.findings"
 COMPARED = (*RELATIONS, QUARANTINE, FINDINGS)

@@ -53,11 +53,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "task_terms": "T1",
         "as_of_date": "2024-05-15",
         "listing_tolerance_hours": 0.5,
+        "vendor_timezone": "UTC",
+        "vendor_task_terms": "T3",
     },
     "Kolkata, T2, as of the past": {
         "reporting_timezone": "Asia/Kolkata",
         "task_terms": "T2",
         "as_of_date": "2024-03-31",
+        "vendor_timezone": "America/Los_Angeles",
+        "vendor_task_terms": "T1",
     },
 }
 ADMINS = [ADMIN, *(f"{prefix}{ADMIN}" for prefix in PREFIXES), "999", "998"]  # the last two in unit tests

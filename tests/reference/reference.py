@@ -84,8 +84,8 @@ class Result:
 
 # ----------------------------------------------------------------------------------- contract, section 2: the extracts
 
-# column:type, '?' = may be absent or null. Types: id, text, name (free text), time, day, int, count, number, bool,
-# status, error, failure (whether it failed), one of (a|b).
+# column:type, '?' = may be absent or null. Types: id, text, name (free text), time, day, month (its first day), int,
+# count, number, bool, status, error, failure (whether it failed), one of (a|b).
 EXTRACTS = {
     name: dict(c.rsplit(":", 1) for c in columns.split())
     for name, columns in {
@@ -120,9 +120,9 @@ EXTRACTS = {
         "credit_ratios": "account_id?:text terms?:text metric:id call_type?:text credits_per_unit:number "
         "effective_from:day effective_to?:day extracted_at?:time",
         "recommended_recipes": "recipe_id:id name:name recommended_from?:day",
-        "vendor_usage": "account_id:id usage_month:day tasks?:int business_actions?:int api_calls?:int "
-        "pages_processed?:int events_processed?:int mcp_calls?:int genie_actions?:int jobs_succeeded?:int "
-        "jobs_failed?:int extracted_at:time",
+        "vendor_usage": "account_id:id usage_month:month tasks?:count business_actions?:count api_calls?:count "
+        "pages_processed?:count events_processed?:count mcp_calls?:count genie_actions?:count jobs_succeeded?:count "
+        "jobs_failed?:count extracted_at:time",
     }.items()
 }
 
@@ -181,6 +181,13 @@ def read_day(text, zone):
     return read_time(text).astimezone(zone).date()
 
 
+def read_month(text, zone):
+    day = read_day(text, zone)
+    if day.day != 1:
+        raise Unreadable("not the first day of a month")
+    return day
+
+
 def read_int(value):
     if isinstance(value, bool) or not re.fullmatch(r"\s*[+-]?\d+(\.0*)?\s*", str(value)):
         raise Unreadable("unreadable number")
@@ -231,6 +238,8 @@ def read_value(value, kind, zone):
         return read_time(value)
     if kind == "day":
         return read_day(value, zone)
+    if kind == "month":
+        return read_month(value, zone)
     if kind == "int":
         return read_int(value)
     if kind == "count":

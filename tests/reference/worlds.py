@@ -1244,6 +1244,8 @@ class Builder:
                 [
                     {"tasks": "many"},
                     {"usage_month": "soon"},
+                    {"usage_month": "2024-05-02"},
+                    {"tasks": -1},
                     {"account_id": None},
                     {"extracted_at": None},
                     {"api_calls": 1.5},

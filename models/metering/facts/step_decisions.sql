@@ -1,5 +1,4 @@
-{% set all_terms = ['t1', 't2', 't3'] %}
-{% set own_terms = var('task_terms') | lower %}
+{% set all_terms, own_terms = ['t1', 't2', 't3'], var('task_terms') | lower %}
 
 with
 

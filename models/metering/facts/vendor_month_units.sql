@@ -1,0 +1,135 @@
+{{ replaces('month') }}
+{% set metrics = [
+    'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
+    'jobs_succeeded', 'jobs_failed',
+] %}
+{% set metrics_of_steps = ['tasks', 'business_actions', 'pages_processed', 'events_processed'] %}
+
+with
+
+reports as (
+
+    select distinct
+        customer_id,
+        usage_month,
+        extracted_at
+    from {{ ref('stg_vendor_usage') }}
+
+),
+
+units as (
+
+    select
+        *,
+        cast(date_trunc('month', usage_date) as date) as our_month,
+        cast(date_trunc('month', vendor_date) as date) as vendor_month
+    from {{ ref('dated_units') }}
+
+),
+
+-- A unit is in our month of it, and in the vendor's.
+units_by_month as (
+
+    select
+        *,
+        our_month as usage_month,
+        true as is_ours,
+        our_month = vendor_month as is_vendors
+    from units
+
+    union all
+
+    select
+        *,
+        vendor_month as usage_month,
+        false as is_ours,
+        true as is_vendors
+    from units
+    where our_month <> vendor_month
+
+),
+
+reported_units as (
+
+    select
+        units.*,
+        reports.extracted_at,
+        units.is_ours and units.happened_at > reports.extracted_at as is_late,
+        units.is_ours and units.happened_at <= reports.extracted_at as is_ours_in_time,
+        units.is_vendors and units.happened_at <= reports.extracted_at as is_left,
+        units.is_job and units.is_vendors and units.happened_at <= reports.extracted_at as is_left_job
+
+    from units_by_month as units
+    inner join reports
+        on
+            units.customer_id = reports.customer_id
+            and units.usage_month = reports.usage_month
+
+),
+
+added_up as (
+
+    select
+        usage_month,
+        customer_id,
+        extracted_at,
+
+        -- ours after the vendor's figure, ours until then, and the same in the vendor's month
+        {% for metric in metrics %}
+            sum({{ metric }}) filter (where is_late) as late_{{ metric }},
+            sum({{ metric }}) filter (where is_ours_in_time) as early_{{ metric }},
+            sum({{ metric }}) filter (where is_left) as left_{{ metric }},
+        {% endfor %}
+
+        -- tasks of jobs about which the platform says nothing, and of jobs about which it does
+        {% for terms in ['t1', 't2', 't3'] %}
+            sum(tasks - tasks_{{ terms }}) filter (where is_left and action_count is null) as tasks_not_{{ terms }},
+        {% endfor %}
+        sum(tasks - action_count) filter (where is_left_job and steps > 0) as tasks_not_counted_by_platform,
+        sum(action_count) filter (where is_left_job and steps = 0) as actions_without_steps,
+
+        -- what may be missing
+        count(*) filter (where is_left_job and steps = 0) as jobs_without_steps,
+        count(*) filter (where is_left_job and steps = 0 and action_count is null) as jobs_without_steps_or_count,
+        {% for metric in metrics_of_steps %}
+            max({{ metric }}) filter (where is_left_job) as largest_{{ metric }},
+        {% endfor %}
+        {% for column in [
+            'steps_without_pages', 'steps_without_messages', 'jobs_not_counted', 'api_requests_without_job',
+            'mcp_requests_without_job',
+        ] %}
+            sum({{ column }}) filter (where is_left) as {{ column }},
+        {% endfor %}
+        sum(steps_counted_by_default) filter (where is_left_job) as steps_counted_by_default,
+        sum(steps_left_out_by_default) filter (where is_left_job) as steps_left_out_by_default
+
+    from reported_units
+    group by usage_month, customer_id, extracted_at
+
+),
+
+vendor_month_units as (
+
+    select
+        usage_month,
+        customer_id,
+        extracted_at,
+        {% for metric in metrics %}
+            cast(coalesce(early_{{ metric }}, 0) + coalesce(late_{{ metric }}, 0) as bigint) as our_{{ metric }},
+            cast(coalesce(late_{{ metric }}, 0) as bigint) as late_{{ metric }},
+            cast(coalesce(early_{{ metric }}, 0) - coalesce(left_{{ metric }}, 0) as bigint) as zone_{{ metric }},
+        {% endfor %}
+        {% for column in [
+            'tasks_not_t1', 'tasks_not_t2', 'tasks_not_t3', 'tasks_not_counted_by_platform', 'actions_without_steps',
+            'jobs_without_steps', 'jobs_without_steps_or_count', 'largest_tasks', 'largest_business_actions',
+            'largest_pages_processed', 'largest_events_processed', 'steps_without_pages', 'steps_without_messages',
+            'jobs_not_counted', 'api_requests_without_job', 'mcp_requests_without_job', 'steps_counted_by_default',
+        ] %}
+            cast(coalesce({{ column }}, 0) as bigint) as {{ column }},
+        {% endfor %}
+        cast(coalesce(steps_left_out_by_default, 0) as bigint) as steps_left_out_by_default
+    from added_up
+
+)
+
+select * from vendor_month_units
