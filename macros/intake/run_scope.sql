@@ -150,7 +150,7 @@
         ~ staging ~ ".stg_api_collections where is_current and is_mcp_server"
     ) -%}
     {%- do replace_state(
-        'vendor_reports',
+        'known_vendor_reports',
         "select customer_id, usage_month, extracted_at from " ~ intake ~ ".vendor_reports"
     ) -%}
 {%- endmacro %}

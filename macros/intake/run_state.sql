@@ -20,7 +20,7 @@
         'listed_recipes': "customer_id string, recipe_id string, recipe_type string, trigger_adapter string, "
             ~ "trigger_operation string",
         'mcp_collections': "customer_id string, api_collection_id string",
-        'vendor_reports': "customer_id string, usage_month date, extracted_at timestamp",
+        'known_vendor_reports': "customer_id string, usage_month date, extracted_at timestamp",
     } -%}
     {%- set statements = [
         "create schema if not exists run_state",

@@ -27,7 +27,7 @@ reported_months as (
 
     select distinct reports.usage_month
     from {{ ref('vendor_reports') }} as reports
-    left join {{ source('run_state', 'vendor_reports') }} as known
+    left join {{ source('run_state', 'known_vendor_reports') }} as known
         on
             reports.customer_id = known.customer_id
             and reports.usage_month = known.usage_month

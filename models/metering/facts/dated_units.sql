@@ -45,6 +45,7 @@ jobs as (
         jobs.customer_id,
         jobs.usage_date,
         jobs.completed_at as happened_at,
+        jobs.extracted_at,
         not jobs.is_excluded as is_job,
         jobs.action_count,
         {% for column in task_columns + metrics + steps_to_look_at %}
@@ -72,6 +73,7 @@ requests as (
         case when requests.job_id is null then requests.usage_date else {{ local_date('requests.requested_at') }} end
             as usage_date,
         requests.requested_at as happened_at,
+        requests.extracted_at,
         false as is_job,
         cast(null as bigint) as action_count,
         {% for column in task_columns %}

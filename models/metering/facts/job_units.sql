@@ -58,18 +58,59 @@ steps as (
 
 ),
 
--- A missing or impossible count adds 0. It is never estimated.
-added_up as (
+-- What a job counts itself stands beside its steps, so that a job without steps has a row.
+units as (
 
     select
         job_hash,
-        count(*) as steps,
+        true as is_step,
+        line_index,
+        metric,
         {% for column in task_columns %}
-            sum({{ column }}) as {{ column }},
+            {{ column }},
+        {% endfor %}
+        is_failed,
+        is_not_successful,
+        is_control,
+        is_counted_by_default,
+        is_left_out_by_default,
+        units
+    from steps
+
+    union all
+
+    select
+        job_hash,
+        false as is_step,
+        cast(null as bigint) as line_index,
+        metric,
+        {% for column in task_columns %}
+            cast(0 as bigint) as {{ column }},
+        {% endfor %}
+        false as is_failed,
+        true as is_not_successful,
+        false as is_control,
+        false as is_counted_by_default,
+        false as is_left_out_by_default,
+        quantity as units
+    from jobs
+
+),
+
+-- A missing or impossible count adds 0. It is never estimated.
+job_units as (
+
+    select
+        job_hash,
+        {% for column in task_columns %}
+            cast(sum({{ column }}) as bigint) as {{ column }},
         {% endfor %}
         {% for metric in metrics %}
-            sum(units) filter (where metric = '{{ metric }}' and units > 0) as {{ metric }},
+            cast(sum(case when metric = '{{ metric }}' and units > 0 then units else 0 end) as bigint) as {{ metric }},
         {% endfor %}
+
+        -- what somebody should look at
+        count(*) filter (where is_step) as steps,
         count(*) filter (where metric is not null and coalesce(units < 0, true)) as steps_without_count,
         count(*) filter (where metric = 'pages_processed' and coalesce(units < 0, true)) as steps_without_pages,
         count(*) filter (where metric = 'events_processed' and coalesce(units < 0, true)) as steps_without_messages,
@@ -77,42 +118,9 @@ added_up as (
         count(*) filter (where is_left_out_by_default) as steps_left_out_by_default,
         count(*) filter (where is_failed) as failed_steps,
         count(*) filter (where not is_not_successful) as other_steps,
-        coalesce(bool_or(line_index = 0 and is_control), false) as is_trigger_control
-    from steps
+        bool_or(is_control and line_index = 0) as is_trigger_control
+    from units
     group by job_hash
-
-),
-
-job_units as (
-
-    select
-        jobs.job_hash,
-        cast(coalesce(added_up.steps, 0) as bigint) as steps,
-
-        -- its units: those of its steps, and its own
-        {% for column in task_columns %}
-            cast(coalesce(added_up.{{ column }}, 0) as bigint) as {{ column }},
-        {% endfor %}
-        {% for metric in metrics %}
-            cast(
-                coalesce(added_up.{{ metric }}, 0)
-                + case when jobs.metric = '{{ metric }}' then jobs.quantity else 0 end
-                as bigint
-            ) as {{ metric }},
-        {% endfor %}
-
-        -- what somebody should look at
-        cast(coalesce(added_up.steps_without_count, 0) as bigint) as steps_without_count,
-        cast(coalesce(added_up.steps_without_pages, 0) as bigint) as steps_without_pages,
-        cast(coalesce(added_up.steps_without_messages, 0) as bigint) as steps_without_messages,
-        cast(coalesce(added_up.steps_counted_by_default, 0) as bigint) as steps_counted_by_default,
-        cast(coalesce(added_up.steps_left_out_by_default, 0) as bigint) as steps_left_out_by_default,
-        cast(coalesce(added_up.failed_steps, 0) as bigint) as failed_steps,
-        cast(coalesce(added_up.other_steps, 0) as bigint) as other_steps,
-        coalesce(added_up.is_trigger_control, false) as is_trigger_control
-
-    from jobs
-    left join added_up on jobs.job_hash = added_up.job_hash
 
 )
 

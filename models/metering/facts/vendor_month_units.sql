@@ -4,6 +4,10 @@
     'jobs_succeeded', 'jobs_failed',
 ] %}
 {% set metrics_of_steps = ['tasks', 'business_actions', 'pages_processed', 'events_processed'] %}
+{% set added_columns = [
+    'steps_without_pages', 'steps_without_messages', 'jobs_not_counted', 'api_requests_without_job',
+    'mcp_requests_without_job', 'steps_counted_by_default', 'steps_left_out_by_default',
+] %}
 
 with
 
@@ -53,7 +57,7 @@ reported_units as (
 
     select
         units.*,
-        reports.extracted_at,
+        reports.extracted_at as reported_at,
         units.is_ours and units.happened_at > reports.extracted_at as is_late,
         units.is_ours and units.happened_at <= reports.extracted_at as is_ours_in_time,
         units.is_vendors and units.happened_at <= reports.extracted_at as is_left,
@@ -72,39 +76,36 @@ added_up as (
     select
         usage_month,
         customer_id,
-        extracted_at,
+        reported_at,
 
         -- ours after the vendor's figure, ours until then, and the same in the vendor's month
         {% for metric in metrics %}
-            sum({{ metric }}) filter (where is_late) as late_{{ metric }},
-            sum({{ metric }}) filter (where is_ours_in_time) as early_{{ metric }},
-            sum({{ metric }}) filter (where is_left) as left_{{ metric }},
+            sum(case when is_late then {{ metric }} else 0 end) as late_{{ metric }},
+            sum(case when is_ours_in_time then {{ metric }} else 0 end) as early_{{ metric }},
+            sum(case when is_left then {{ metric }} else 0 end) as left_{{ metric }},
         {% endfor %}
 
         -- tasks of jobs about which the platform says nothing, and of jobs about which it does
         {% for terms in ['t1', 't2', 't3'] %}
-            sum(tasks - tasks_{{ terms }}) filter (where is_left and action_count is null) as tasks_not_{{ terms }},
+            sum(case when is_left and action_count is null then tasks - tasks_{{ terms }} else 0 end)
+                as tasks_not_{{ terms }},
         {% endfor %}
-        sum(tasks - action_count) filter (where is_left_job and steps > 0) as tasks_not_counted_by_platform,
-        sum(action_count) filter (where is_left_job and steps = 0) as actions_without_steps,
+        sum(case when is_left_job and steps > 0 then coalesce(tasks - action_count, 0) else 0 end)
+            as tasks_not_counted_by_platform,
+        sum(case when is_left_job and steps = 0 then coalesce(action_count, 0) else 0 end) as actions_without_steps,
 
         -- what may be missing
-        count(*) filter (where is_left_job and steps = 0) as jobs_without_steps,
-        count(*) filter (where is_left_job and steps = 0 and action_count is null) as jobs_without_steps_or_count,
         {% for metric in metrics_of_steps %}
-            max({{ metric }}) filter (where is_left_job) as largest_{{ metric }},
+            max(case when is_left_job then {{ metric }} else 0 end) as largest_{{ metric }},
         {% endfor %}
-        {% for column in [
-            'steps_without_pages', 'steps_without_messages', 'jobs_not_counted', 'api_requests_without_job',
-            'mcp_requests_without_job',
-        ] %}
-            sum({{ column }}) filter (where is_left) as {{ column }},
+        {% for column in added_columns %}
+            sum(case when is_left then {{ column }} else 0 end) as {{ column }},
         {% endfor %}
-        sum(steps_counted_by_default) filter (where is_left_job) as steps_counted_by_default,
-        sum(steps_left_out_by_default) filter (where is_left_job) as steps_left_out_by_default
+        count(*) filter (where is_left_job and steps = 0) as jobs_without_steps,
+        count(*) filter (where is_left_job and steps = 0 and action_count is null) as jobs_without_steps_or_count
 
     from reported_units
-    group by usage_month, customer_id, extracted_at
+    group by usage_month, customer_id, reported_at
 
 ),
 
@@ -113,21 +114,25 @@ vendor_month_units as (
     select
         usage_month,
         customer_id,
-        extracted_at,
+        reported_at as extracted_at,
         {% for metric in metrics %}
-            cast(coalesce(early_{{ metric }}, 0) + coalesce(late_{{ metric }}, 0) as bigint) as our_{{ metric }},
-            cast(coalesce(late_{{ metric }}, 0) as bigint) as late_{{ metric }},
-            cast(coalesce(early_{{ metric }}, 0) - coalesce(left_{{ metric }}, 0) as bigint) as zone_{{ metric }},
+            cast(early_{{ metric }} + late_{{ metric }} as bigint) as our_{{ metric }},
+            cast(late_{{ metric }} as bigint) as late_{{ metric }},
+            cast(early_{{ metric }} - left_{{ metric }} as bigint) as zone_{{ metric }},
         {% endfor %}
-        {% for column in [
-            'tasks_not_t1', 'tasks_not_t2', 'tasks_not_t3', 'tasks_not_counted_by_platform', 'actions_without_steps',
-            'jobs_without_steps', 'jobs_without_steps_or_count', 'largest_tasks', 'largest_business_actions',
-            'largest_pages_processed', 'largest_events_processed', 'steps_without_pages', 'steps_without_messages',
-            'jobs_not_counted', 'api_requests_without_job', 'mcp_requests_without_job', 'steps_counted_by_default',
-        ] %}
-            cast(coalesce({{ column }}, 0) as bigint) as {{ column }},
+        {% for metric in metrics_of_steps %}
+            cast(largest_{{ metric }} as bigint) as largest_{{ metric }},
         {% endfor %}
-        cast(coalesce(steps_left_out_by_default, 0) as bigint) as steps_left_out_by_default
+        {% for column in added_columns %}
+            cast({{ column }} as bigint) as {{ column }},
+        {% endfor %}
+        cast(tasks_not_t1 as bigint) as tasks_not_t1,
+        cast(tasks_not_t2 as bigint) as tasks_not_t2,
+        cast(tasks_not_t3 as bigint) as tasks_not_t3,
+        cast(tasks_not_counted_by_platform as bigint) as tasks_not_counted_by_platform,
+        cast(actions_without_steps as bigint) as actions_without_steps,
+        cast(jobs_without_steps as bigint) as jobs_without_steps,
+        cast(jobs_without_steps_or_count as bigint) as jobs_without_steps_or_count
     from added_up
 
 )

@@ -111,6 +111,7 @@ metered_jobs as (
         -- when
         started_at,
         completed_at,
+        extracted_at,
         usage_date,
         rule_date
 

@@ -21,12 +21,6 @@ event_stream_requests as (
 
 ),
 
-prompts as (
-
-    select * from {{ ref('stg_genie_prompts') }}
-
-),
-
 jobs as (
 
     select * from {{ ref('metered_jobs') }}
@@ -60,7 +54,8 @@ requests as (
         coalesce(collections.is_mcp_server, false) as is_mcp,
         api_requests.is_successful,
         cast(null as bigint) as message_count,
-        api_requests.requested_at
+        api_requests.requested_at,
+        api_requests.extracted_at
     from api_requests
     left join collections
         on
@@ -80,7 +75,8 @@ requests as (
         false as is_mcp,
         status = 'succeeded' as is_successful,
         message_count,
-        requested_at
+        requested_at,
+        extracted_at
     from event_stream_requests
 
     union all
@@ -96,8 +92,9 @@ requests as (
         false as is_mcp,
         coalesce(status, 'succeeded') = 'succeeded' as is_successful,
         cast(null as bigint) as message_count,
-        sent_at as requested_at
-    from prompts
+        sent_at as requested_at,
+        extracted_at
+    from {{ ref('stg_genie_prompts') }}
 
 ),
 
@@ -173,6 +170,7 @@ metered_requests as (
         job_id,
         {{ is_admin_account('customer_id') }} as is_admin,
         requested_at,
+        extracted_at,
         usage_date,
 
         -- what it is

@@ -1,0 +1,31 @@
+{{ replaces('month') }}
+{% set metrics = [
+    'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
+] %}
+
+with
+
+units as (
+
+    select
+        *,
+        cast(date_trunc('month', usage_date) as date) as usage_month,
+        {{ local_date('extracted_at') }} as arrived_on
+    from {{ ref('dated_units') }}
+
+),
+
+monthly_arrivals as (
+
+    select
+        usage_month,
+        {% for metric in metrics %}
+            cast(sum({{ metric }}) as bigint) as {{ metric }},
+        {% endfor %}
+        arrived_on
+    from units
+    group by usage_month, arrived_on
+
+)
+
+select * from monthly_arrivals
