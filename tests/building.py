@@ -201,6 +201,8 @@ class Workbench:
             "DBT_TARGET_PATH": str(self.folder / "target"),
             "DBT_LOG_PATH": str(self.folder / "logs"),
             "DBT_EXCLUDE_RESOURCE_TYPES": "" if with_tests else "test unit_test",
+            # of tables and columns, which tests read in the sample's database
+            "WITHOUT_COMMENTS": "1" if source else "",
             "DO_NOT_TRACK": "1",
         }
 

@@ -3,7 +3,9 @@
 A dbt command spends more time on importing and parsing than on a small world. ``Forks`` starts one server process; each
 command is a fork of it with its own environment, folder and output, so nothing that a command does reaches another one.
 Before it forks, the server imports and compiles what each command would. A fork neither collects garbage, which a short
-process has no need of, nor builds the events of the debug log, which no test reads.
+process has no need of, nor makes what no test reads: the events of the debug log, summaries of dbt's graph and, where
+the environment has WITHOUT_COMMENTS, the database's comments. The objects that dbt makes for each model are made the
+short way.
 
     with Forks() as forks:
         exit_code = forks.start(["build"], environment, folder, output, manifest_key=["files"]).wait()
@@ -43,6 +45,7 @@ from typing import Any, NoReturn, TextIO
 
 NODE_EVENTS = ("NodeStart", "NodeFinished")
 IMPORTED_LATE = ("dbt.task.build", "dbt_common.clients.agate_helper", "numpy", "daff", "multiprocessing.dummy")
+WRITES_COMMENTS = "macro.embedded_usage.write_comments"
 TOO_LONG = 900  # seconds after which a command that doesn't end is killed, so that its test fails
 LOOK_EVERY = 0.02  # seconds after which the server looks again whether a command has ended
 
@@ -299,6 +302,11 @@ def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
         _enter(request)
         gc.disable()
         _leave_out_debug_events()
+        _leave_out_summaries()
+        _make_contexts_the_short_way()
+        _read_dates_by_one_calendar()
+        if manifest and os.environ.get("WITHOUT_COMMENTS"):
+            manifest.macros[WRITES_COMMENTS].macro_sql = "{% macro write_comments() %}{% endmacro %}"
         if dict(pairwise(request["arguments"])).get("--threads") == "1":  # the last one, as dbt has it
             _let_the_engine_use_one_thread()
         if moment := os.environ.get("KILLED_BEFORE"):
@@ -365,6 +373,63 @@ def _leave_out_debug_events() -> None:
     for module in list(sys.modules.values()):
         if getattr(module, "fire_event", None) is fire_event:
             module.fire_event = fire
+
+
+def _leave_out_summaries() -> None:
+    """Of a graph that was looked at when it was parsed: a file for the developers of dbt, and a search for cycles."""
+    from dbt.compilation import Linker
+
+    Linker.find_cycles = lambda self: None
+    Linker.get_graph_summary = lambda self, manifest: {}
+
+
+def _make_contexts_the_short_way() -> None:
+    """dbt makes one for each template that it renders, with an object for each macro: a quarter of a million a run."""
+    from dbt.clients.jinja import MacroGenerator
+    from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder
+    from dbt.context.manifest import ManifestContext, TestMacroNamespace
+
+    def build_namespace(self: Any, macros_by_package: Any, context: dict[str, Any]) -> Any:
+        shared = {"context": context, "node": self.node, "stack": self.thread_ctx}
+
+        def generator(macro: Any) -> Any:
+            made = MacroGenerator.__new__(MacroGenerator)
+            made.__dict__ = {**shared, "macro": macro}
+            return made
+
+        packages = {
+            package: {name: generator(macro) for name, macro in macros.items()}
+            for package, macros in macros_by_package.items()
+        }
+        internal = {}
+        for package in reversed(self.internal_package_names_order):
+            internal |= packages.pop(package, {})
+        return MacroNamespace(
+            global_namespace=packages.get(self.root_package, {}) if self.root_package != self.search_package else {},
+            local_namespace=packages.get(self.search_package, {}),
+            global_project_namespace=internal,
+            packages=packages,
+        )
+
+    to_dict = ManifestContext.to_dict
+
+    def to_dict_by_space(self: Any) -> dict[str, Any]:
+        if isinstance(self.namespace, TestMacroNamespace):
+            return to_dict(self)
+        made = super(ManifestContext, self).to_dict()
+        for space in reversed([*self.namespace._search_order()]):
+            made.update(space)
+        return made
+
+    MacroNamespaceBuilder.build_namespace = build_namespace
+    ManifestContext.to_dict = to_dict_by_space
+
+
+def _read_dates_by_one_calendar() -> None:
+    """For each result of a query a library sets up the months and weekdays of a language, some of them twice."""
+    import parsedatetime
+
+    parsedatetime.Constants = cache(parsedatetime.Constants)
 
 
 def _enter(request: dict[str, Any]) -> None:
