@@ -148,3 +148,14 @@ def recommended(recipe_id: str | None = "template", **columns: Any) -> Rows:
 def vendor_usage(**columns: Any) -> Rows:
     row = {"account_id": CUSTOMER, "usage_month": "2026-03-01", "tasks": 1, "extracted_at": NOON}
     return [("vendor_usage", {**row, **columns})]
+
+
+# What several classes deliver in their first run: one build for all of them (building.py).
+FIRST = world(
+    customer(),
+    recipe(),
+    connection(),
+    job("j-1"),
+    job("j-test", TRIGGER, ("slack", "post_message"), is_test=True),
+    request("q-1"),
+)

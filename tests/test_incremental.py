@@ -20,6 +20,7 @@ import pytest
 from builders import (
     API_REQUEST,
     CALL,
+    FIRST,
     FUNCTION,
     NOON,
     SALESFORCE,
@@ -272,9 +273,7 @@ class TestFiles:
     @pytest.fixture(scope="class")
     @classmethod
     def runs(cls, workbench, build):
-        folder = workbench.clear_extracts()
-        add_files(folder, customer(), recipe(), connection(), job("j-1"), request("q-1"))
-        first = succeeded(build(folder))
+        first, folder = succeeded(build(FIRST)), workbench.extracts
         again = succeeded(build(folder, onto=first))
         cls.earlier = succeeded(build(folder, onto=again, env={"AS_OF_DATE": "2026-02-28"}))
         add_files(folder, job("j-2"))
@@ -295,12 +294,12 @@ class TestFiles:
         assert again.output.count("[KEPT in ") > 50
         assert not [run for run in (first, self.earlier, replaced, gone) if "[KEPT in " in run.output]
         jobs = "select sum(jobs_succeeded) from marts.monthly_customer_usage"
-        assert [run.column(jobs) for run in (again, self.earlier)] == [[1], [None]]
+        assert [run.column(jobs) for run in (again, self.earlier)] == [[2], [None]]
 
     def test_a_replaced_file_is_a_new_delivery(self, runs):
         first, _, replaced, _ = runs
         jobs = "select job_id from metering.metered_jobs order by all"
-        assert (first.column(jobs), replaced.column(jobs)) == (["j-1"], ["j-1", "j-2"])
+        assert (first.column(jobs), replaced.column(jobs)) == (["j-1", "j-test"], ["j-1", "j-2", "j-test"])
 
     def test_what_was_loaded_stays_when_its_file_is_gone_with_full_refresh_too(self, runs):
         *_, replaced, gone = runs
@@ -311,12 +310,9 @@ class TestFiles:
 class TestOptions:
     """A counting option is changed; then it is as before and an override changes the rule book; then that is, too."""
 
-    SLACK = ("slack", "post_message")
-    WORLD = world(customer(), recipe(), connection(), job("j-plain"), job("j-test", TRIGGER, SLACK, is_test=True))
-
     @pytest.fixture(scope="class")
     @classmethod
-    def runs(cls, tmp_path_factory, forks):
+    def runs(cls, tmp_path_factory, forks, build):
         """Runs over the same files, of a copy of the project whose rule book can be changed."""
         folder = tmp_path_factory.mktemp("options")
         project = folder / "project"
@@ -329,25 +325,25 @@ class TestOptions:
         )
         with_overrides = {"rule_overrides": True}
 
-        first = succeeded(bench.build(cls.WORLD))
+        first = succeeded(build(FIRST))
         without_tests = succeeded(
-            bench.build(cls.WORLD, onto=first, vars={"count_test_jobs": False}, prepare=cls.mark_facts)
+            bench.build(FIRST, onto=first, vars={"count_test_jobs": False}, prepare=cls.mark_facts)
         )
         book.write_text(f"{rules}{row}\n", encoding="utf-8")
-        ruled = succeeded(bench.build(cls.WORLD, onto=without_tests, vars=with_overrides))
+        ruled = succeeded(bench.build(FIRST, onto=without_tests, vars=with_overrides))
         book.write_text(rules, encoding="utf-8")
-        last = succeeded(bench.build(cls.WORLD, onto=ruled, vars=with_overrides))
+        last = succeeded(bench.build(FIRST, onto=ruled, vars=with_overrides))
         own = {"admin_account_ids": ["acme"]}
-        cls.of_the_partner = succeeded(bench.build(cls.WORLD, onto=last, vars=with_overrides | own))
+        cls.of_the_partner = succeeded(bench.build(FIRST, onto=last, vars=with_overrides | own))
         cls.unpublished = bench.build(
-            cls.WORLD,
+            FIRST,
             onto=last,
             vars=with_overrides | {"task_terms": "T1"},
             arguments=("--exclude", "rule_coverage"),
         )
-        cls.after_it = succeeded(bench.build(cls.WORLD, onto=cls.unpublished, vars=with_overrides))
+        cls.after_it = succeeded(bench.build(FIRST, onto=cls.unpublished, vars=with_overrides))
         book.write_text(f"{rules}{row}\n{row}\n", encoding="utf-8")
-        cls.refused = bench.build(cls.WORLD, onto=last, vars=with_overrides)
+        cls.refused = bench.build(FIRST, onto=last, vars=with_overrides)
         return first, without_tests, ruled, last
 
     @staticmethod
@@ -365,8 +361,8 @@ class TestOptions:
 
     def test_an_option_that_changes_decides_on_what_was_loaded_before(self, runs):
         first, without_tests, *_ = runs
-        assert self.actions(first) == ({"j-plain": 2, "j-test": 2}, 4)
-        assert self.actions(without_tests) == ({"j-plain": 2, "j-test": 0}, 2)
+        assert self.actions(first) == ({"j-1": 2, "j-test": 2}, 4)
+        assert self.actions(without_tests) == ({"j-1": 2, "j-test": 0}, 2)
         assert JOBS_ANEW in without_tests.output
 
     def test_a_customer_that_becomes_an_own_workspace_is_one_in_what_was_loaded_before(self, runs):
@@ -379,7 +375,7 @@ class TestOptions:
 
     def test_a_rule_that_changes_decides_on_what_was_loaded_before(self, runs):
         _, _, ruled, _ = runs
-        assert self.actions(ruled) == ({"j-plain": 0, "j-test": 1}, 1)
+        assert self.actions(ruled) == ({"j-1": 0, "j-test": 1}, 1)
         assert JOBS_ANEW in ruled.output
 
     def test_an_override_is_shown_wherever_a_rule_is(self, runs, explain):
@@ -389,8 +385,8 @@ class TestOptions:
             "select job_id, line_index, rule_id from metering.metered_steps where rule_override = ?", said
         )
         assert sorted(shown) == [
-            ("j-plain", 0, "S-INELIGIBLE"),
-            ("j-plain", 1, "S-INELIGIBLE"),
+            ("j-1", 0, "S-INELIGIBLE"),
+            ("j-1", 1, "S-INELIGIBLE"),
             ("j-test", 0, "S-INELIGIBLE"),
         ]
         query = "select rule_id, decisions, quantity from audit.rule_coverage where rule_override = ?"
@@ -398,7 +394,7 @@ class TestOptions:
         query = "select effective_from::text from rules.effective_app_eligibility where adapter_name = ? order by 1"
         assert ruled.column(query, "salesforce") == ["1970-01-01", "2026-03-01", "2026-04-01"]
         for analysis, variables in (
-            ("explain_job", {"job_id": "j-plain", "customer_id": None}),
+            ("explain_job", {"job_id": "j-1", "customer_id": None}),
             ("explain_month", {"customer_id": "acme", "month": "2026-03"}),
         ):
             sources = {row["published_in"] for row in explain.ask(ruled.connection.cursor(), analysis, **variables)}
@@ -457,10 +453,8 @@ for _ in sys.stdin:
 """
 
     def test_no_reader_fails_or_sees_two_runs_mixed_while_two_runs_follow_each_other(self, workbench, build):
-        """Each read is a process of its own; a run adds jobs of one task each, ten more than the run before."""
-        folder = workbench.clear_extracts()
-        add_files(folder, customer(), recipe(), connection(), *(job(f"first-{n}") for n in range(10)))
-        first = succeeded(build(folder))
+        """Each read is a process of its own; the first run has two jobs of one task each, the others add some."""
+        first, folder = succeeded(build(FIRST)), workbench.extracts
         shutil.copytree(first.warehouse, workbench.warehouse, symlinks=True)
         published = workbench.warehouse / "usage.duckdb"
         reads, runs_are_over = [], threading.Event()
@@ -491,7 +485,7 @@ for _ in sys.stdin:
             finished.result()
         print(f"{len(reads)} reads: {Counter(reads)}")
         assert len(reads) >= self.READS
-        assert set(reads) == {(1, 10, 10), (2, 30, 30), (3, 60, 60)}
+        assert set(reads) == {(1, 2, 2), (2, 22, 22), (3, 52, 52)}
 
 
 # -------------------------------------------------------------------------------------------------- random runs

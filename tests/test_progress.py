@@ -6,7 +6,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from builders import customer, job, world
+from builders import FIRST, customer, job, world
 from conftest import PROJECT
 from reference.files import write_text
 
@@ -321,7 +321,7 @@ class TestRuns:
     @pytest.fixture(scope="class")
     @classmethod
     def runs(cls, build):
-        first = build(world(customer(), job("j-1")))
+        first = build(FIRST)
         quiet = build(world(customer(), job("k")), onto=first, arguments=("--quiet",))
         return first, quiet
 

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from builders import (
     CALL,
+    FIRST,
     FUNCTION,
     PAGES,
     SALESFORCE,
@@ -139,14 +140,14 @@ class TestRottenBytes:
     @pytest.fixture(scope="class")
     @classmethod
     def good(cls, build):
-        return build(world(customer(), job("j-1"), job("j-2", completed_at="2026-02-10T12:00:00Z")))
+        return build(FIRST)
 
     @pytest.mark.parametrize(
         ("extract", "arrives", "args"),
         [
             ("customers", job("j-3"), ()),  # listings are read whole each time
             ("steps", job("j-1", extracted_at="2026-03-31T12:00:00Z"), ()),  # a job that came before
-            ("jobs", without_steps(job("j-2", extracted_at="2026-03-31T12:00:00Z")), ()),
+            ("jobs", without_steps(job("j-test", extracted_at="2026-03-31T12:00:00Z")), ()),
             ("steps", job("j-3"), ("--full-refresh",)),
         ],
         ids=["listing", "steps of a job that comes again", "its job", "full refresh"],
@@ -171,7 +172,7 @@ class TestRestoredDeliveries:
     @pytest.fixture(scope="class")
     @classmethod
     def runs(cls, build):
-        monday = build(world(customer(), job("j-1")))
+        monday = build(FIRST)
         tuesday = build(world(customer(), job("j-2")), onto=monday)
         assert tuesday.exit_code == 0, tuesday.output
         return monday, tuesday
@@ -211,7 +212,7 @@ class TestRestoredDeliveries:
         built = build(rows, onto=runs[1], prepare=restore, env=env)
         assert built.exit_code == 0, built.output
         assert "Everything is recomputed from the stored deliveries: " in built.output
-        assert built.column("select job_id from metering.metered_jobs order by all") == ["j-1", "j-3", "j-4"]
+        assert built.column("select job_id from metering.metered_jobs order by all") == ["j-1", "j-3", "j-4", "j-test"]
         again = build(rows, onto=built)
         assert again.exit_code == 0, again.output
         assert "recomputed" not in again.output

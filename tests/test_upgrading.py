@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from builders import connection, customer, job, recipe, seats, world
+from builders import FIRST, connection, customer, job, recipe, seats, world
 from building import PROJECT
 from dbt_common.exceptions import DbtRuntimeError
 from reference.files import write_world
@@ -140,7 +140,7 @@ class TestOlderWarehouse:
 class TestNewerWarehouse:
     @pytest.mark.parametrize("command", [("build",), ("run",), ("compile",)], ids=" ".join)
     def test_a_newer_store_is_refused_and_nothing_is_changed(self, command, build):
-        good = build(world(customer(), job("j-1")))
+        good = build(FIRST)
 
         def write_by_a_newer_release(warehouse):
             manifest = warehouse / "deliveries" / "000001" / "manifest.json"
