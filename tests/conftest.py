@@ -82,6 +82,18 @@ def explain() -> ModuleType:
 # ----------------------------------------------------------------------------------------------------------- quick runs
 
 NEEDS_A_BUILD = {"forks", "workbench", "build", "sample", "projects"}
+# Of the classes and tests these take longest. One that began last would keep a worker busy while the others have ended.
+LONGEST = (
+    "test_after_random_runs",
+    "test_incremental.py::TestOptions",
+    "test_repair.py::TestRepair",
+    "test_dashboard.py::TestSample",
+    "test_proof.py::TestProof",
+    "test_publishing.py::TestRuns",
+    "test_publishing.py::TestKills",
+    "test_store.py::TestWarehouse",
+    "test_differential.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,11 +101,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --without-builds, only tests that ask for none of the fixtures that build."""
+    """What takes long begins first. With --without-builds, only tests that ask for none of the fixtures that build."""
+    building = [item for item in items if NEEDS_A_BUILD & set(getattr(item, "fixturenames", ()))]
     if config.getoption("--without-builds"):
-        left_out = [item for item in items if NEEDS_A_BUILD & set(getattr(item, "fixturenames", ()))]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=building)
+        items[:] = [item for item in items if item not in building]
+    scopes = {scope_of(item.nodeid) for item in building}
+
+    def rank(item: pytest.Item) -> tuple[int, bool]:
+        places = [place for place, name in enumerate(LONGEST) if name in item.nodeid]
+        return min(places, default=len(LONGEST)), scope_of(item.nodeid) not in scopes
+
+    items.sort(key=rank)
 
 
 # ------------------------------------------------------------------------------------------------- the number of builds
@@ -126,12 +145,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Keep the tests of a class on one worker: they share a build. All others go wherever there is time."""
+    """Keep the tests of a class on one worker: they share a build. All others go wherever there is time, in order."""
     from xdist.scheduler import LoadScopeScheduling
 
     class LoadClasses(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            module, *scopes = nodeid.split("::")
-            return "::".join([module, *scopes[:1]]) if len(scopes) > 1 else nodeid
+        _split_scope = staticmethod(scope_of)
 
+    config.option.loadscopereorder = False
     return LoadClasses(config, log)
+
+
+def scope_of(nodeid: str) -> str:
+    """The class of a test; the test itself, where it has none."""
+    module, *scopes = nodeid.split("::")
+    return "::".join([module, *scopes[:1]]) if len(scopes) > 1 else nodeid
