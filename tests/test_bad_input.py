@@ -16,7 +16,6 @@ import pytest
 import yaml
 from builders import (
     NOON,
-    SALESFORCE,
     TRIGGER,
     collection,
     connection,
@@ -403,35 +402,6 @@ def as_texts(content):
     return {column: str(value) for column, value in content.items() if value is not None}
 
 
-class TestEarlySteps:
-    """Two runs, whose vars are texts, as schedulers hand every var over. The second brings the job of earlier steps."""
-
-    VARS = {"only_stored_deliveries": "false", "count_test_jobs": "False", "dashboard": "FALSE"}  # noqa: RUF012
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def runs(cls, build):
-        early = job("early", TRIGGER, SALESFORCE, SALESFORCE)
-        others = [customer(), job("j"), job("j-test", is_test=True)]
-        waiting = build(world(*others, only_steps(early)), vars=cls.VARS)
-        arrived = build(world(*others, only_steps(early), without_steps(early)), vars=cls.VARS, onto=waiting)
-        return waiting, arrived
-
-    def test_a_step_that_came_too_early_is_used_once_its_job_arrives(self, runs):
-        waiting, arrived = runs
-        assert waiting.column("select reason from audit.quarantined_rows") == ["step without job"] * 3
-        used = "select count(*), sum(tasks)::bigint from metering.metered_steps where job_id = 'early'"
-        assert waiting.rows(used) == [(0, None)]
-        assert arrived.column("select count(*) from audit.quarantined_rows") == [0]
-        assert arrived.rows(used) == [(3, 2)]
-
-    def test_a_text_that_means_a_boolean_is_read_as_one(self, runs):
-        for built in runs:
-            rules = "select distinct rule_id from metering.metered_steps where job_id = 'j-test'"
-            assert built.column(rules) == ["S-TEST"]
-            assert not (built.warehouse / "dashboard").exists()
-
-
 # ---------------------------------------------------------------------------------------------------- malicious content
 
 NASTY = {
@@ -450,48 +420,58 @@ MEGABYTE = "x" * 1_000_000
 
 
 class TestNastyTexts:
-    """Names, ids and adapters of every nasty kind, in a folder whose own name is nasty too; one job comes streamed."""
+    """Names, ids and adapters of every nasty kind, from CSV and from JSON; one job comes streamed.
+
+    The ids in JSON end with a full stop more. The folder's own name is nasty, too.
+    """
 
     STREAMED = "streamed'); drop schema marts cascade; --"
+    FORMATS = {"csv": "", "json": "."}  # noqa: RUF012
 
-    @pytest.fixture(scope="class", params=["csv", "json"])
-    def built(self, request, build, tmp_path_factory):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def built(cls, build, tmp_path_factory):
         folder = tmp_path_factory.mktemp("nasty") / 'it\'s [a] *folder* ? {x} "y" %20'
-        rows = world(
-            *(customer(text, name=text, external_id=text) for text in NASTY.values()),
-            *(job(text, TRIGGER, step(text, text), account_id=text, error=text) for text in NASTY.values()),
-            customer("wordy", name=MEGABYTE),
-            job("wordy", TRIGGER, step(MEGABYTE), account_id="wordy"),
-        )
-        write_world(rows, folder, request.param, split=2)
-        nested = {**bad(job(self.STREAMED)), "lines": [{"recipe_line_number": 0, "adapter_name": self.STREAMED}]}
+        for fmt, more in cls.FORMATS.items():
+            texts = [(text, text + more) for text in NASTY.values()]
+            rows = world(
+                *(customer(id, name=text, external_id=text) for text, id in texts),
+                *(job(id, TRIGGER, step(text, text), account_id=id, error=text) for text, id in texts),
+                customer(f"wordy{more}", name=MEGABYTE),
+                job(f"wordy{more}", TRIGGER, step(MEGABYTE), account_id=f"wordy{more}"),
+            )
+            write_world(rows, folder, fmt, split=2)
+        nested = {**bad(job(cls.STREAMED)), "lines": [{"recipe_line_number": 0, "adapter_name": cls.STREAMED}]}
         write_nested_jobs([nested], folder)
         return build(folder)
 
+    @pytest.mark.parametrize("fmt", FORMATS)
     @pytest.mark.parametrize("kind", NASTY)
-    def test_it_stays_data(self, kind, built):
+    def test_it_stays_data(self, kind, fmt, built):
         text = NASTY[kind]
+        id = text + self.FORMATS[fmt]
         query = "select customer_name, external_id from marts.monthly_customer_usage where customer_id = ?"
-        assert set(built.rows(query, text)) == {(text, text)}
+        assert set(built.rows(query, id)) == {(text, text)}
         query = (
             "select adapter_name, operation, rule_id from metering.metered_steps where job_id = ? and line_index = 1"
         )
-        assert built.rows(query, text) == [(text, text, "S-UNKNOWN")]
+        assert built.rows(query, id) == [(text, text, "S-UNKNOWN")]
 
-    def test_a_megabyte_stays_data(self, built):
-        query = "select distinct customer_name from marts.monthly_customer_usage where customer_id = 'wordy'"
-        assert built.column(query) == [MEGABYTE]
-        query = "select adapter_name from metering.metered_steps where job_id = 'wordy' and line_index = 1"
-        assert built.column(query) == [MEGABYTE]
+    @pytest.mark.parametrize("fmt", FORMATS)
+    def test_a_megabyte_stays_data(self, fmt, built):
+        wordy = f"wordy{self.FORMATS[fmt]}"
+        query = "select distinct customer_name from marts.monthly_customer_usage where customer_id = ?"
+        assert built.column(query, wordy) == [MEGABYTE]
+        query = "select adapter_name from metering.metered_steps where job_id = ? and line_index = 1"
+        assert built.column(query, wordy) == [MEGABYTE]
 
     def test_all_of_it_is_used(self, built):
         assert built.column("select count(*) from audit.quarantined_rows") == [0]
-        assert built.column("select count(*) from metering.metered_jobs") == [len(NASTY) + 2]
+        assert built.column("select count(*) from metering.metered_jobs") == [2 * (len(NASTY) + 1) + 1]
 
     def test_file_names_stay_those_below_the_folder(self, built):
         files = built.column("select file_name from run_state.stored_files where extract_name = 'jobs' order by all")
-        ending = files[0].rsplit(".")[-1]
-        assert files == [f"jobs/2024/05/part-1.{ending}", f"jobs/part-0.{ending}"]
+        assert files == [f"jobs/{name}.{fmt}" for name in ("2024/05/part-1", "part-0") for fmt in self.FORMATS]
 
     def test_a_streamed_job_is_data_too(self, built):
         query = "select adapter_name from metering.metered_steps where job_id = ?"

@@ -1,7 +1,8 @@
 """Exports spell the same thing in many ways: each account here has one oddity, and counts as if it had none.
 
-Two runs, then a full build from the stored deliveries. Every account has one job of two tasks, unless its oddity says
-otherwise; the expected figures are worked out by hand from the contract of the extracts.
+Two runs, then a full build from the stored deliveries. Their vars are texts, as schedulers hand every var over. Every
+account has one job of two tasks, unless its oddity says otherwise; the expected figures are worked out by hand from the
+contract of the extracts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,19 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from builders import LISTED, NOON, SALESFORCE, TRIGGER, customer, job, request, step, world
+from builders import (
+    LISTED,
+    NOON,
+    SALESFORCE,
+    TRIGGER,
+    customer,
+    job,
+    only_steps,
+    request,
+    step,
+    without_steps,
+    world,
+)
 from reference.files import as_csv, literal, write_text, write_world
 
 PLAIN = "plain"
@@ -30,6 +43,7 @@ def null_marked(account: str, mark: str):
     return usual(account, *steps, error=mark, is_test=mark, repeat_count=mark, calling_job_id=mark)
 
 
+EARLY = job("j-early", TRIGGER, SALESFORCE, SALESFORCE, account_id="early")  # its steps come before the job
 MARKS = ["\\N", "nan", "NULL", "None", "<NA>", "(null)", " ", "NaT"]
 RUN_1 = world(
     *usual(PLAIN),
@@ -55,6 +69,8 @@ RUN_1 = world(
     *usual("far offset", completed_at="2026-03-10T12:00:00+99:00"),
     *usual("a word", completed_at="epoch"),
     *usual("slashes", completed_at="2026/03/10 12:00:00"),
+    customer("early"),
+    only_steps(EARLY),
 )
 TASKS_AND_ACTIONS = (
     "select customer_id, cast(sum(tasks) as bigint), cast(sum(business_actions) as bigint) "
@@ -146,6 +162,7 @@ def deliver_second_run(folder: Path) -> None:
             f"to {literal(folder / 'seats/n2.parquet')} (format parquet)"
         )
     write_recipe(folder, "n2", "1.0::double")
+    write_world(world(without_steps(EARLY), with_required=False), folder, "csv", split=1, ragged=False, name="early")
     # the repaired file; the one with the column filename stays stored
     write_text(folder / "customers/more.csv", f"id,name,created_at,extracted_at\n33359,Ids,{NOON},{NOON}\n")
 
@@ -155,7 +172,12 @@ class TestSpellings:
     @classmethod
     def runs(cls, build, workbench):
         folder = workbench.clear_extracts()
-        options = {"reporting_timezone": "America/Los_Angeles", "count_test_jobs": False}
+        options = {
+            "reporting_timezone": "America/Los_Angeles",
+            "count_test_jobs": "False",
+            "only_stored_deliveries": "false",
+            "dashboard": "FALSE",
+        }
         deliver_first_run(folder)
         first = build(folder, vars=options)
         assert first.exit_code == 0, first.output
@@ -184,6 +206,21 @@ class TestSpellings:
     def test_booleans_are_read_in_every_usual_spelling(self, runs):
         query = "select is_test, is_repeat, metric from metering.metered_jobs where customer_id = 'booleans'"
         assert runs[1].rows(query) == [(True, False, None)]
+
+    def test_a_text_that_means_a_boolean_is_read_as_one(self, runs):
+        for built in runs:
+            rules = "select distinct rule_id from metering.metered_steps where job_id = 'j-booleans'"
+            assert built.column(rules) == ["S-TEST"]
+            assert not (built.warehouse / "dashboard").exists()
+
+    def test_a_step_that_came_too_early_is_used_once_its_job_arrives(self, runs):
+        waiting, arrived, _ = runs
+        bad = "select reason from audit.quarantined_rows where extract_name = 'steps' and row_content like '%j-early%'"
+        assert waiting.column(bad) == ["step without job"] * 3
+        used = "select count(*), sum(tasks)::bigint from metering.metered_steps where job_id = 'j-early'"
+        assert waiting.rows(used) == [(0, None)]
+        assert arrived.column(bad) == []
+        assert arrived.rows(used) == [(3, 2)]
 
     def test_a_mark_is_null_but_in_a_name(self, runs):
         query = "select reason, row_content from audit.quarantined_rows where extract_name = 'customers'"
