@@ -4,6 +4,7 @@ Around edges of months, of the start of tasks and of both changes between summer
 worked by hand. Summer time in Los Angeles: 2026-03-08 to 2026-11-01; in Auckland: to 2026-04-05, from 2026-09-27.
 """
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -24,6 +25,7 @@ from builders import (
     subscription,
     world,
 )
+from reference.compiled import Warehouse, compile_project
 
 ZONES = ("UTC", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland")
 
@@ -73,37 +75,52 @@ CALENDAR = world(
 )
 
 
+RELATIONS = (
+    *("metering.metered_jobs", "metering.metered_steps", "metering.metered_requests", "metering.metered_seats"),
+    *("marts.monthly_customer_usage", "marts.customer_trends", "marts.months"),
+)
+
+
+class InMemory:
+    """The models made in memory over rows whose times are read from texts: what a real build is asked, it answers."""
+
+    def __init__(self, project, rows):
+        warehouse = Warehouse(project)
+        warehouse.build(rows, RELATIONS)
+        self._connection = warehouse.connection
+
+    def rows(self, query, *parameters):
+        return self._connection.execute(query, parameters).fetchall()
+
+    def column(self, query, *parameters):
+        return [row[0] for row in self.rows(query, *parameters)]
+
+
 class InZone:
-    """What holds in each reporting time zone; the subclasses below share one build each."""
+    """What holds in each reporting time zone; each subclass below has ``built`` in some zones."""
 
-    zone: str
-
-    @pytest.fixture(scope="class")
-    def built(self, build):
-        return build(CALENDAR, vars={"reporting_timezone": self.zone})
-
-    @property
-    def position(self):
-        return ZONES.index(self.zone)
+    @pytest.fixture
+    def position(self, zone):
+        return ZONES.index(zone)
 
     @pytest.mark.parametrize("moment", DATES)
-    def test_a_job_belongs_to_the_local_date_of_its_completion(self, moment, built):
+    def test_a_job_belongs_to_the_local_date_of_its_completion(self, moment, built, position):
         (row,) = built.rows("select usage_date::varchar from metering.metered_jobs where job_id = ?", moment)
         steps = built.column("select usage_date::varchar from metering.metered_steps where job_id = ?", moment)
-        assert {*row, *steps} == {DATES[moment][self.position]}
+        assert {*row, *steps} == {DATES[moment][position]}
 
-    def test_tasks_exist_from_october_2020_on(self, built):
+    def test_tasks_exist_from_october_2020_on(self, built, position):
         tasks = dict(built.rows("select job_id, sum(tasks)::bigint from metering.metered_steps group by all"))
-        assert tasks == {moment: int(dates[self.position] >= "2020-10-01") for moment, dates in DATES.items()}
+        assert tasks == {moment: int(dates[position] >= "2020-10-01") for moment, dates in DATES.items()}
 
-    def test_a_prompt_and_a_publish_belong_to_their_own_time(self, built):
+    def test_a_prompt_and_a_publish_belong_to_their_own_time(self, built, position):
         rows = dict(built.rows("select extract_name, usage_date::varchar from metering.metered_requests"))
         assert rows == {
-            "genie_prompts": DATES["2026-02-01T00:00:00Z"][self.position],
-            "event_stream_requests": DATES["2026-02-01T00:00:00+05:30"][self.position],
+            "genie_prompts": DATES["2026-02-01T00:00:00Z"][position],
+            "event_stream_requests": DATES["2026-02-01T00:00:00+05:30"][position],
         }
 
-    def test_months_run_from_the_creation_to_the_as_of_date_and_none_is_missing(self, built):
+    def test_months_run_from_the_creation_to_the_as_of_date_and_none_is_missing(self, built, zone):
         months = built.column(
             "select usage_month from marts.monthly_customer_usage where customer_id = 'quiet' order by usage_month"
         )
@@ -112,7 +129,7 @@ class InZone:
             "America/Los_Angeles": (date(2025, 12, 1), date(2026, 11, 1)),
             "Asia/Kolkata": (date(2026, 1, 1), date(2026, 12, 1)),
             "Pacific/Auckland": (date(2026, 1, 1), date(2026, 12, 1)),
-        }[self.zone]
+        }[zone]
         expected = [first]
         while expected[-1] < last:
             expected.append((expected[-1] + timedelta(days=31)).replace(day=1))
@@ -124,9 +141,9 @@ class InZone:
         )
         assert [is_current for _, is_current in months] == [False] * (len(months) - 1) + [True]
 
-    def test_seats_are_in_force_until_their_end_or_the_as_of_date(self, built):
+    def test_seats_are_in_force_until_their_end_or_the_as_of_date(self, built, zone):
         days = built.rows("select metric, usage_date::varchar from metering.metered_seats order by all")
-        is_december = self.zone in ("Asia/Kolkata", "Pacific/Auckland")
+        is_december = zone in ("Asia/Kolkata", "Pacific/Auckland")
         assert days == [
             ("go_seats", "2026-11-29"),
             ("go_seats", "2026-11-30"),
@@ -136,7 +153,7 @@ class InZone:
             ("workflow_app_seats", "2026-06-01"),
         ]
 
-    def test_a_months_sums_are_those_of_its_days(self, built):
+    def test_a_months_sums_are_those_of_its_days(self, built, position):
         by_month = dict(
             built.rows(
                 "select strftime(usage_month, '%Y-%m'), tasks from marts.monthly_customer_usage "
@@ -145,25 +162,76 @@ class InZone:
         )
         expected = {}
         for dates in DATES.values():
-            if (day := dates[self.position]) >= "2020-10-01":
+            if (day := dates[position]) >= "2020-10-01":
                 expected[day[:7]] = expected.get(day[:7], 0) + 1
         assert by_month == expected
 
 
 class TestInUtc(InZone):
-    zone = "UTC"
+    @pytest.fixture(scope="class")
+    def zone(self):
+        return "UTC"
 
-
-class TestInLosAngeles(InZone):
-    zone = "America/Los_Angeles"
-
-
-class TestInKolkata(InZone):
-    zone = "Asia/Kolkata"
+    @pytest.fixture(scope="class")
+    def built(self, projects):
+        return InMemory(projects["default"], CALENDAR)
 
 
 class TestInAuckland(InZone):
-    zone = "Pacific/Auckland"
+    """A real build, over files."""
+
+    @pytest.fixture(scope="class")
+    def zone(self):
+        return "Pacific/Auckland"
+
+    @pytest.fixture(scope="class")
+    def built(self, build, zone):
+        return build(CALENDAR, vars={"reporting_timezone": zone})
+
+
+class TestInOtherZones(InZone):
+    """The project is compiled once, since its SQL holds the zone's name as it was given."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def compiled(cls, forks, tmp_path_factory):
+        project = compile_project(tmp_path_factory.mktemp("zone"), {"reporting_timezone": "Asia/Kolkata"}, forks)
+
+        def compiled(zone):
+            models = {
+                name: replace(model, sql=model.sql.replace("'Asia/Kolkata'", f"'{zone}'"))
+                for name, model in project.models.items()
+            }
+            return replace(project, models=models)
+
+        return compiled
+
+    @pytest.fixture(scope="class", params=["America/Los_Angeles", "Asia/Kolkata"])
+    def zone(self, request):
+        return request.param
+
+    @pytest.fixture(scope="class")
+    def built(self, compiled, zone):
+        return InMemory(compiled(zone), CALENDAR)
+
+    def test_between_two_midnights_it_is_the_new_month(self, compiled):
+        """In Havana clocks go back from 01:00 to 00:00 on 1 November 2026: it begins at the earlier one, 04:00Z."""
+        new = {"created_at": "2026-11-01T04:15:00Z"}
+        listings = ("2026-10-31T22:00:00Z", "2026-11-01T04:30:00Z", "2026-11-15T22:00:00Z")
+        rows = world(
+            *(customer("old", created_at="2026-01-10T00:00:00Z", extracted_at=at) for at in listings),
+            *(customer("new", **new, extracted_at=at) for at in listings[1:]),
+            job(account_id="new", completed_at="2026-11-01T04:20:00Z", extracted_at="2026-11-02T00:00:00Z"),
+        )
+        built = InMemory(compiled("America/Havana"), rows)
+        trends = (
+            "select usage_month::varchar, customers, new_customers from marts.customer_trends order by all desc limit 2"
+        )
+        assert built.rows(trends) == [("2026-11-01", 2, 1), ("2026-10-01", 1, 0)]
+        first = "select min(usage_month)::varchar from marts.monthly_customer_usage where customer_id = 'new'"
+        assert built.column(first) == ["2026-11-01"]
+        listed = "select ends_at::varchar from marts.months where usage_month = '2026-10-01'"
+        assert built.column(listed) == ["2026-11-01 04:00:00"]
 
 
 class TestAsOfAGivenDate:
@@ -254,29 +322,3 @@ class TestAsOfAGivenDate:
         assert built.column(after.format("metered_jobs")) == [of_jobs]
         assert built.column(after.format("metered_steps")) == [2 * (of_jobs - 1) + 3]
         assert built.column(after.format("metered_requests")) == [2]
-
-
-class TestTwoMidnights:
-    """In Havana clocks go back from 01:00 to 00:00 on 1 November 2026: the month begins at the earlier one, 04:00Z."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def built(cls, build):
-        new = {"created_at": "2026-11-01T04:15:00Z"}
-        listings = ("2026-10-31T22:00:00Z", "2026-11-01T04:30:00Z", "2026-11-15T22:00:00Z")
-        rows = world(
-            *(customer("old", created_at="2026-01-10T00:00:00Z", extracted_at=at) for at in listings),
-            *(customer("new", **new, extracted_at=at) for at in listings[1:]),
-            job(account_id="new", completed_at="2026-11-01T04:20:00Z", extracted_at="2026-11-02T00:00:00Z"),
-        )
-        return build(rows, vars={"reporting_timezone": "America/Havana"})
-
-    def test_what_comes_between_the_two_belongs_to_the_new_month(self, built):
-        trends = (
-            "select usage_month::varchar, customers, new_customers from marts.customer_trends order by all desc limit 2"
-        )
-        assert built.rows(trends) == [("2026-11-01", 2, 1), ("2026-10-01", 1, 0)]
-        first = "select min(usage_month)::varchar from marts.monthly_customer_usage where customer_id = 'new'"
-        assert built.column(first) == ["2026-11-01"]
-        listed = "select ends_at::varchar from marts.months where usage_month = '2026-10-01'"
-        assert built.column(listed) == ["2026-11-01 04:00:00"]
