@@ -21,21 +21,24 @@ SHRINKING = world(
 
 class TestFindings:
     @pytest.fixture(scope="class")
-    def built(self, build):
-        return build(SHRINKING)
+    def rows(self, projects):
+        """Makes the models over them in memory: query -> rows."""
+        warehouse = Warehouse(projects["default"])
+        warehouse.build(SHRINKING, ("audit.findings", "marts.connection_trends"))
+        return lambda query: warehouse.connection.execute(query).fetchall()
 
-    def test_a_listing_that_shrank_to_less_than_half_is_found(self, built):
-        found = built.rows(
+    def test_a_listing_that_shrank_to_less_than_half_is_found(self, rows):
+        found = rows(
             "select subject, detail, occurrences from audit.findings where finding = 'listing less than half as long'"
         )
         assert found == [("customers of 2026-04-30 22:00:00", "holds 2, the one before 5", 3)]
 
-    def test_a_connection_of_the_first_listing_without_authorization_time_is_found(self, built):
-        found = built.rows("select subject from audit.findings where finding = 'authorization time missing'")
+    def test_a_connection_of_the_first_listing_without_authorization_time_is_found(self, rows):
+        found = rows("select subject from audit.findings where finding = 'authorization time missing'")
         assert found == [("untimed",)]
 
-    def test_and_counts_from_that_listing_on(self, built):
-        assert built.rows("select usage_month::varchar, connections from marts.connection_trends order by 1") == [
+    def test_and_counts_from_that_listing_on(self, rows):
+        assert rows("select usage_month::varchar, connections from marts.connection_trends order by 1") == [
             ("2025-12-01", 0),
             ("2026-01-01", 0),
             ("2026-02-01", 0),
