@@ -35,7 +35,6 @@ from builders import (
     request,
     seats,
     step,
-    streamed,
     subscription,
     vendor_usage,
     world,
@@ -225,23 +224,38 @@ class TestStreamedJobs:
         write_nested_jobs([nested_job(job_row, steps) for job_row, steps in streamed_too], extracts, 2)
         assert_same_rows(build(extracts), plain)
 
-    def test_without_lines_a_job_has_no_steps(self, build):
-        nested = [
-            {**job_row, "id": how, **lines}
-            for how, lines in {
-                "missing": {},
-                "none given": {"lines": None},
-                "empty": {"lines": []},
-                "text": {"lines": "Job data exceeds the size limit."},
-            }.items()
-            for _, job_row in job(recipe_id="api")[:1]
-        ]
+    @pytest.fixture(scope="class")
+    def built(self, flat, build, workbench):
+        """Jobs without lines and without a time of their own; one whose pages, messages and recipe stand elsewhere."""
+        extracts = workbench.clear_extracts()
+        (_, bare), *_ = job(recipe_id="api")
+        lines = {
+            "missing": {},
+            "none given": {"lines": None},
+            "empty": {"lines": []},
+            "text": {"lines": "Job data exceeds the size limit."},
+        }
+        nested = [{**bare, "id": how, **lines} for how, lines in lines.items()]
         for job_row in nested:
             del job_row["extracted_at"]  # then it is the completion
-        rows = world(customer(), recipe("api", recipe_type="api_recipe"), connection(), streamed(nested))
-        built = build(rows)
-        assert built.column("select count(*) from metering.metered_steps") == [0]
-        assert built.rows("select job_id, metric, quantity from metering.metered_jobs order by all") == [
+        (job_row, steps), *_ = jobs_with_steps(world(job("j", TRIGGER, PAGES, BATCH_PUBLISH, CALL)))
+        nested.append(nested_job(job_row, steps))
+        for line in nested[-1]["lines"]:
+            line["output"] = {"document": {"pages": 6}}
+            line["input"] = {"batch": [1, 2, 3], "called": {"recipe": "elsewhere"}}
+        write_world(flat, extracts)
+        write_nested_jobs(nested, extracts)
+        paths = {
+            "job_history_page_count_path": "output.document.pages",
+            "job_history_messages_path": "input.batch",
+            "job_history_called_recipe_path": "input.called.recipe",
+        }
+        return build(extracts, vars=paths)
+
+    def test_without_lines_a_job_has_no_steps(self, built):
+        assert set(built.column("select job_id from metering.metered_steps")) == {"j"}
+        jobs = "select job_id, metric, quantity from metering.metered_jobs where job_id <> 'j' order by all"
+        assert built.rows(jobs) == [
             ("empty", "api_calls", 1),
             ("missing", "api_calls", 1),
             ("none given", "api_calls", 1),
@@ -252,20 +266,7 @@ class TestStreamedJobs:
             "2026-03-10 12:00:00"
         ]
 
-    def test_where_three_facts_stand_can_be_said_by_vars(self, flat, build, extracts):
-        (job_row, steps), *_ = jobs_with_steps(world(job("j", TRIGGER, PAGES, BATCH_PUBLISH, CALL)))
-        nested = nested_job(job_row, steps)
-        for line in nested["lines"]:
-            line["output"] = {"document": {"pages": 6}}
-            line["input"] = {"batch": [1, 2, 3], "called": {"recipe": "elsewhere"}}
-        write_world(flat, extracts)
-        write_nested_jobs([nested], extracts)
-        paths = {
-            "job_history_page_count_path": "output.document.pages",
-            "job_history_messages_path": "input.batch",
-            "job_history_called_recipe_path": "input.called.recipe",
-        }
-        built = build(extracts, vars=paths)
+    def test_where_three_facts_stand_can_be_said_by_vars(self, built):
         counted = built.rows("select metric, quantity from metering.metered_steps where quantity > 1 order by all")
         assert counted == [("events_processed", 3), ("pages_processed", 6)]
         assert built.column("select called_recipe_id from metering.function_calls") == ["elsewhere"]
