@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import duckdb
 import jinja2
 import pytest
-from builders import connection, customer, job, recipe, world
+from builders import CUSTOMER, FIRST, connection, customer, job, recipe, world
 from building import PROJECT
 from dbt_common.exceptions import DbtRuntimeError
 from power_loss import Recorder
@@ -24,15 +24,15 @@ from samples import sampled
 # How many runs to kill at random moments; the seed is printed.
 KILLS = int(os.environ.get("KILLS") or sampled(8))
 
-BEFORE = world(customer("old"), recipe("r", user_id="old"), connection("c", user_id="old"), job("j", account_id="old"))
 AFTER = world(
     *(customer(f"new{n}") for n in range(3)),
     recipe("r", user_id="new0"),
     connection("c", user_id="new0", authorization_status="success"),
     *(job(f"j{n}", account_id=f"new{n % 3}") for n in range(50)),
     # delivered again, later, and completed in another month
-    job("j", account_id="old", completed_at="2026-02-10T12:00:00Z", extracted_at="2026-03-31T12:00:00Z"),
+    job("j-1", account_id=CUSTOMER, completed_at="2026-02-10T12:00:00Z", extracted_at="2026-03-31T12:00:00Z"),
 )
+TOLD = "select run_id from publication.runs order by started_at"
 HOLD = (
     "import sys, time; from pathlib import Path; from publishing import hold_warehouse; "
     "hold_warehouse(Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"
@@ -57,7 +57,7 @@ class TestRuns:
     @pytest.fixture(scope="class")
     @classmethod
     def runs(cls, build):
-        first = build(BEFORE, keep=False)  # whose path is told of
+        first = build(FIRST, keep=False)  # whose path is told of
         assert first.exit_code == 0, first.output
         failed = build(AFTER, onto=first, vars={"task_terms": "T9"})
         part = build(AFTER, onto=failed, arguments=("--select", "runs"))
@@ -85,9 +85,9 @@ class TestRuns:
         )
         extracts = str(second.warehouse.parent / "extracts")
         assert told == [
-            # a customer, a recipe, a connection, a job and its two steps; then these, and what came later
-            (extracts, "2026-03-31", 6, 6, 0, 0, True, True),
-            (extracts, "2026-03-31", 6 + 3 + 1 + 1 + 51 + 102, 6 + 3 + 1 + 1 + 50 + 100, 3, 0, True, True),
+            # a customer, a recipe, a connection, a request, two jobs and their steps; then these, and what came later
+            (extracts, "2026-03-31", 10, 10, 0, 0, True, True),
+            (extracts, "2026-03-31", 10 + 3 + 1 + 1 + 51 + 102, 10 + 3 + 1 + 1 + 50 + 100, 3, 0, True, True),
         ]
 
     def test_the_parquet_files_are_the_marts(self, runs):
@@ -123,13 +123,13 @@ class TestSampleAndOwnExtracts:
     @pytest.fixture(scope="class")
     @classmethod
     def runs(cls, build, sample):
-        own = build(BEFORE, onto=sample)
+        own = build(FIRST, onto=sample)
         assert own.exit_code == 0, own.output
         return sample, own, build(None, onto=own)
 
     def test_own_extracts_take_the_place_of_the_sample(self, runs):
         _, own, _ = runs
-        assert own.column("select customer_id from marts.customer_details") == ["old"]
+        assert own.column("select customer_id from marts.customer_details") == [CUSTOMER]
 
     def test_the_sample_never_takes_the_place_of_own_extracts(self, runs):
         _, own, lost = runs
@@ -638,7 +638,7 @@ class TestLock:
 
     def test_the_second_run_says_who_holds_it_and_stops(self, build, holder):
         start, processes = holder
-        stopped = build(BEFORE, prepare=start)
+        stopped = build(FIRST, prepare=start)
         assert stopped.exit_code != 0
         assert f"Another run uses {stopped.warehouse.parent / 'warehouse'}: process {processes[0].pid} on" in (
             stopped.output
@@ -655,60 +655,66 @@ class TestLock:
 
 
 class TestKills:
-    def test_what_is_published_is_whole_whenever_a_run_is_killed_and_the_next_run_is_right(
-        self, workbench, build, tmp_path
-    ):
-        """Runs that bring a warehouse up to date are killed at random moments; some get as far as publishing."""
+    """Runs that bring a warehouse up to date are killed, some at random moments and then two beside the swap; one ends.
+
+    They are compared with a run that nobody disturbed.
+    """
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runs(cls, workbench, build, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("after")
+        output = folder.with_name("output.txt")
+        write_world(AFTER, folder, split=1, ragged=False)
+        first = build(FIRST)
+        before = contents(first.published)
+        started = time.monotonic()
+        undisturbed = build(folder, onto=first, keep=False)
+        longest = time.monotonic() - started
+        cls.beside_the_swap, cls.at_random = [], []
         seed = random.randrange(1 << 32)
         print(f"{KILLS} kills, seed {seed}")
         moments = random.Random(seed)
-        folder = tmp_path / "after"
-        write_world(AFTER, folder, split=1, ragged=False)
-        first = build(BEFORE)
-        started = time.monotonic()
-        second = build(folder, onto=first, keep=False)
-        longest = time.monotonic() - started
-        whole = [contents(run.published) for run in (first, second)]
 
-        def run_and_kill_many(warehouse: Path) -> None:
+        def kill_many(warehouse):
             for _ in range(KILLS):
-                command = workbench.start(folder, tmp_path / "output.txt")
+                command = workbench.start(folder, output)
                 time.sleep(moments.uniform(0, 1.1) * longest)
                 command.kill()
-                seen = contents(warehouse / "usage.duckdb")
-                assert seen in whole
-                if seen == whole[1]:
+                cls.at_random.append(contents(warehouse / "usage.duckdb"))
+                if cls.at_random[-1] != before:
                     shutil.rmtree(warehouse)
                     shutil.copytree(first.warehouse, warehouse, symlinks=True)
-
-        last = build(folder, onto=first, prepare=run_and_kill_many)
-        assert last.exit_code == 0, last.output
-        assert contents(last.published) == whole[1]
-        left = sorted(path.name for path in last.warehouse.iterdir())
-        assert left == ["build", "deliveries", "parquet", "parquet_runs", "usage.duckdb"]
-
-    def test_a_run_that_is_killed_beside_the_swap_is_told_of_if_readers_saw_it(self, workbench, build, tmp_path):
-        """Just before it the run is as if it had never been, just after it the run was published."""
-        folder = tmp_path / "extracts"
-        write_world(AFTER, folder, split=1, ragged=False)
-        first = build(BEFORE)
-        runs = "select run_id from publication.runs order by started_at"
-
-        def kill_twice(warehouse: Path) -> None:
-            for moment, count in (("replace usage.duckdb", 1), ("replace runs.json", 2)):
-                command = workbench.start(folder, tmp_path / "output.txt", env={"KILLED_BEFORE": moment})
+            for moment in ("replace usage.duckdb", "replace runs.json"):
+                command = workbench.start(folder, output, env={"KILLED_BEFORE": moment})
                 assert command.wait() == -signal.SIGKILL
                 with duckdb.connect(warehouse / "usage.duckdb", read_only=True) as published:
-                    seen.append(published.execute(runs).fetchall())
-                assert len(seen[-1]) == count
+                    cls.beside_the_swap.append(published.execute(TOLD).fetchall())
+            cls.after_the_swap = contents(warehouse / "usage.duckdb")
 
-        seen: list[list[tuple]] = []
-        last = build(folder, onto=first, prepare=kill_twice)
+        last = build(folder, onto=first, prepare=kill_many)
         assert last.exit_code == 0, last.output
-        assert last.rows(runs)[:2] == seen[1]
-        assert len(last.rows(runs)) == 3
+        return first, undisturbed, last
+
+    def test_what_is_published_is_whole_whenever_a_run_is_killed(self, runs):
+        first, undisturbed, _ = runs
+        whole = [contents(run.published) for run in (first, undisturbed)]
+        assert len(self.at_random) == KILLS
+        assert [seen for seen in self.at_random if seen not in whole] == []
+
+    def test_the_next_run_is_right_and_nothing_is_left_over(self, runs):
+        _, undisturbed, last = runs
+        assert self.after_the_swap == contents(last.published) == contents(undisturbed.published)
+        left = sorted(path.name for path in last.warehouse.iterdir())
+        assert left == ["build", "deliveries", "parquet", "parquet_runs", "usage.duckdb"]
+        assert last.column("select count(*) from metering.metered_jobs") == [52]
+
+    def test_a_run_that_is_killed_beside_the_swap_is_told_of_if_readers_saw_it(self, runs):
+        """Just before it the run is as if it had never been, just after it the run was published."""
+        *_, last = runs
+        assert [len(told) for told in self.beside_the_swap] == [1, 2]
+        assert last.rows(TOLD)[:2] == self.beside_the_swap[1]
+        assert len(last.rows(TOLD)) == 3
         assert last.column(f"select run_id from '{last.warehouse}/parquet/runs.parquet' order by started_at") == (
-            last.column(runs)
+            last.column(TOLD)
         )
-        (jobs,) = last.column("select count(*) from metering.metered_jobs")
-        assert jobs == 51
