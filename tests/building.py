@@ -62,14 +62,14 @@ class Build:
         return [row[0] for row in self.rows(query, *parameters)]
 
     def tables(self, *schemas: str) -> dict[str, list[tuple]]:
-        """Every table of the schemas with its rows, in an order of their own."""
-        names = self.rows(
-            "select table_schema, table_name from information_schema.tables "
-            "where list_contains(?, table_schema) order by all",
+        """Every table of the schemas with its rows, in an order of their own; the columns of a row by their names."""
+        tables = self.rows(
+            "select table_schema || '.' || table_name, string_agg(column_name, ', ' order by column_name) "
+            "from information_schema.columns where list_contains(?, table_schema) group by all order by all",
             list(schemas),
         )
-        assert names, f"no tables in {schemas}"
-        return {f"{schema}.{name}": self.rows(f"from {schema}.{name} order by all") for schema, name in names}
+        assert tables, f"no tables in {schemas}"
+        return {table: self.rows(f"select {columns} from {table} order by all") for table, columns in tables}
 
 
 class Workbench:

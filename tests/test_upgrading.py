@@ -15,6 +15,7 @@ import yaml
 from builders import FIRST, connection, customer, job, recipe, seats, world
 from building import PROJECT
 from dbt_common.exceptions import DbtRuntimeError
+from reference.compiled import Warehouse
 from reference.files import write_world
 
 DATA = PROJECT / "tests" / "data"
@@ -72,9 +73,11 @@ class TestOlderWarehouse:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def full(cls, build):
-        """One build over all that was delivered."""
-        return build(world(*MONDAY, *TUESDAY, *WEDNESDAY))
+    def full(cls, projects):
+        """The models, made in memory of all that was delivered."""
+        warehouse = Warehouse(projects["default"])
+        warehouse.build(world(*MONDAY, *TUESDAY, *WEDNESDAY))
+        return warehouse
 
     @pytest.fixture(scope="class")
     @classmethod

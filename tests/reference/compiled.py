@@ -257,6 +257,16 @@ class Warehouse:
         kind = "view" if model.is_view else "table"
         self.connection.execute(f"create or replace {kind} {model.relation} as {model.sql}")
 
+    def tables(self, *schemas: str) -> dict[str, list[tuple[Any, ...]]]:
+        """Every model of the schemas with its rows, as a build's ``tables``; its contract orders columns otherwise."""
+        found = {}
+        for relation in self.project.models:
+            if relation.partition(".")[0] in schemas:
+                columns = sorted(row[0] for row in self.connection.execute(f"describe {relation}").fetchall())
+                rows = self.connection.execute(f"select {', '.join(columns)} from {relation} order by all")
+                found[relation] = rows.fetchall()
+        return found
+
     def load(self, world: World, files: int = 1) -> None:
         """The world's rows as text, as a run reads them from the tables of a schema, or as from so many files.
 
