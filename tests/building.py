@@ -169,7 +169,10 @@ class Workbench:
         """Start ``dbt build``, or another command, over a folder in the warehouse as it is: to wait for, or to kill."""
         return self.forks.start(
             ["--no-use-colors", *command, *THREADS, "--vars", json.dumps(VARS | (vars or {})), *arguments],
-            self.environment(source, with_tests) | (env or {}),
+            # comments on tables and columns, which tests read in the sample's database
+            self.environment(source, with_tests)
+            | {"WITHOUT_COMMENTS": "" if is_sample(source, vars or {}) else "1"}
+            | (env or {}),
             self.project,
             output,
             self.manifest_key(source, vars or {}),
@@ -189,8 +192,7 @@ class Workbench:
         """What parsing depends on: whether the sample is built. Other vars are read when models are compiled."""
         if not self.parse_once:
             return None
-        is_sample = source is None and not vars.get("extracts_schema") and not vars.get("only_stored_deliveries")
-        return ["sample" if is_sample else "extracts"]
+        return ["sample" if is_sample(source, vars) else "extracts"]
 
     def environment(self, source: Path | None, with_tests: bool = False) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
@@ -201,10 +203,12 @@ class Workbench:
             "DBT_TARGET_PATH": str(self.folder / "target"),
             "DBT_LOG_PATH": str(self.folder / "logs"),
             "DBT_EXCLUDE_RESOURCE_TYPES": "" if with_tests else "test unit_test",
-            # of tables and columns, which tests read in the sample's database
-            "WITHOUT_COMMENTS": "1" if source else "",
             "DO_NOT_TRACK": "1",
         }
+
+
+def is_sample(source: Path | None, vars: dict[str, Any]) -> bool:
+    return source is None and not vars.get("extracts_schema") and not vars.get("only_stored_deliveries")
 
 
 def verify(warehouse: Path, vars: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:

@@ -3,9 +3,9 @@
 A dbt command spends more time on importing and parsing than on a small world. ``Forks`` starts one server process; each
 command is a fork of it with its own environment, folder and output, so nothing that a command does reaches another one.
 Before it forks, the server imports and compiles what each command would. A fork neither collects garbage, which a short
-process has no need of, nor makes what no test reads: the events of the debug log, summaries of dbt's graph and, where
-the environment has WITHOUT_COMMENTS, the database's comments. The objects that dbt makes for each model are made the
-short way.
+process has no need of, nor makes what no test reads: the events of the debug log, summaries of dbt's graph, counts of
+rows for the display of progress and, where the environment has WITHOUT_COMMENTS, the database's comments. The objects
+that dbt makes for each model are made the short way.
 
     with Forks() as forks:
         exit_code = forks.start(["build"], environment, folder, output, manifest_key=["files"]).wait()
@@ -303,6 +303,7 @@ def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
         gc.disable()
         _leave_out_debug_events()
         _leave_out_summaries()
+        _leave_out_counts_of_rows()
         _make_contexts_the_short_way()
         _read_dates_by_one_calendar()
         if manifest and os.environ.get("WITHOUT_COMMENTS"):
@@ -381,6 +382,20 @@ def _leave_out_summaries() -> None:
 
     Linker.find_cycles = lambda self: None
     Linker.get_graph_summary = lambda self, manifest: {}
+
+
+def _leave_out_counts_of_rows() -> None:
+    """The project's plugin counts those of each table, and shows their sum where a run is longer than these are."""
+    from dbt.adapters.duckdb.plugins import BasePlugin
+
+    create = BasePlugin.create.__func__
+
+    def create_without_counts(cls: Any, *arguments: Any, **options: Any) -> Any:
+        plugin = create(cls, *arguments, **options)
+        plugin._count_rows = lambda schema, name: 0
+        return plugin
+
+    BasePlugin.create = classmethod(create_without_counts)
 
 
 def _make_contexts_the_short_way() -> None:
