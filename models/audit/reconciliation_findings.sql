@@ -125,7 +125,8 @@ other_task_rules as (
         unexplained.metric = 'tasks'
         and unexplained.quantity <> 0
         and unexplained.quantity
-        = case other_terms.task_terms when 'T1' then units.tasks_not_t1 else units.tasks_not_t3 end - figures.task_rules
+        = coalesce(case other_terms.task_terms when 'T1' then units.tasks_not_t1 else units.tasks_not_t3 end, 0)
+        - figures.task_rules
 
 ),
 

@@ -52,16 +52,14 @@ jobs as (
             job_units.{{ column }},
         {% endfor %}
         {% for column, condition in flags.items() %}
-            cast(case when {{ condition }} then 1 else 0 end as bigint) as {{ column }},
+            cast(case when {{ condition }} then 1 end as bigint) as {{ column }},
         {% endfor %}
-        cast(0 as bigint) as api_requests_without_job,
-        cast(0 as bigint) as mcp_requests_without_job
+        cast(null as bigint) as api_requests_without_job,
+        cast(null as bigint) as mcp_requests_without_job
 
     from metered_jobs as jobs
     inner join job_units on jobs.job_hash = job_units.job_hash
-    where
-        jobs.is_finished
-        and not jobs.is_admin
+    where not jobs.is_admin
 
 ),
 
@@ -70,8 +68,7 @@ requests as (
 
     select
         requests.customer_id,
-        case when requests.job_id is null then requests.usage_date else {{ local_date('requests.requested_at') }} end
-            as usage_date,
+        {{ local_date('requests.requested_at') }} as usage_date,
         requests.requested_at as happened_at,
         requests.extracted_at,
         false as is_job,
@@ -80,13 +77,13 @@ requests as (
             requests.tasks {{- ' as ' ~ column if column != 'tasks' }},
         {% endfor %}
         {% for metric in metrics %}
-            case when requests.metric = '{{ metric }}' then requests.quantity else 0 end as {{ metric }},
+            case when requests.metric = '{{ metric }}' then requests.quantity end as {{ metric }},
         {% endfor %}
         {% for column in steps_to_look_at + flags.keys() | list %}
-            cast(0 as bigint) as {{ column }},
+            cast(null as bigint) as {{ column }},
         {% endfor %}
-        case when requests.job_id is not null and not requests.is_mcp then 1 else 0 end as api_requests_without_job,
-        case when requests.job_id is not null and requests.is_mcp then 1 else 0 end as mcp_requests_without_job
+        case when requests.job_id is not null and not requests.is_mcp then 1 end as api_requests_without_job,
+        case when requests.job_id is not null and requests.is_mcp then 1 end as mcp_requests_without_job
 
     from metered_requests as requests
     left join metered_jobs as jobs

@@ -41,13 +41,10 @@ measured as (
         figures.is_contradicted,
         figures.quantity as vendor_quantity,
         {{ of_metric(our) }} as our_quantity,
-        coalesce(
-            newest.extracted_at < {{ start_of_day_in_utc(
-                "cast(figures.usage_month + interval '1' month as date)", vendor_timezone()
-            ) }}
-            and newest.extracted_at < figures.extracted_at,
-            false
-        ) as is_not_yet_delivered,
+        newest.extracted_at < {{ start_of_day_in_utc(
+            "cast(figures.usage_month + interval '1' month as date)", vendor_timezone()
+        ) }}
+        and newest.extracted_at < figures.extracted_at as is_not_yet_delivered,
 
         -- exact causes
         case when figures.is_admin then -figures.quantity else 0 end as admin_account,

@@ -80,26 +80,24 @@ added_up as (
 
         -- ours after the vendor's figure, ours until then, and the same in the vendor's month
         {% for metric in metrics %}
-            sum(case when is_late then {{ metric }} else 0 end) as late_{{ metric }},
-            sum(case when is_ours_in_time then {{ metric }} else 0 end) as early_{{ metric }},
-            sum(case when is_left then {{ metric }} else 0 end) as left_{{ metric }},
+            sum({{ metric }}) filter (where is_late) as late_{{ metric }},
+            coalesce(sum({{ metric }}) filter (where is_ours_in_time), 0) as early_{{ metric }},
+            coalesce(sum({{ metric }}) filter (where is_left), 0) as left_{{ metric }},
         {% endfor %}
 
         -- tasks of jobs about which the platform says nothing, and of jobs about which it does
         {% for terms in ['t1', 't2', 't3'] %}
-            sum(case when is_left and action_count is null then tasks - tasks_{{ terms }} else 0 end)
-                as tasks_not_{{ terms }},
+            sum(tasks - tasks_{{ terms }}) filter (where is_left and action_count is null) as tasks_not_{{ terms }},
         {% endfor %}
-        sum(case when is_left_job and steps > 0 then coalesce(tasks - action_count, 0) else 0 end)
-            as tasks_not_counted_by_platform,
-        sum(case when is_left_job and steps = 0 then coalesce(action_count, 0) else 0 end) as actions_without_steps,
+        sum(tasks - action_count) filter (where is_left_job and steps > 0) as tasks_not_counted_by_platform,
+        sum(action_count) filter (where is_left_job and steps = 0) as actions_without_steps,
 
         -- what may be missing
         {% for metric in metrics_of_steps %}
-            max(case when is_left_job then {{ metric }} else 0 end) as largest_{{ metric }},
+            max({{ metric }}) filter (where is_left_job) as largest_{{ metric }},
         {% endfor %}
         {% for column in added_columns %}
-            sum(case when is_left then {{ column }} else 0 end) as {{ column }},
+            sum({{ column }}) filter (where is_left) as {{ column }},
         {% endfor %}
         count(*) filter (where is_left_job and steps = 0) as jobs_without_steps,
         count(*) filter (where is_left_job and steps = 0 and action_count is null) as jobs_without_steps_or_count
@@ -109,6 +107,7 @@ added_up as (
 
 ),
 
+-- Without such units a figure is null.
 vendor_month_units as (
 
     select
@@ -116,7 +115,7 @@ vendor_month_units as (
         customer_id,
         reported_at as extracted_at,
         {% for metric in metrics %}
-            cast(early_{{ metric }} + late_{{ metric }} as bigint) as our_{{ metric }},
+            cast(early_{{ metric }} + coalesce(late_{{ metric }}, 0) as bigint) as our_{{ metric }},
             cast(late_{{ metric }} as bigint) as late_{{ metric }},
             cast(early_{{ metric }} - left_{{ metric }} as bigint) as zone_{{ metric }},
         {% endfor %}
