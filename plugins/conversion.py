@@ -283,6 +283,7 @@ def _rows(source: _Source, name: str, file_name: str, load: int, contract: Contr
     known = {column.name for column in contract.columns}
     sql_of: dict[str, str] = {}
     unknown: dict[str, str] = {}
+    binary: set[str] = set()
     for position, (delivered, sql, natural) in enumerate(source.delivered, 1):
         column = normalized(delivered)
         if column not in known:
@@ -295,6 +296,8 @@ def _rows(source: _Source, name: str, file_name: str, load: int, contract: Contr
             if nested.startswith(("STRUCT", "MAP", "UNION")) or nested.endswith("]"):
                 raise ValueError(f"its column {delivered} has nested values: {nested[:60]}")
             sql_of[column] = sql
+            if nested == "BLOB":
+                binary.add(column)
     if source.delivered or source.types:
         for column, value in _in_folders(name):
             if column in known and column not in sql_of:
@@ -311,12 +314,14 @@ def _rows(source: _Source, name: str, file_name: str, load: int, contract: Contr
             selected.append(f"cast(null as {terms['as']}) as {quoted(column.name)}")
             continue
         value = sql_of[column.name]
-        read = terms["read"].replace("{value}", value)
-        selected.append(f"cast({read} as {terms['as']}) as {quoted(column.name)}")
         text = contract.types["string"]["read"].replace("{value}", value)
+        # a number or a time that came as bytes is read from their text
+        typed = f"({text})" if column.name in binary and terms["as"] != "varchar" else value
+        read = terms["read"].replace("{value}", typed)
+        selected.append(f"cast({read} as {terms['as']}) as {quoted(column.name)}")
         as_it_came = f"coalesce({text}, cast({value} as varchar))"
         if terms["as"].startswith("decimal"):  # a rounded value differs from the delivered one
-            is_lost = f"({read}) is null or cast({read} as double) <> try_cast({value} as double)"
+            is_lost = f"({read}) is null or cast({read} as double) <> try_cast({typed} as double)"
         else:
             is_lost = f"({read}) is null"
         kept.append(f"case when ({is_lost}) and {as_it_came} <> '' then {_entry(column.name, as_it_came)} end")

@@ -13,6 +13,7 @@ import threading
 import time
 import tracemalloc
 import zlib
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -68,6 +69,28 @@ def test_a_file_is_converted_to_the_columns_of_the_contract_and_loses_nothing(ta
         ("1", '{"b":[1,2]}', '{"other":1}'),
         (None, None, None),
     ]
+
+
+def test_numbers_and_times_that_came_as_bytes_are_read(taking):
+    """As texts are, in a Parquet column without a type for texts; what cannot be read stands in ``extra``."""
+    (taking.extracts / "jobs/a.csv").unlink()
+    (taking.extracts / "seats").mkdir()
+    with duckdb.connect() as db:
+        for file, rows in (
+            ("jobs/a.parquet", "('1', 'ok', '7'), ('2', 'ok', 'many'), ('3', 'ok', null)) as t (id, status, count)"),
+            ("seats/a.parquet", "('4', 'go', '2026-03-10 12:00:00')) as t (id, product, \"at\")"),
+        ):
+            columns = rows.rpartition("(")[2].rstrip(")").replace('"', "").split(", ")
+            as_bytes = ", ".join(f'"{column}"::blob as "{column}"' for column in columns)
+            target = literal(taking.extracts / file)
+            db.execute(f"copy (select {as_bytes} from (values {rows}) to {target} (format parquet)")
+    taking.take_in()
+    assert taking.rows("000001/jobs.parquet", "id, count, extra") == [
+        ("1", 7, None),
+        ("2", None, '{"count":"many"}'),
+        ("3", None, None),
+    ]
+    assert taking.rows("000001/seats.parquet", 'id, "at", extra') == [("4", datetime(2026, 3, 10, 12), None)]
 
 
 def test_a_struct_in_place_of_a_text_is_named(taking):

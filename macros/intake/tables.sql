@@ -94,7 +94,7 @@
         {%- if column.name not in types -%}
             {%- do select.append("cast(null as " ~ stored_type(column) ~ ") as " ~ column.name) -%}
         {%- else -%}
-            {%- set is_typed = not is_text and types[column.name] != 'STRING' -%}
+            {%- set is_typed = not is_text and types[column.name] not in ['STRING', 'BLOB', 'BINARY'] -%}
             {%- set text = column.name if types[column.name] == 'STRING' else to_text(column.name) -%}
             {%- set read = column.name if is_text
                 else (read_as if is_typed else read_text_as)(column.data_type, column.name) -%}
