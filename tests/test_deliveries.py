@@ -72,7 +72,7 @@ def test_a_file_is_converted_to_the_columns_of_the_contract_and_loses_nothing(ta
 
 
 def test_numbers_and_times_that_came_as_bytes_are_read(taking):
-    """As texts are, in a Parquet column without a type for texts; what cannot be read stands in ``extra``."""
+    """As texts are, in a Parquet column without a type for texts; what cannot be read is in ``extra``."""
     (taking.extracts / "jobs/a.csv").unlink()
     (taking.extracts / "seats").mkdir()
     with duckdb.connect() as db:

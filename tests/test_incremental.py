@@ -454,7 +454,7 @@ for _ in sys.stdin:
 """
 
     def test_no_reader_fails_or_sees_two_runs_mixed_while_two_runs_follow_each_other(self, workbench, build):
-        """Each read is a process of its own; the first run has two jobs of one task each, the others add some."""
+        """Each read is a separate process; the first run has two jobs of one task each, the others add some."""
         first, folder = succeeded(build(FIRST)), workbench.extracts
         shutil.copytree(first.warehouse, workbench.warehouse, symlinks=True)
         published = workbench.warehouse / "usage.duckdb"

@@ -6,6 +6,15 @@
 {%- endmacro %}
 
 
+{% macro units_of_step(decisions, facts) -%}
+    case {{ decisions }}.quantity_from
+        when 'page_count' then {{ facts }}.page_count
+        when 'message_count' then {{ facts }}.message_count
+        when 'one' then 1
+    end
+{%- endmacro %}
+
+
 {% macro quantity_of_steps(decisions, counts) -%}
     case {{ decisions }}.quantity_from
         when 'page_count' then {{ counts }}.pages

@@ -1,7 +1,5 @@
 -- What has arrived of a month by the last day is the usage of all customers in it.
-{% set metrics = [
-    'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
-] %}
+{% set metrics = usage_metrics() %}
 
 with
 

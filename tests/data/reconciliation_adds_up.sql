@@ -22,10 +22,7 @@ months as (
 ),
 
 figures as (
-    {% for metric in [
-        'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
-        'jobs_succeeded', 'jobs_failed',
-    ] %}
+    {% for metric in reported_metrics() %}
         select
             usage_month,
             customer_id,

@@ -79,9 +79,7 @@ months as (
 ),
 
 reported as (
-    {% for metric in [
-        'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
-    ] %}
+    {% for metric in usage_metrics() %}
         select
             customer_id,
             '{{ metric }}' as metric,

@@ -13,21 +13,9 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .tab import month_of
+from .tab import USAGE_METRICS, Row, month_of
 
-Row = dict[str, Any]
-
-METRICS = (
-    "tasks",
-    "business_actions",
-    "api_calls",
-    "pages_processed",
-    "events_processed",
-    "mcp_calls",
-    "genie_actions",
-    "jobs_succeeded",
-    "jobs_failed",
-)
+METRICS = (*USAGE_METRICS, "jobs_succeeded", "jobs_failed")
 OF_STEPS = ("tasks", "business_actions", "pages_processed", "events_processed")
 
 

@@ -1206,7 +1206,7 @@ class Builder:
     def vendor(self):
         """The vendor's figures, near ours, and some work that explains differences.
 
-        Comes last and with choices of its own: all else in a world is as it would be without.
+        Comes last and with separate choices: all else in a world is as it would be without.
         """
         self.rng = self.own_rng
         places = {name: len(rows) for name, rows in self.world.items()}

@@ -1,6 +1,4 @@
-{% set metrics = [
-    'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
-] %}
+{% set metrics = usage_metrics() %}
 
 with
 

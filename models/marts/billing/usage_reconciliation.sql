@@ -8,6 +8,14 @@
     ('canceled_or_poll_error', 'canceled_or_poll_error', false), ('jobs_missing', 'jobs_missing', false),
     ('decided_by_default', 'decided_by_default', false), ('unexplained', 'left_8', false),
 ] %}
+{#- Inferred causes in their order, each with the most that it can explain. -#}
+{% set limited_causes = [
+    ('jobs_maybe_without_lines', 'jobs_maybe_counted * largest'),
+    ('count_missing', 'case when steps_without_count > 0 then -left_2 else 0 end'),
+    ('not_yet_delivered', 'case when is_not_yet_delivered then -left_3 else 0 end'),
+    ('request_job_missing', 'requests_without_job'),
+    ('canceled_or_poll_error', 'jobs_not_counted'),
+] %}
 
 with
 
@@ -57,55 +65,18 @@ after_exchanges as (
 
 ),
 
-after_jobs_without_lines as (
+{% for cause, limit in limited_causes %}
+    {% set left_over = 'left_' ~ loop.index %}
+    after_{{ cause }} as (
 
-    select
-        *,
-        {{ explained('left_1', 'jobs_maybe_counted * largest') }} as jobs_maybe_without_lines,
-        left_1 - {{ explained('left_1', 'jobs_maybe_counted * largest') }} as left_2
-    from after_exchanges
+        select
+            *,
+            {{ explained(left_over, limit) }} as {{ cause }},
+            {{ left_over }} - {{ explained(left_over, limit) }} as left_{{ loop.index + 1 }}
+        from after_{{ loop.previtem[0] if loop.previtem else 'exchanges' }}
 
-),
-
-after_missing_counts as (
-
-    select
-        *,
-        case when left_2 < 0 and steps_without_count > 0 then left_2 else 0 end as count_missing,
-        case when left_2 < 0 and steps_without_count > 0 then 0 else left_2 end as left_3
-    from after_jobs_without_lines
-
-),
-
-after_later_deliveries as (
-
-    select
-        *,
-        case when left_3 < 0 and is_not_yet_delivered then left_3 else 0 end as not_yet_delivered,
-        case when left_3 < 0 and is_not_yet_delivered then 0 else left_3 end as left_4
-    from after_missing_counts
-
-),
-
-after_requests as (
-
-    select
-        *,
-        {{ explained('left_4', 'requests_without_job') }} as request_job_missing,
-        left_4 - {{ explained('left_4', 'requests_without_job') }} as left_5
-    from after_later_deliveries
-
-),
-
-after_jobs_not_counted as (
-
-    select
-        *,
-        {{ explained('left_5', 'jobs_not_counted') }} as canceled_or_poll_error,
-        left_5 - {{ explained('left_5', 'jobs_not_counted') }} as left_6
-    from after_requests
-
-),
+    ),
+{% endfor %}
 
 with_missing_jobs as (
 
@@ -120,7 +91,7 @@ with_missing_jobs as (
         coalesce({{ of_report("case when metric = 'api_calls' then -request_job_missing end") }}, 0)
         + coalesce({{ of_report("case when metric = 'mcp_calls' then -request_job_missing end") }}, 0)
             as calls_explained
-    from after_jobs_not_counted
+    from after_{{ limited_causes[-1][0] }}
 
 ),
 

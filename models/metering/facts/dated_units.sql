@@ -1,7 +1,5 @@
 {{ config(materialized='view') }}
-{% set metrics = [
-    'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
-] %}
+{% set metrics = usage_metrics() | reject('equalto', 'tasks') | list %}
 {% set task_columns = ['tasks', 'tasks_t1', 'tasks_t2', 'tasks_t3'] %}
 {% set steps_to_look_at = [
     'steps', 'steps_without_pages', 'steps_without_messages', 'steps_counted_by_default', 'steps_left_out_by_default',

@@ -1,7 +1,5 @@
 {{ replaces('decided_job') }}
-{% set metrics = [
-    'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
-] %}
+{% set metrics = usage_metrics() | reject('equalto', 'tasks') | list %}
 {% set task_columns = ['tasks', 'tasks_t1', 'tasks_t2', 'tasks_t3'] %}
 
 with
@@ -46,11 +44,7 @@ steps as (
         decisions.is_control,
         decisions.is_counted_by_default,
         decisions.is_left_out_by_default,
-        case decisions.quantity_from
-            when 'page_count' then facts.page_count
-            when 'message_count' then facts.message_count
-            when 'one' then 1
-        end as units
+        {{ units_of_step('decisions', 'facts') }} as units
 
     from facts
     inner join jobs on facts.job_hash = jobs.job_hash

@@ -1,7 +1,5 @@
 {{ replaces('month') }}
-{% set metrics = [
-    'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
-] %}
+{% set metrics = usage_metrics() %}
 
 with
 

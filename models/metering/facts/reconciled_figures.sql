@@ -1,7 +1,4 @@
-{% set metrics = [
-    'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
-    'jobs_succeeded', 'jobs_failed',
-] %}
+{% set metrics = reported_metrics() %}
 {% set metrics_of_steps = ['tasks', 'business_actions', 'pages_processed', 'events_processed'] %}
 {% set our, late, zone, largest = {}, {}, {}, {} %}
 {% for metric in metrics %}

@@ -1,8 +1,5 @@
 {{ replaces('month') }}
-{% set metrics = [
-    'tasks', 'business_actions', 'api_calls', 'pages_processed', 'events_processed', 'mcp_calls', 'genie_actions',
-    'jobs_succeeded', 'jobs_failed',
-] %}
+{% set metrics = reported_metrics() %}
 {% set metrics_of_steps = ['tasks', 'business_actions', 'pages_processed', 'events_processed'] %}
 {% set added_columns = [
     'steps_without_pages', 'steps_without_messages', 'jobs_not_counted', 'api_requests_without_job',

@@ -42,11 +42,7 @@ decided as (
         decisions.tasks,
         decisions.task_rule_id,
         decisions.task_rule_override,
-        case decisions.quantity_from
-            when 'page_count' then facts.page_count
-            when 'message_count' then facts.message_count
-            when 'one' then 1
-        end as units
+        {{ units_of_step('decisions', 'facts') }} as units
 
     from facts
     inner join jobs on facts.job_hash = jobs.job_hash
