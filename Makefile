@@ -9,11 +9,14 @@ SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
 # Values that a caller sets reach a command through its environment, unchanged: neither make nor the shell expands the text of
 # an id, a file name or an option.
 BENCH ?= --steps 1000000 10000000 --runs 3
-GIVEN := JOB LOAD CUSTOMER MONTH OUTPUT VARS WAREHOUSE_DIR EXTRACTS_DIR AS_OF_DATE PYTEST PROOF MUTANTS SPARK BENCH
+GIVEN := JOB LOAD CUSTOMER MONTH FORCE OUTPUT OUT VARS RULES RULES_AS_OF TERMS RATIOS WAREHOUSE_DIR EXTRACTS_DIR AS_OF_DATE \
+	PYTEST PROOF MUTANTS SPARK BENCH WORKATO_TOKEN WORKATO_REGION WORKATO_URL EXTRACT_LINES EXTRACT_MINUTES \
+	STATEMENTS_FOR NOTIFY_WEBHOOK NOTIFY_EMAIL_TO NOTIFY_EMAIL_FROM NOTIFY_FINDINGS NOTIFY_USAGE_PERCENT \
+	SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASSWORD SMTP_SECURITY
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 OPTIONS := $(BIN)/python scripts/with_options.py
 
-.PHONY: build check dashboard statement screenshots test prove browser test-duckdb-2 test-spark java proof mutants accuracy parse lint docs explain verify forget-load bench sample clean requirements
+.PHONY: build check extract demo dashboard statement screenshots test prove browser test-duckdb-2 test-spark test-schedulers java proof mutants accuracy parse lint docs explain what-if scheduled-run verify close bridge forget-load bench backtest sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environments: packages for runs, and additional packages for developers. Installed by uv, or otherwise by pip.
@@ -30,6 +33,19 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 # the unit tests.)
 build: $(VENV)/run.stamp
 	$(BIN)/dbt build --exclude-resource-type unit_test
+
+# Reads the platform's API into EXTRACTS_DIR (docs/getting-extracts.md). Exit code 1: partly, 2: nothing was extracted; make says
+# 2 for both, so call python -m extraction to tell them apart.
+extract: $(VENV)/extract.stamp
+	@$(BIN)/python -m extraction
+
+$(VENV)/extract.stamp: requirements-extract.txt $(VENV)/run.stamp
+	@$(INSTALL) $(VENV) requirements-extract.txt
+	@touch $@
+
+# From a fake platform on loopback with the sample world to an open dashboard: extracts, builds and writes target/demo.
+demo: $(VENV)/extract.stamp
+	@$(BIN)/python -B scripts/demo.py
 
 # The quick check of a change, under a minute: lint, unit tests of changed models, compile. SINCE=main: changes since main.
 check: $(VENV)/dev.stamp
@@ -85,6 +101,15 @@ java:
 	fi; \
 	echo "Spark needs Java 17, and none can be installed."; exit 1
 
+# The ready files of deploy, read and run by Airflow and Dagster themselves, in an environment of their own. Takes two runs over
+# the sample.
+test-schedulers: .venv-schedulers/schedulers.stamp $(VENV)/run.stamp
+	$(SAMPLE) .venv-schedulers/bin/python -m tests.schedulers
+
+.venv-schedulers/schedulers.stamp: requirements-schedulers.txt
+	@$(INSTALL) .venv-schedulers requirements-schedulers.txt
+	@touch $@
+
 # Compares thousands of random worlds with the independent count (a quarter of an hour at most), with another seed each time.
 # PROOF="--worlds 400" draws fewer.
 proof: $(VENV)/dev.stamp
@@ -121,8 +146,17 @@ docs: $(VENV)/run.stamp
 	@echo "Open target/static_index.html"
 
 # make explain JOB=j-…   or   make explain CUSTOMER=… MONTH=2026-08   (with JOB, add CUSTOMER if the id is ambiguous)
+# With RULES, TERMS, RATIOS, VARS or RULES_AS_OF as for make what-if: the month as published, and as it would be.
 explain: $(VENV)/run.stamp
-	@$(BIN)/python -B scripts/explain.py --job="$$JOB" --customer="$$CUSTOMER" --month="$$MONTH"
+	@if test -n "$$RULES$$TERMS$$RATIOS$$VARS$$RULES_AS_OF"; then $(WHAT_IF) --customer="$$CUSTOMER"; \
+	else $(BIN)/python -B scripts/explain.py --job="$$JOB" --customer="$$CUSTOMER" --month="$$MONTH"; fi
+
+# How a month's figures would differ under other rules (docs/what-if.md): make what-if MONTH=2026-08 TERMS=credits_2026
+# [OUT=file.csv]. RULES=folder, RATIOS=file, VARS='{task_terms: T1}', RULES_AS_OF=2025-08-13.
+WHAT_IF := $(BIN)/python -B scripts/what_if.py --month="$$MONTH" --rules="$$RULES" --terms="$$TERMS" --ratios="$$RATIOS" \
+	--vars="$$VARS" --rules-as-of="$$RULES_AS_OF" --out="$$OUT"
+what-if: $(VENV)/run.stamp
+	@$(WHAT_IF)
 
 # Writes the static site of WAREHOUSE_DIR (docs/dashboard.md): WAREHOUSE_DIR/dashboard/index.html.
 dashboard: $(VENV)/run.stamp
@@ -132,10 +166,23 @@ dashboard: $(VENV)/run.stamp
 statement: $(VENV)/run.stamp
 	@$(BIN)/python -m dashboard statement --customer="$$CUSTOMER" --month="$$MONTH" --output="$$OUTPUT"
 
+# Extraction, build, dashboard and statements, with a log, a summary and notifications (docs/scheduling.md). make reports each
+# failure as exit code 2; schedulers call the command itself.
+scheduled-run: $(VENV)/run.stamp
+	@$(BIN)/python -m scheduled_run
+
 # Checks that recomputing the stored deliveries of WAREHOUSE_DIR gives the published rows. VARS: the variables of the scheduled
-# run.
+# run. MONTH=2026-07: whether the close of a month still holds.
 verify: $(VENV)/run.stamp
-	@$(BIN)/python scripts/verify.py --vars="$$VARS"
+	@$(BIN)/python scripts/verify.py --vars="$$VARS" --month="$$MONTH"
+
+# Keeps the figures of a month in a record that no build changes: make close MONTH=2026-07. FORCE=1: in spite of reasons.
+close: $(VENV)/run.stamp
+	@$(BIN)/python -B scripts/close_month.py --month="$$MONTH" --force="$$FORCE"
+
+# From the vendor's figure to ours, and from our figure at the close to the one now: make bridge MONTH=2026-07 [CUSTOMER=1001]
+bridge: $(VENV)/run.stamp
+	@$(BIN)/python -B scripts/bridge.py --month="$$MONTH" --customer="$$CUSTOMER"
 
 # Removes a load from the stored deliveries permanently: make forget-load LOAD=3. The next run computes everything without it.
 forget-load: $(VENV)/run.stamp
@@ -144,6 +191,10 @@ forget-load: $(VENV)/run.stamp
 # Measures this project, the shortest script, Polars and pandas; writes benchmarks/RESULTS.md. Takes a long time.
 bench: .venv-bench/bench.stamp
 	$(OPTIONS) BENCH .venv-bench/bin/python benchmarks/run.py
+
+# Measures the forecasts of marts.usage_forecasts on made-up usage, beside other methods; writes the tables of docs/forecasts.md.
+backtest: $(VENV)/run.stamp
+	$(BIN)/python benchmarks/backtest.py
 
 .venv-bench/bench.stamp: requirements-bench.txt
 	$(MAKE) .venv-bench/run.stamp VENV=.venv-bench
@@ -162,10 +213,12 @@ COMPILE = $(INSTALL) $(VENV) --compile --quiet --upgrade --universal --python-ve
 requirements:
 	$(COMPILE) --group=install --output-file=requirements-uv.txt
 	$(COMPILE) --group=duckdb-2 --output-file=requirements-duckdb-2.txt
+	$(COMPILE) --group=schedulers --output-file=requirements-schedulers.txt
 	$(COMPILE) --extra=dev --output-file=requirements-dev.txt pyproject.toml
 	$(COMPILE) --constraint=requirements-dev.txt --output-file=requirements.txt pyproject.toml
+	$(COMPILE) --extra=extract --constraint=requirements-dev.txt --output-file=requirements-extract.txt pyproject.toml
 	$(COMPILE) --extra=bench --constraint=requirements-dev.txt --output-file=requirements-bench.txt pyproject.toml
 	$(COMPILE) --extra=spark --constraint=requirements-dev.txt --output-file=requirements-spark.txt pyproject.toml
 
 clean:
-	rm -rf .venv .venv-bench .venv-duckdb-2 .venv-spark target logs warehouse
+	rm -rf .venv .venv-bench .venv-duckdb-2 .venv-schedulers .venv-spark target logs warehouse

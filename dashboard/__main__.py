@@ -2,6 +2,7 @@
 
 python -m dashboard site [WAREHOUSE_DIR]
 python -m dashboard statement --customer 1008 --month 2026-08 [--output FILE]
+python -m dashboard statements --listed-in FILE
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 
 from dashboard.site import say_written, write_site
-from dashboard.statement import Unknown, write_statement
+from dashboard.statement import Unknown, write_statement, write_statements
 from dashboard.warehouse import NoWarehouse
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -30,11 +31,19 @@ def main() -> None:
     statement.add_argument("--customer", required=True, help="account id of the customer")
     statement.add_argument("--month", required=True, help="calendar month, YYYY-MM")
     statement.add_argument("--output", help="the file to write, else WAREHOUSE_DIR/statements/…")
+    statements = commands.add_parser("statements", help="the last full month of each customer that a file lists")
+    statements.add_argument("--listed-in", required=True, help="the file: an account id per line; * for all customers")
     asked = parser.parse_args()
     folder = Path(getattr(asked, "folder", None) or os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse")
     try:
         if asked.command == "site":
             print(say_written(*write_site(folder)))
+        elif asked.command == "statements":
+            written, left_out, problems = write_statements(folder, Path(asked.listed_in))
+            for text in (*left_out, f"Wrote {written} statements to {folder / 'statements'}."):
+                print(text)
+            if problems:
+                sys.exit("\n".join(problems))
         else:
             print(f"Wrote {write_statement(folder, asked.customer, asked.month, asked.output)}")
     except (NoWarehouse, Unknown) as problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 NOTHING = "\N{EN DASH}"
@@ -30,11 +30,27 @@ def credits(value: Decimal | None) -> str:
     return number(value, 2)
 
 
+def money(value: Decimal | None, currency: str | None) -> str:
+    """An amount with its currency: 1,234.50 EUR, 150 JPY."""
+    if value is None:
+        return NOTHING
+    text = number(value, 4)
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction:0<2} {currency}" if fraction else f"{text} {currency}"
+
+
 def percent(share: Decimal | float | None) -> str:
     """A share from 0 to 1 as 16.3%."""
     if share is None:
         return NOTHING
     return f"{Decimal(share * 100).quantize(Decimal('0.1'), ROUND_HALF_UP):,}%"
+
+
+def percent_reached(share: Decimal | None) -> str:
+    """A share from 0 to 1, rounded down: 100% is all of it."""
+    if share is None:
+        return NOTHING
+    return "100%" if share == 1 else f"{Decimal(share * 100).quantize(Decimal('0.1'), ROUND_DOWN)}%"
 
 
 def month(day: date | None) -> str:
@@ -47,9 +63,31 @@ def day(value: date | None) -> str:
     return f"{value.day} {value:%b %Y}" if value else NOTHING
 
 
+def full_day(value: date | None) -> str:
+    """3 August 2026."""
+    return f"{value.day} {value:%B %Y}" if value else NOTHING
+
+
 def time(value: datetime | None) -> str:
     """18 Nov 2026, 22:00 UTC."""
     return f"{value.day} {value:%b %Y, %H:%M} UTC" if value else NOTHING
+
+
+def hours(value: int | None) -> str:
+    """Full hours as days and hours: 2 days 20 hours, 1 day, 0 hours."""
+    if value is None:
+        return NOTHING
+    parts = [(value // 24, "day"), (value % 24, "hour")]
+    return " ".join(f"{number(count)} {unit}{'' if count == 1 else 's'}" for count, unit in parts if count) or "0 hours"
+
+
+# What terms bill instead of the other measures of work.
+_BILLED_BY = {"tasks_2024": "tasks", "credits_2025": "business actions", "credits_2026": "workflow tasks"}
+
+
+def billed_by(terms: str) -> str:
+    """The measure of work that the terms bill: tasks, business actions or workflow tasks."""
+    return _BILLED_BY[terms]
 
 
 def words(name: str) -> str:

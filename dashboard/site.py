@@ -24,7 +24,8 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
-from itertools import count
+from itertools import count, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from markupsafe import Markup
 from dashboard import formats
 from dashboard.sources import pages_of
 from dashboard.warehouse import Row, Table, Warehouse
-from plugins.labels import METRIC_LABELS
+from plugins.labels import BRIDGE_ITEMS, METRIC_LABELS
 from plugins.swapping import point
 
 HERE = Path(__file__).parent
@@ -73,7 +74,8 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("number", "credits", "percent", "month", "day", "time", "words", "sentence"):
+    filters = "number", "credits", "percent", "percent_reached", "month", "day", "time", "hours", "words", "sentence"
+    for name in filters:
         environment.filters[name] = getattr(formats, name)
     return environment
 
@@ -81,6 +83,7 @@ def templates() -> Environment:
 def write_site(folder: Path) -> tuple[Path, int]:
     """Write the site of the warehouse in ``folder`` and point ``folder/dashboard`` to it: (the link, customers)."""
     warehouse = Warehouse(folder)
+    warehouse.show_closes()
     link = folder / "dashboard"
     with _one_writer(folder):
         runs = folder / "dashboard_runs"
@@ -132,6 +135,7 @@ def _write_pages(warehouse: Warehouse, folder: Path, target: Path) -> int:
 def write_customers(folder: Path, target: Path, customer_ids: list[str], threads: int | None = None) -> None:
     """Write the folders of these customers: a page, and a CSV file of each table. ``threads``: of the engine."""
     warehouse = Warehouse(folder, threads)
+    warehouse.show_closes()
     shared = shared_context(warehouse)
     details = {row["customer_id"]: row for row in warehouse.customers()}
     page = templates().get_template("customer.html")
@@ -176,6 +180,10 @@ def shared_context(warehouse: Warehouse) -> Row:
         "current": formats.month(current),
         "before": formats.month(previous),
         "before_is_covered": bool(covered_from and previous and covered_from <= previous),
+        "closed_months": {
+            row["usage_month"]: formats.full_day(row["closed_at"])
+            for row in warehouse.table("select usage_month, closed_at from closed_months")
+        },
     }
 
 
@@ -237,12 +245,15 @@ def overview(warehouse: Warehouse, customers: list[Row], shared: Row, csv_folder
         query = f"from marts.{name} order by {order}"
         tables[name] = warehouse.table(query)
         (csv_folder / f"{name}.csv").write_bytes(warehouse.csv(query).encode())
+    alerts = "from marts.usage_alerts order by reason, dated_on, customer_id, metric"
+    (csv_folder / "usage_alerts.csv").write_bytes(warehouse.csv(alerts).encode())
     to_look_at = warehouse.value(
         "select (select count(*) from audit.findings) + (select count(*) from audit.quarantined_rows)"
     )
     return {
         "page": "overview",
         "to_look_at": formats.number(to_look_at) if to_look_at else "",
+        "alerts": _alerts(warehouse.table(alerts), {row["customer_id"]: row["customer_name"] for row in customers}),
         "tasks": _trend(tables["monthly_tasks"], "tasks", [("tasks", "Tasks")], bars=True, view=12),
         "top_customers": _top_customers(tables["top_customers"], warehouse, shared),
         "connections": _trend(tables["connection_trends"], "connections", [("connections", "Connections")]),
@@ -252,6 +263,46 @@ def overview(warehouse: Warehouse, customers: list[Row], shared: Row, csv_folder
         "recipes": _trend(tables["active_recipe_trends"], "active_recipes", [("active_recipes", "Active recipes")]),
         "top_recipes": {"rows": _top_recipes(tables["top_recommended_recipes"], warehouse)},
     }
+
+
+# What needs attention, most urgent first, and the section of the customer's page with its reason.
+_ALERTS = {
+    "exceeded": ("Allowance exceeded", "plan"),
+    "will_exceed": ("Allowance will be exceeded", "plan"),
+    "jumped": ("Usage jumped", "usage"),
+    "went_quiet": ("Went quiet", "usage"),
+}
+
+
+def _alerts(table: Table, names: dict[str, str | None]) -> list[Row]:
+    """Rows of usage_alerts with their texts. The partner's own contract, *, has no page."""
+    reasons = list(_ALERTS)
+    alerts = []
+    for row in sorted(table, key=lambda row: (reasons.index(row["reason"]), row["dated_on"])):
+        is_own, (title, section) = row["customer_id"] == "*", _ALERTS[row["reason"]]
+        unit = formats.words(row["metric"] or "")
+        quantity, bound, day = (
+            formats.number(row["quantity"]),
+            formats.number(row["bound"]),
+            formats.day(row["dated_on"]),
+        )
+        detail = {
+            "exceeded": f"on {day}: {quantity} of {bound} {unit}",
+            "will_exceed": f"probably on {day}: {quantity} of {bound} {unit} by the end of the period",
+            "jumped": f"{quantity} {unit} in the week to {day}, usual are at most {bound}",
+            "went_quiet": f"no usage since {day}",
+        }[row["reason"]]
+        alerts.append(
+            {
+                "title": title,
+                "detail": detail,
+                "is_own": is_own,
+                "customer_name": names.get(row["customer_id"]),
+                "customer_id": row["customer_id"],
+                "href": "" if is_own else f"{page_of(row['customer_id'])}#{section}",
+            }
+        )
+    return alerts
 
 
 def _trend(table: Table, key: str, series: list[tuple[str, str]], bars: bool = False, view: int = 0) -> Row:
@@ -397,7 +448,9 @@ def customer(details: Row, tables: dict[str, Table], shared: Row) -> Row:
         "gaps": any(not row["is_fully_priced"] for row in usage),
         "uncovered": any(not row["is_covered"] for row in usage),
         "chart": _usage_chart(usage, terms),
+        "closes": _closes(tables["bridge"], shared["closed_months"]),
         "terms": _terms(terms),
+        "periods": [billing_period(row) for row in tables["periods"]],
         "credits": credits,
         "credits_month": formats.month(credits[0]["usage_month"]) if credits else "",
         "credits_partial": bool(credits) and credits[0]["usage_month"] == current,
@@ -458,6 +511,7 @@ def _usage_rows(usage: list[Row], decided: set[date]) -> list[Row]:
     return [
         {
             "month": row["usage_month"].isoformat(),
+            "usage_month": row["usage_month"],
             "label": formats.month(row["usage_month"]),
             "partial": row["is_current_month"],
             "covered": row["is_covered"],
@@ -482,7 +536,8 @@ def _cells(figures: Iterable[str]) -> Markup:
 
 
 def _usage_chart(usage: list[Row], terms: list[Row]) -> Row:
-    billed = next((term["recipe_metric"] for term in terms if term["in_force"]), "business_actions")
+    terms_now = next((term["terms"] for term in terms if term["in_force"]), "credits_2025")
+    billed = "tasks" if terms_now != "credits_2025" else "business_actions"
     figures = {metric: [known(row, metric) for row in usage] for metric in METRICS}
     series = [
         {
@@ -505,8 +560,56 @@ def _usage_chart(usage: list[Row], terms: list[Row]) -> Row:
     }
 
 
+def _closes(table: Table, closed_months: dict[date, str]) -> list[Row]:
+    """The closed months, newest first: the lines of their bridge, and the chart of each metric."""
+    months = []
+    for month, of_month in groupby(table, key=itemgetter("usage_month")):
+        lines = [bridge_line(line) for line in of_month]
+        by_metric = {title: list(of_metric) for title, of_metric in groupby(lines, key=itemgetter("title"))}
+        restated = [n for n, of in enumerate(by_metric.values()) if any(line["item"] == "restatement" for line in of)]
+        series = [
+            {
+                "name": title,
+                "labels": [line["label"] for line in of_metric],
+                "texts": [line["quantity_text"] for line in of_metric],
+                "before": [float(line["figure_before"]) for line in of_metric],
+                "after": [float(line["figure_after"]) for line in of_metric],
+                "totals": [line["is_total"] for line in of_metric],
+            }
+            for title, of_metric in by_metric.items()
+        ]
+        months.append(
+            {
+                "id": f"{month:%Y-%m}",
+                "label": formats.month(month),
+                "closed": closed_months[month],
+                "lines": lines,
+                "is_restated": bool(restated),
+                "chart": {"kind": "waterfall", "view": 0, "series": series, "shown": (restated or [0])[0]},
+            }
+        )
+    return months[::-1]
+
+
+def bridge_line(line: Row) -> Row:
+    """A line of a bridge with its texts: what it is about, its name, its quantity (a step with its sign), a note."""
+    item, quantity = line["item"], line["quantity"]
+    name = formats.sentence(line["cause"]) if line["cause"] else formats.sentence(BRIDGE_ITEMS[item])
+    note = formats.day(line["happened_at"]) if line["happened_at"] else ""
+    if item == "cause" and line["cause"] != "unexplained":
+        note = "exact" if line["is_exact"] else "inferred"
+    sign = "" if line["is_total"] else "+" if quantity > 0 else formats.MINUS if quantity < 0 else "±"
+    return line | {
+        "title": line["title"] + (f", {formats.words(line['call_type'])}" if line["call_type"] else ""),
+        "name": name,
+        "label": f"{name}, {note}" if item == "restatement" else name,
+        "note": note,
+        "quantity_text": f"{sign}{formats.number(abs(quantity), 2)}",
+    }
+
+
 def _terms(rows: list[Row]) -> list[Row]:
-    """Past, current and future contract terms, newest first, with the used part of their limit.
+    """Past, current and future contract terms, newest first.
 
     ``rows``: the periods of customer_terms; a term that a newer one interrupts has several.
     """
@@ -517,27 +620,65 @@ def _terms(rows: list[Row]) -> list[Row]:
     terms = []
     for _, intervals in sorted(by_term.items(), reverse=True):
         row = intervals[0]
-        by_tasks = row["recipe_metric"] == "tasks"
-        limit, unit = (row["task_limit"], "tasks") if by_tasks else (row["included_credits"], "credits")
-        used, this_month = row["used"] or 0, row["used_this_month"]
-        in_force = any(interval["in_force"] for interval in intervals)
-        if in_force and this_month is None:
-            this_month = 0
-        share = Decimal(used) / Decimal(limit) if limit else None
+        unit = "task" if row["terms"] == "tasks_2024" else "credit"
+        limit = row["task_limit"] if unit == "task" else row["included_credits"]
+        per = "for the whole term" if row["allowance_per"] == "term" else "per cycle"
         terms.append(
             {
                 "period": ", ".join(map(_period, intervals)),
-                "in_force": in_force,
-                "billed_by": formats.words(row["recipe_metric"]),
-                "included": f"{formats.number(limit, 2)} {unit}" if limit is not None else formats.NOTHING,
-                "used": f"{formats.number(used, 2)} {unit}",
-                "share": share,
-                "width": min(100, round(float(share) * 100, 2)) if share is not None else 0,
-                "this_month": f"{formats.number(this_month, 2)}" if this_month is not None else formats.NOTHING,
-                "share_this_month": Decimal(this_month) / Decimal(limit) if limit and this_month is not None else None,
+                "in_force": any(interval["in_force"] for interval in intervals),
+                "billed_by": formats.billed_by(row["terms"]),
+                "included": f"{formats.number(limit, 2)} {unit}s {per}" if limit is not None else formats.NOTHING,
+                "price": f"{formats.money(row['unit_price'], row['currency'])} per {unit}"
+                if row["unit_price"] is not None
+                else formats.NOTHING,
+                "cycle_day": row["billing_cycle_day"] or 1,
             }
         )
     return terms
+
+
+def billing_period(row: Row) -> Row:
+    """A row of billing_periods with its texts, and the width of its gauge in percent."""
+    share = row["share_used"]
+    return {
+        "period": _period({"effective_from": row["period_from"], "effective_to": row["period_to"]}),
+        "is_current": row["is_current"],
+        "days": f"day {row['days_elapsed']} of {(row['period_to'] - row['period_from']).days}",
+        "billed_by": formats.billed_by(row["terms"]),
+        "unit": row["measure"],
+        "used": formats.number(row["used"], 2),
+        "is_gap": not row["is_fully_priced"],
+        "allowance": formats.number(row["allowance"], 2),
+        "used_of_allowance": formats.number(row["used_of_allowance"], 2),
+        "remaining": formats.number(row["remaining"], 2),
+        "share": share,
+        "width": min(100, round(float(share) * 100, 2)) if share is not None else 0,
+        "overage": formats.number(row["overage"], 2),
+        "used_value": formats.money(row["used_value"], row["currency"]),
+        "overage_value": formats.money(row["overage_value"], row["currency"]),
+        "exceeded_on": formats.day(row["exceeded_on"]),
+        **_projection(row),
+    }
+
+
+def _projection(row: Row) -> Row:
+    """What is projected of a current billing period: texts, and how much of the gauge it adds, in percent."""
+    if row["projected_used"] is None:
+        return {"projected": "", "interval": "", "added_width": 0, "will_exceed_on": ""}
+    added = row["projected_used"] - row["used"]
+    width = 0.0
+    if row["allowance"]:
+        used = min(100, float(row["used_of_allowance"] / row["allowance"]) * 100)
+        width = round(min(100 - used, float(added / row["allowance"]) * 100), 2)
+    return {
+        "projected": formats.number(row["projected_used"], 2),
+        "interval": f"{formats.number(row['projected_low'], 2)} to {formats.number(row['projected_high'], 2)}",
+        "added_width": width,
+        "will_exceed_on": ""
+        if row["exceeded_on"] or not row["projected_exceeds_on"]
+        else formats.day(row["projected_exceeds_on"]),
+    }
 
 
 def _period(interval: Row) -> str:
@@ -607,21 +748,45 @@ def why(decided: Row, recipe_names: Table, usage: list[Row], rules: list[Row]) -
 # -------------------------------------------------------------------------------------------------------------- data
 
 
+# The days after a month's end by which the arrived share is shown; a day that is not over has none.
+ARRIVAL_DAYS = (0, 1, 2, 3, 5, 10, 20, 30)
+_ARRIVED_BY = """
+    case
+        when last_day(usage_month) + {day} <= as_of_date
+            then coalesce(max(share_arrived) filter (where days_after_month_end <= {day}), 0)
+    end
+"""
+_ARRIVAL = f"""
+    select
+        usage_month, metric, max(days_after_month_end) as last_arrival,
+        [{", ".join(_ARRIVED_BY.format(day=day) for day in ARRIVAL_DAYS)}] as shares
+    from marts.usage_arrival
+    cross join (select last_date as as_of_date from marts.months where is_current_month)
+    where metric in ('tasks', 'business_actions') and last_day(usage_month) < as_of_date
+    group by usage_month, metric, as_of_date
+    order by usage_month desc, metric desc
+"""
+
+
 def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path) -> Row:
     """The page about the data of the last run."""
+    warehouse.show_attempts()
     tables = {
         "findings": "from audit.findings order by finding, customer_id, subject, detail",
         "quarantined_rows": "from audit.quarantined_rows order by extract_name, reason, file_name, row_content",
         "extract_row_counts": "from audit.extract_row_counts order by rows_quarantined desc, extract_name",
+        "extract_freshness": "from audit.extract_freshness order by is_late desc, extract_name",
         "rule_coverage": "select * from (select coverage.*, rules.basis, rules.decision_order "
         "from audit.rule_coverage as coverage inner join rules.decision_rules as rules using (rule_id)) "
         "order by decides, decision_order, rule_id, rule_override nulls first",
         "unlisted_customers": "from audit.unlisted_customers order by customer_id",
+        "usage_arrival": "from marts.usage_arrival order by usage_month, metric, days_after_month_end",
         "runs": "from publication.runs order by published_at desc, started_at desc",
+        "attempts": "from attempts order by started_at desc, run_id desc",
     }
     read = {name: warehouse.table(query) for name, query in tables.items()}
     for name, query in tables.items():
-        if read[name].rows or name != "unlisted_customers":
+        if read[name].rows or name not in ("unlisted_customers", "attempts"):
             (csv_folder / f"{name}.csv").write_bytes(warehouse.csv(query).encode())
     names = {row["customer_id"]: row["customer_name"] for row in customers}
     runs = list(read["runs"])
@@ -663,6 +828,7 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
         ],
         "quarantined_total": len(read["quarantined_rows"]),
         "extracts": list(read["extract_row_counts"]),
+        "freshness": [row | {"state": _state_of_extract(row)} for row in read["extract_freshness"]],
         "rules": [
             row
             | {
@@ -672,10 +838,23 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
             }
             for row in read["rule_coverage"]
         ],
+        "arrival_days": ARRIVAL_DAYS,
+        "arrivals": [row | {"title": METRICS[row["metric"]]} for row in warehouse.table(_ARRIVAL)],
         "rules_total": len({row["rule_id"] for row in read["rule_coverage"]}),
         "rules_used": len({row["rule_id"] for row in read["rule_coverage"] if row["decisions"]}),
         "runs": runs,
+        "attempts": list(read["attempts"]),
     }
+
+
+def _state_of_extract(row: Row) -> str:
+    if not row["is_delivered"]:
+        return "never delivered"
+    if row["newest_at"] is None:
+        return "no times"
+    if row["usual_interval_hours"] is None:
+        return "on one day only"
+    return "late" if row["is_late"] else "in time"
 
 
 def _shortened(text: str | None, length: int = 400) -> str:

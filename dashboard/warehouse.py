@@ -8,7 +8,7 @@ Decisions::
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,6 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT / "plugins"))
+
+from asking import is_month, no_warehouse  # noqa: E402, F401
+from attempts import AttemptsProblem, show_attempts  # noqa: E402
+from closes import CloseProblem, show_closes  # noqa: E402
 
 Row = dict[str, Any]
 
@@ -38,7 +45,7 @@ class Table:
 
 
 class NoWarehouse(Exception):
-    """There is no published warehouse where one was looked for; the message says where and what to do."""
+    """There is no published warehouse, or none that can be read; the message says where and what to do."""
 
 
 # A text that a spreadsheet would run as a formula gets an apostrophe in front, the spreadsheets' own mark of a text. It
@@ -228,6 +235,9 @@ _PREPARED = [
     _DECISIONS.replace("{published_in}", _PUBLISHED_IN),
 ]
 
+# From the vendor's figure and the close to now, for all closed months.
+_BRIDGE = (PROJECT / "analyses" / "bridge.sql").read_text(encoding="utf-8")
+
 # What a page shows. Each query's first column is the customer's id, by which its rows are in order.
 _SHOWN = {
     "usage": """
@@ -296,37 +306,28 @@ _SHOWN = {
         qualify row_number() over (partition by customer_id, connection_id order by valid_from desc) = 1
         order by customer_id, is_listed desc, history.adapter_name nulls last, connection_id
     """,
-    # Which term is in force when, and what was used on those days of its measure: in all, and in the current month.
+    # Which term is in force when.
     "terms": """
-        with used as (
-            select
-                customer_id, term_from, usage_month,
-                sum(billed_quantity) filter (where metric = 'tasks') as tasks, sum(credits) as credits
-            from marts.term_credits where {asked} group by all
-        ),
-        of_term as (
-            select
-                customer_id, term_from, sum(tasks) as tasks, sum(credits) as credits,
-                sum(tasks) filter (where usage_month = current_month) as tasks_this_month,
-                sum(credits) filter (where usage_month = current_month) as credits_this_month
-            from used cross join window_of_months group by all
-        )
         select
             terms.customer_id, terms.* exclude (customer_id),
-            as_of_date >= effective_from and coalesce(as_of_date < effective_to, true) as in_force,
-            case when recipe_metric = 'tasks' then tasks else credits end as used,
-            case when recipe_metric = 'tasks' then tasks_this_month else credits_this_month end as used_this_month
+            as_of_date >= effective_from and coalesce(as_of_date < effective_to, true) as in_force
         from marts.customer_terms as terms
         cross join window_of_months
-        left join of_term
-            on terms.customer_id = of_term.customer_id and terms.term_from is not distinct from of_term.term_from
-        where terms.{asked}
-        order by terms.customer_id, effective_from
+        where {asked}
+        order by customer_id, effective_from
+    """,
+    "periods": """
+        select customer_id, * exclude (customer_id), as_of_date < period_to as is_current
+        from marts.billing_periods cross join window_of_months
+        where {asked} order by customer_id, period_from desc
     """,
     "unfinished": """
         select customer_id, count(*) as jobs from metering.metered_jobs
         where not is_finished and {asked} and started_at < (select ends_at from marts.months where is_current_month)
         group by customer_id order by customer_id
+    """,
+    "bridge": """
+        select customer_id, * exclude (customer_id, place) from bridge where {asked} order by customer_id, place
     """,
     "findings": """
         select customer_id, finding, rule_id, subject, detail, occurrences
@@ -425,9 +426,23 @@ _FILES = {
         "where {asked} and term_from is not null order by effective_from",
         False,
     ),
+    "billing_periods": (
+        "select customer_id, * exclude (customer_id) from marts.billing_periods where {asked} order by period_from",
+        True,
+    ),
+    "contract_usage": (
+        "select customer_id, * exclude (customer_id) from marts.contract_usage where {asked} "
+        "order by period_from, metric, call_type nulls first",
+        True,
+    ),
     "credits": (
         "select customer_id, * exclude (customer_id) from marts.monthly_credits where {asked} "
         "order by usage_month, metric, call_type nulls first",
+        False,
+    ),
+    "closes": (
+        "select customer_id, * exclude (customer_id, title, metric_order, is_total) from bridge "
+        "where {asked} order by place",
         False,
     ),
     "why": ("select * from decisions where {asked} order by place, recipe_id nulls last", False),
@@ -445,8 +460,8 @@ class Warehouse:
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         path = folder / "usage.duckdb"
         if not path.is_file():
-            unset = "" if os.environ.get("WAREHOUSE_DIR") else " WAREHOUSE_DIR is not set."
-            raise NoWarehouse(f"There is no warehouse at {path}: make build writes it.{unset}")
+            raise NoWarehouse(no_warehouse(path))
+        self.folder = folder
         self.connection = duckdb.connect(str(path), read_only=True)
         self.connection.execute("set timezone = 'UTC'")
         if threads:
@@ -455,6 +470,23 @@ class Warehouse:
 
     def close(self) -> None:
         self.connection.close()
+
+    def show_closes(self) -> None:
+        """Create the temporary views of closed months. Raises NoWarehouse if they cannot be read."""
+        try:
+            show_closes(self.connection, self.folder)
+        except duckdb.CatalogException as error:
+            path = self.folder / "usage.duckdb"
+            raise NoWarehouse(f"{path} is of an older release: run dbt build first.") from error
+        except CloseProblem as problem:
+            raise NoWarehouse(str(problem)) from problem
+
+    def show_attempts(self) -> None:
+        """Create the temporary table of the scheduled runs that failed. Raises NoWarehouse if it cannot be read."""
+        try:
+            show_attempts(self.connection, self.folder)
+        except AttemptsProblem as problem:
+            raise NoWarehouse(str(problem)) from problem
 
     def table(self, query: str, parameters: Sequence[Any] = ()) -> Table:
         """The query's rows."""
@@ -493,6 +525,11 @@ class Warehouse:
         self._ask(customer_ids)
         for statement in _PREPARED:
             self.connection.execute(statement)
+        self.connection.execute("set variable usage_months = (select list(usage_month) from closed_months)")
+        self.connection.execute("set variable customer_ids = ?", [customer_ids])
+        self.connection.execute(
+            f"create or replace temp table bridge as select *, row_number() over () as place from ({_BRIDGE})"
+        )
 
     def of_customers(self, customer_ids: list[str]) -> Iterator[tuple[str, dict[str, Table], dict[str, str]]]:
         """Each customer with what its page shows, by the names of _SHOWN, and its CSV files, by those of _FILES."""

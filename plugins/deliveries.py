@@ -86,6 +86,8 @@ STREAMED = ("jobs", "steps")
 SMALL_FILE = 1_048_576  # bytes; smaller streamed jobs and Parquet files are converted together
 AT_ONCE = 500  # files that are converted together
 
+STATE_OF_THE_EXTRACTION = ".extraction"  # of EXTRACTS_DIR; no delivery, and nothing to name in each run
+
 LONGEST_WAIT = 60.0  # seconds for files that are still being written
 
 # A file that changed this shortly before a run may change again without a change of its times, if the clock is coarse.
@@ -264,7 +266,7 @@ def _list_folder(root: Path, contract: dict[str, Any]) -> tuple[list[_Delivered]
         raise Problem(f"EXTRACTS_DIR={root} is empty: it needs one sub-folder per extract.")
 
     found: list[_Delivered] = []
-    ignored = [path for path in sorted(root.iterdir()) if path.name not in contract]
+    ignored = [path for path in sorted(root.iterdir()) if path.name not in (*contract, STATE_OF_THE_EXTRACTION)]
     for extract in contract:
         for path in _walk(root / extract):
             is_read = ending_of(path.name) and not _is_of_a_tool(path.relative_to(root))

@@ -6,6 +6,15 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+# The lines of a bridge (analyses/bridge.sql) other than causes.
+BRIDGE_ITEMS = {
+    "vendor_figure": "the vendor's figure",
+    "without_vendor_figure": "customers without a vendor's figure",
+    "figure_at_close": "our figure at the close",
+    "other_as_of_date": "days outside this run's as-of date",
+    "figure_now": "our figure now",
+}
+
 SEED = Path(__file__).parent.parent / "seeds" / "labels" / "metric_labels.csv"
 
 

@@ -8,6 +8,7 @@ published file::
     deliveries/runs.json         the published runs, one JSON object per line: publication.runs of the next run
     deliveries/runs.<id>.json    the same, including the run that is being published
     parquet_runs/<id>/           the Parquet files of a run; parquet is a link to those of the published run
+    closes/                      closed months and restatements (closes.py)
     usage.duckdb.new             the copy that will become usage.duckdb
     usage.duckdb.wal.<id>        the write-ahead log of the file that the run replaces
 
@@ -26,21 +27,22 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import struct
 import subprocess
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 import duckdb
+from asking import no_warehouse
+from closes import CloseProblem, finish_closes, is_unfinished, prepare_state
 from copying import missing_room
 from dbt_common.exceptions import DbtRuntimeError
+from locking import Held, take_lock
 from swapping import ASIDE, point, sync_path, sync_tree
 
-BUILD_FORMAT = 5  # of build/usage.duckdb; the same number as in macros/intake/run_state.sql
+BUILD_FORMAT = 6  # of build/usage.duckdb; the same number as in macros/intake/run_state.sql
 
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")
@@ -57,48 +59,29 @@ def hold_warehouse(folder: Path) -> None:
     path = (folder / "lock").resolve()
     if path in _held:
         return
-    lock = path.open("a+", encoding="utf-8")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        holder = lock.read()
-        lock.close()
+        _held[path] = take_lock(path, " ".join(["dbt", *sys.argv[1:]]))
+    except Held as holder:
         raise DbtRuntimeError(
-            f"Another run uses {folder.parent}: {_describe(holder)}. This run stops and has changed nothing."
+            f"Another run uses {folder.parent}: {holder}. This run stops and has changed nothing."
         ) from None
-    lock.truncate(0)
-    json.dump({"process": os.getpid(), "host": socket.gethostname(), "since": _now(), "command": sys.argv[1:]}, lock)
-    lock.flush()
-    _held[path] = lock
-
-
-def _describe(holder: str) -> str:
-    try:
-        said = json.loads(holder)
-        return f"process {said['process']} on {said['host']} since {said['since']} (dbt {' '.join(said['command'])})"
-    except (ValueError, KeyError, TypeError):
-        return "a process that has just started"
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 class PublishingFailed(Exception):
     """A publication failed or is incomplete: a sentence that says what failed, and whether readers see the run."""
 
 
-def publish_warehouse(built: str, published: str, run_id: str) -> list[str]:
+def publish_warehouse(built: str, published: str, run_id: str, inputs: str = "") -> list[str]:
     """Replace the file ``published`` by a copy of ``built``, and ``parquet`` beside it by ``build/parquet``.
 
     Readers that have the old file open keep reading it; new connections see the new one. ``built`` must
     have been checkpointed, so that its write-ahead log is empty, and its run_state.watermark must contain ``run_id``.
-    Permissions are kept. Returns warnings for the user; raises PublishingFailed.
+    Permissions are kept. Returns warnings for the user; raises PublishingFailed. ``inputs``: what the run was made
+    with, as JSON, if it compared the closed months; otherwise an empty text.
 
-    The rename of the copy to ``published`` commits the run in one step. Before it, the list of runs, the Parquet files
-    and the copy are on disk under the id of the run. After it, finish_publishing() gives them their final names, in
-    this process or at the start of the next run, and removes files under the id of another run.
+    The rename of the copy to ``published`` commits the run in one step. Before it, the list of runs, the restatements,
+    the Parquet files and the copy are on disk under the id of the run. After it, finish_publishing() gives them their
+    final names, in this process or at the start of the next run, and removes files under the id of another run.
     """
     target = Path(published)
     scratch = target.with_name(f"{target.name}.new")
@@ -114,6 +97,9 @@ def publish_warehouse(built: str, published: str, run_id: str) -> list[str]:
         shutil.copyfile(exported.with_name("runs.json"), pending)
         sync_path(pending)
         sync_path(store)
+        if inputs:
+            told, restated = json.loads(inputs), exported.with_name("restatements.parquet")
+            prepare_state(target.parent, run_id, told, restated, Path(told["project"]))
         runs.mkdir(exist_ok=True)
         shutil.rmtree(runs / run_id, ignore_errors=True)
         exported.rename(runs / run_id)
@@ -131,6 +117,8 @@ def publish_warehouse(built: str, published: str, run_id: str) -> list[str]:
                 log.rename(log.with_name(f"{log.name}.{run_id}"))
             sync_path(target.parent)
             scratch.replace(target)
+    except CloseProblem as error:
+        problem = str(error)
     except OSError as error:
         problem = f"replacing {published} failed: {error.strerror}"
     if problem:
@@ -160,8 +148,9 @@ def finish_publishing(published: Path, run_id: str | None = None) -> list[str]:
         _take_over_list(published, told)
     pending = {path.name.split(".")[1]: path for path in store.glob("runs.*.json")}
     logs = {path.name.rpartition(".")[2]: path for path in published.parent.glob(f"{published.name}.wal.*")}
-    if run_id is None and (pending or logs):
+    if run_id is None and (pending or logs or is_unfinished(published.parent)):
         run_id = published_run(published)
+    finish_closes(published.parent, run_id)
     for other, path in pending.items():
         if other == run_id:
             if told.exists():
@@ -226,6 +215,14 @@ def require_room(database: Path) -> None:
             raise DbtRuntimeError(
                 f"This run cannot be published: {missing}. Free some space and run again. Nothing was changed."
             )
+
+
+def require_published(published: Path) -> None:
+    """Raise DbtRuntimeError if dbt source freshness cannot read the published file: there is none, or an old one."""
+    if not published.exists():
+        raise DbtRuntimeError(no_warehouse(published))
+    if _ask_published(published, "select count(*) from audit.extract_freshness") is None:
+        raise DbtRuntimeError(f"{published} is of an older release, or cannot be read: run dbt build first.")
 
 
 def published_run(published: Path) -> str | None:
@@ -343,14 +340,21 @@ def revision_of(project: str) -> str:
     return described.stdout.strip() if described.returncode == 0 else ""
 
 
+def project_digests(project: Path) -> dict[str, str]:
+    """The digests ``rules`` and ``code`` of a project."""
+    return json.loads(code_digests(str(project), "[]"))
+
+
 def code_digests(project: str, rules_of_jobs: str) -> str:
     """Digests of the files that decide on figures, as JSON.
 
     facts: models, macros, the contract of the extracts, status words. jobs: the tables of the rule book that
-    ``rules_of_jobs`` lists, as JSON. decisions: the rest of the rule book.
+    ``rules_of_jobs`` lists, as JSON. decisions: the rest of the rule book. rules: the rule book. code: all else, and
+    the version of the engine.
     """
     root, of_jobs = Path(project), json.loads(rules_of_jobs)
-    digests = {level: hashlib.sha256() for level in ("facts", "jobs", "decisions")}
+    digests = {level: hashlib.sha256() for level in ("facts", "jobs", "decisions", "rules", "code")}
+    digests["code"].update(duckdb.__version__.encode())
     for folder, pattern in (
         ("models", "*.sql"),
         ("models", "_extracts.yml"),
@@ -362,5 +366,7 @@ def code_digests(project: str, rules_of_jobs: str) -> str:
             if path.suffix == ".csv":
                 rules = path.stem.removeprefix("override_")
                 level = "facts" if rules == "status_words" else "jobs" if rules in of_jobs else "decisions"
-            digests[level].update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+            content = path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
+            digests[level].update(content)
+            digests["rules" if path.suffix == ".csv" else "code"].update(content)
     return json.dumps({level: digest.hexdigest() for level, digest in digests.items()})

@@ -2,7 +2,8 @@
 
 ``override_problems(project, folder) -> text`` reads the published tables in ``project/seeds/rules`` and the overrides
 in ``folder``, and returns one sentence per error; an empty text if there is none. An override has the columns of its
-table and ``reason`` and ``author``; it replaces the published rows of its key between its dates.
+table and ``reason`` and ``author``; it replaces the published rows of its key between its dates. ``table_problems``
+checks a file that replaces a whole table, for a what-if.
 
 Decisions::
 
@@ -16,11 +17,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 Row = dict[str, str]
 
-# The tables that can be overridden, with their keys. status_words and decision_rules have no dates and no overrides.
+# The tables that can be overridden, with their keys. The others have no dates and no overrides.
 KEYS = {
     "app_eligibility": ("adapter_name",),
     "operation_metrics": ("adapter_name", "adapter_operation"),
@@ -68,8 +70,8 @@ class RuleBook:
         self.tables = {path.stem: _rows(path) for path in sorted(folder.glob("*.csv"))}
         self.headers = {path.stem: _header(path) for path in sorted(folder.glob("*.csv"))}
         self._words: dict[str, set[str]] = defaultdict(set)
-        for rows in self.tables.values():
-            for row in rows:
+        for table in KEYS:
+            for row in self.tables[table]:
                 for column, value in row.items():
                     self._words[column].add(value)
         self._decides = {row["rule_id"]: row["decides"] for row in self.tables["decision_rules"]}
@@ -99,14 +101,9 @@ def override_problems(project: str, folder: str) -> str:
         if path.stem == table or table not in KEYS or path.suffix != ".csv":
             problems.append(f"{path}: its name must be override_<table>.csv, with one of the tables {', '.join(KEYS)}.")
             continue
-        try:
-            header, rows = _header(path), _rows(path)
-        except UnicodeDecodeError:
-            problems.append(f"{path}: it is not UTF-8.")
-            continue
-        wanted = [*book.headers[table], *ADDED]
-        if sorted(header) != sorted(wanted):
-            problems.append(f"{path}: its columns are {', '.join(header)}; they must be {', '.join(wanted)}.")
+        rows, problem = _rows_with(path, [*book.headers[table], *ADDED])
+        if problem:
+            problems.append(problem)
             continue
         found[table] = path, rows
     adapters = {row["adapter_name"] for row in book.tables["app_eligibility"]}
@@ -125,10 +122,61 @@ def override_problems(project: str, folder: str) -> str:
     return "\n".join(problems)
 
 
-def _problems_of_row(book: RuleBook, table: str, row: Row, adapters: set[str]) -> Iterator[str]:
-    if len(row) > len(book.headers[table]) + len(ADDED):
+def table_problems(book: RuleBook, path: Path) -> list[str]:
+    """The errors in a file that replaces a published table of its name, one sentence each.
+
+    It has the columns of the table, and rows for all days on which the published rows of a key are in force. Only an
+    open table may have other keys.
+    """
+    table = path.stem
+    rows, problem = _rows_with(path, book.headers[table])
+    if problem or table not in KEYS:
+        return [problem] if problem else []
+    adapters = {row["adapter_name"] for row in (rows if table == "app_eligibility" else book.tables["app_eligibility"])}
+    problems = []
+    for number, row in enumerate(rows, start=1):
+        for problem in _problems_of_row(book, table, row, adapters, added=()):
+            problems.append(f"{path}, row {number}: {problem}.")
+    return problems or [f"{path}: {problem}." for problem in _problems_of_days(book.tables[table], table, rows)]
+
+
+def _problems_of_days(published: list[Row], table: str, rows: list[Row]) -> Iterator[str]:
+    wanted, found = _days_by_key(published, table), _days_by_key(rows, table)
+    for key, days in found.items():
+        name = " ".join(filter(None, key))
+        for (_, last), (first, _) in pairwise(sorted(days)):
+            if first < last:
+                yield f"two rows of {name} are in force on {first}"
+        for first, last in wanted.get(key, ()):
+            if gap := _first_gap(first, last, days):
+                yield f"no row of {name} is in force on {gap}: its dates have a gap"
+    if table not in OPEN:
+        for key in sorted(wanted.keys() - found.keys()):
+            yield f"it has no row of {' '.join(filter(None, key))}"
+
+
+def _days_by_key(rows: list[Row], table: str) -> dict[tuple[str, ...], list[tuple[date, date]]]:
+    found = defaultdict(list)
+    for row in rows:
+        key = tuple(row[column] for column in KEYS[table])
+        found[key].append((_day(row["effective_from"]), _day(row["effective_to"]) or OPEN_END))
+    return found
+
+
+def _first_gap(first: date, last: date, days: list[tuple[date, date]]) -> date | None:
+    """The first day from ``first`` until before ``last`` that is in none of the intervals."""
+    for begin, end in sorted(days):
+        if begin <= first < end:
+            first = end
+    return first if first < last else None
+
+
+def _problems_of_row(
+    book: RuleBook, table: str, row: Row, adapters: set[str], added: tuple[str, ...] = ADDED
+) -> Iterator[str]:
+    if len(row) > len(book.headers[table]) + len(added):
         yield "it has more values than columns: put a value that contains a comma in quotes"
-    for column in ADDED:
+    for column in added:
         if not row[column].strip():
             yield f"it has no {column}"
     for column in book.headers[table]:
@@ -158,12 +206,23 @@ def _problems_of_row(book: RuleBook, table: str, row: Row, adapters: set[str]) -
     known = [[published[column] for column in KEYS[table]] for published in book.tables[table]]
     if key not in known:
         if table not in OPEN:
-            yield f"{table} has no {' '.join(key)} to override"
+            yield f"{table} has no {' '.join(key)}{' to override' if added else ''}"
         for other in known:
             if [word.lower() for word in key] == other:
                 yield f"{' '.join(key)} has another letter case in {table}: {' '.join(other)}"
     if table == "billing_contexts_by_call" and row["call_mode"] == "async" and row["billing_context"] != "workflow":
         yield "an asynchronous call is a workflow, whatever the caller"
+
+
+def _rows_with(path: Path, columns: list[str]) -> tuple[list[Row], str]:
+    """The rows of a file that has these columns, and an empty text; no row and a sentence if it has others."""
+    try:
+        header, rows = _header(path), _rows(path)
+    except UnicodeDecodeError:
+        return [], f"{path}: it is not UTF-8."
+    if sorted(header) != sorted(columns):
+        return [], f"{path}: its columns are {', '.join(header)}; they must be {', '.join(columns)}."
+    return rows, ""
 
 
 def _header(path: Path) -> list[str]:

@@ -50,7 +50,7 @@ from typing import Any
 import duckdb
 from conversion import Column, Contract, LacksColumn, Problem, convert, merge, read_files, write_rows
 from progress import FileProgress, Progress, as_bytes
-from swapping import sync_path
+from swapping import replace_text, sync_path
 
 # Ending of a file name -> format. A format may come plain and gzipped.
 FORMATS = {
@@ -413,11 +413,7 @@ def note_loads(store: Store) -> None:
 def _replace(path: Path, text: str) -> None:
     """Replace the content of the file in one step."""
     with storing(path.parent):
-        scratch = path.with_name(f"{path.name}.new")
-        scratch.write_text(text, encoding="utf-8")
-        sync([scratch])
-        scratch.replace(path)
-        sync([path.parent])
+        replace_text(path, text)
 
 
 # ----------------------------------------------------------------------------------------------------------- a new load
@@ -598,6 +594,48 @@ def _write_merged(root: Path, pieces: list[Piece], without: set[str] | frozenset
             sync([root])
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a stored load for another store: some of its extracts, under a number and an id."""
+
+    load: dict[str, Any]  # its manifest
+    extracts: frozenset[str]
+    number: int
+    id: str
+
+    @property
+    def is_whole(self) -> bool:
+        return self.extracts >= self.load["stored"].keys() and self.id == self.load["id"]
+
+    def manifest(self) -> dict[str, Any]:
+        files = [file for file in self.load["files"] if file["extract"] in self.extracts]
+        stored = {extract: of for extract, of in self.load["stored"].items() if extract in self.extracts}
+        return self.load | {"load": self.number, "id": self.id, "files": files, "stored": stored}
+
+
+def write_parts(store: Store, piece: Piece, target: Path, parts: list[Part]) -> None:
+    """Write parts of the loads of a piece to another store, as one piece. A whole piece is a link."""
+    if len(parts) == len(piece.loads) and all(part.is_whole for part in parts):
+        (target / piece.folder).symlink_to((store.root / piece.folder).absolute())
+        return
+    folder, stored = target / f"{MERGED}{uuid.uuid4().hex}", {}
+    folder.mkdir()
+    for extract in sorted({extract for part in parts for extract in part.manifest()["stored"]}):
+        source = store.root / piece.folder / piece.stored[extract]["file"]
+        _require_as_stored(source, piece.stored[extract]["sha256"])
+        numbers = {part.load["load"]: part.number for part in parts if extract in part.extracts}
+        renumbered = " ".join(f"when {old} then {new}" for old, new in numbers.items())
+        query = (
+            f"select * replace (cast(case load_id {renumbered} end as bigint) as load_id) from {read_files([source])} "
+            f"where load_id in ({', '.join(map(str, numbers))})"
+        )
+        written = folder / f"{extract}.parquet"
+        rows = write_rows(connection().cursor(), query, written, extract)
+        stored[extract] = {"file": written.name, "sha256": sha256_of(written), "rows": rows}
+    loads = [part.manifest() for part in parts]
+    _write_manifest(folder, {"format": FORMAT, "merged_at": now(), "loads": loads, "stored": stored, "replaces": []})
 
 
 def forget_load(root: Path, number: int, progress: Progress) -> dict[str, Any]:

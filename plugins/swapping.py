@@ -1,4 +1,4 @@
-"""Replaces a folder in one step: readers use a link, which is pointed to another folder."""
+"""Replaces a file or a folder in one step; readers of a folder use a link, which is pointed to another folder."""
 
 from __future__ import annotations
 
@@ -57,6 +57,15 @@ def keep_permissions(before: Path, folder: Path) -> None:
         if model:
             shutil.copymode(model, path)
     shutil.copymode(before, folder)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace the content of a file in one step, and sync it to disk."""
+    scratch = path.with_name(f"{path.name}.new")
+    scratch.write_text(text, encoding="utf-8")
+    sync_path(scratch)
+    scratch.replace(path)
+    sync_path(path.parent)
 
 
 def sync_tree(folder: Path) -> None:

@@ -10,8 +10,14 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 ``watch_build(paths, tests, is_whole) -> empty text``
     From here on the run shows its progress (build_progress.py). ``paths``: JSON, the files of its models and seeds;
     ``tests``: their number; ``is_whole``: true or false.
-``publish_warehouse(built, published, run_id) -> JSON``
+``publish_warehouse(built, published, run_id, inputs) -> JSON``
     Of publishing.py: ``{"problem": null or text, "to_look_at": [texts]}``.
+``published_run(published) -> text``, empty if there is none
+    Of publishing.py.
+``closed_months(closes) -> JSON``
+    Of closes.py.
+``replay_changes(plan) -> JSON``, ``forget_replay(built) -> empty text``
+    Of replaying.py.
 ``write_dashboard(published)``, ``empty_folder(folder)``, ``revision_of(project)`` -> text
     Of publishing.py.
 ``code_digests(project, rules_of_jobs) -> JSON``
@@ -19,6 +25,8 @@ dbt-duckdb loads this module through ``plugins:`` in the profile and registers o
 
 ``override_problems(project, folder) -> text``
     Of rule_book.py.
+``terms_problems(project) -> text``
+    Of contract_terms.py.
 
 They return an error text instead of raising an error: the calling macro stops the run with it.
 """
@@ -39,6 +47,8 @@ import deliveries
 import duckdb
 import publishing
 from build_progress import Build, Watch
+from closes import closed_months
+from contract_terms import terms_problems
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
 from dbt_common.events.functions import fire_event
@@ -46,6 +56,7 @@ from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
 from progress import PATIENCE, Progress, as_bytes, terminal
 from publishing import code_digests, hold_warehouse, revision_of
+from replaying import forget_replays, replay_changes
 from rule_book import override_problems
 from store import newer_format
 
@@ -67,6 +78,9 @@ class Plugin(BasePlugin):
             project = getattr(get_flags(), "PROJECT_DIR", None) or Path(__file__).parent.parent
             self.creds.path = str(Path(project).absolute() / self.creds.path)
         folder = Path(self.creds.path).parent
+        if "freshness" in (getattr(get_flags(), "WHICH", None) or ""):
+            self._open_published(folder.parent / "usage.duckdb")
+            return
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
@@ -87,6 +101,12 @@ class Plugin(BasePlugin):
         for text in filter(None, said):
             fire_event(Note(msg=text))
 
+    def _open_published(self, published: Path) -> None:
+        """Have dbt source freshness read the published file: it needs neither the build database nor its lock."""
+        publishing.require_published(published)
+        self.creds.path = str(published)
+        self.creds.config_options = (self.creds.config_options or {}) | {"access_mode": "read_only"}
+
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         # Half of DuckDB's default, because Python needs memory, too. Beyond the limit DuckDB spills to disk.
         if "memory_limit" not in (self.creds.settings or {}):
@@ -101,8 +121,13 @@ class Plugin(BasePlugin):
             self.empty_folder,
             self.publish_warehouse,
             self.write_dashboard,
+            self.published_run,
+            self.replay_changes,
+            self.forget_replay,
+            closed_months,
             code_digests,
             override_problems,
+            terms_problems,
             revision_of,
         ):
             arguments = ["VARCHAR"] * len(signature(function).parameters)
@@ -145,10 +170,20 @@ class Plugin(BasePlugin):
         self._tell(lambda: f"writing the marts to {folder}")
         return publishing.empty_folder(folder)
 
-    def publish_warehouse(self, built: str, published: str, run_id: str) -> str:
+    def published_run(self, published: str) -> str:
+        return publishing.published_run(Path(published)) or ""
+
+    def replay_changes(self, plan: str) -> str:
+        return replay_changes(plan, _progress())
+
+    def forget_replay(self, built: str) -> str:
+        forget_replays(Path(built).parent.parent)
+        return ""
+
+    def publish_warehouse(self, built: str, published: str, run_id: str, inputs: str) -> str:
         self._tell(lambda: f"copying {as_bytes(Path(built).stat().st_size)} to {published}")
         try:
-            to_look_at = publishing.publish_warehouse(built, published, run_id)
+            to_look_at = publishing.publish_warehouse(built, published, run_id, inputs)
         except publishing.PublishingFailed as error:
             return json.dumps({"problem": str(error), "to_look_at": []})
         if self._watch:

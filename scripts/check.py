@@ -110,9 +110,19 @@ def unit_tests_of(changed: Iterable[str], manifest: Any) -> list[str]:
 
 
 def python_tests_of(changed: Iterable[str], tests: Iterable[str]) -> list[str]:
-    """The test files that changed, or that belong to a changed module: test_progress.py to plugins/progress.py."""
-    stems = {Path(path).stem.removeprefix("test_") for path in changed if path.endswith(".py")}
-    return sorted(f"tests/{name}" for name in tests if Path(name).stem.removeprefix("test_") in stems)
+    """The test files that changed, or that belong to a changed module or package.
+
+    test_progress.py belongs to plugins/progress.py, test_extraction_jobs.py and test_extraction.py to extraction/.
+    """
+    modules = [Path(path) for path in changed if path.endswith(".py")]
+    names = {module.stem.removeprefix("test_") for module in modules}
+    packages = {module.parts[0] for module in modules}
+
+    def belongs(name: str) -> bool:
+        about = Path(name).stem.removeprefix("test_")
+        return about in names | packages or any(about.startswith(f"{package}_") for package in packages)
+
+    return sorted(f"tests/{name}" for name in tests if belongs(name))
 
 
 def check_models(changed: list[str]) -> bool:

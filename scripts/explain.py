@@ -10,8 +10,6 @@ read-only. It needs no dbt, works from any folder and writes no file.
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import sys
 from collections import Counter
 from itertools import groupby
@@ -23,6 +21,7 @@ import duckdb
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "plugins"))
 
+from asking import is_month, no_warehouse, warehouse_folder  # noqa: E402
 from labels import METRIC_LABELS  # noqa: E402
 
 # In sums, metrics billed by capability come before tasks.
@@ -45,7 +44,7 @@ def main() -> None:
     if asked.job:
         explain_job(asked.job, asked.customer)
     elif asked.customer and asked.month:
-        if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", asked.month):
+        if not is_month(asked.month):
             sys.exit(f"MONTH={asked.month} is not a month: write it as 2026-08.")
         explain_month(asked.customer, asked.month)
     else:
@@ -166,14 +165,13 @@ def rows_of(found: duckdb.DuckDBPyConnection) -> list[Row]:
 def open_warehouse() -> duckdb.DuckDBPyConnection:
     """The published warehouse, read-only; a sentence on standard error if there is none."""
     if not warehouse_path().exists():
-        unset = "" if os.environ.get("WAREHOUSE_DIR") else " WAREHOUSE_DIR is not set."
-        sys.exit(f"There is no warehouse at {warehouse_path()}: make build writes it.{unset}")
+        sys.exit(no_warehouse(warehouse_path()))
     return duckdb.connect(str(warehouse_path()), read_only=True)
 
 
 def warehouse_path() -> Path:
     """The path of usage.duckdb in WAREHOUSE_DIR, or in the project's warehouse, as for dbt build."""
-    return Path(os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse").absolute() / "usage.duckdb"
+    return warehouse_folder() / "usage.duckdb"
 
 
 def amount(metric: str | None, quantity: int) -> str:

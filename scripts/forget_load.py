@@ -9,7 +9,6 @@ run recomputes everything without them.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "plugins"))
 
+from asking import warehouse_folder  # noqa: E402
 from conversion import Problem  # noqa: E402
 from dbt_common.exceptions import DbtRuntimeError  # noqa: E402
 from progress import Progress, as_count, terminal  # noqa: E402
@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--load", required=True, help="the number of the load, as audit tables and folders have it")
     asked = parser.parse_args()
-    warehouse = Path(os.environ.get("WAREHOUSE_DIR") or PROJECT / "warehouse").resolve()
+    warehouse = warehouse_folder().resolve()
     if not (asked.load.isascii() and asked.load.isdigit()):
         print(f"LOAD={printable(asked.load)!r} is not the number of a load, such as 3.")
         return 2

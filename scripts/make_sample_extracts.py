@@ -536,28 +536,31 @@ def customers() -> None:
 
 
 def subscriptions() -> None:
-    def term(account_id: int, recipe_metric: str, start: str, end: str | None = None, **limits: object) -> None:
-        add(
-            "subscriptions",
-            account_id=account_id,
-            recipe_metric=recipe_metric,
-            billing_cycle_day=1,
-            effective_from=start,
-            effective_to=end,
-            **limits,
-        )
+    def term(account_id: object, recipe_metric: str | None, start: str, end: str | None = None, **more: object) -> None:
+        row = {
+            "account_id": account_id,
+            "recipe_metric": recipe_metric,
+            "billing_cycle_day": 1,
+            "effective_from": start,
+            "effective_to": end,
+        }
+        add("subscriptions", **row | more)
 
-    term(BIG, "business_actions", "2025-01-01", included_credits=6000)
-    term(ON_TASKS, "tasks", "2024-10-01", task_limit=150)
-    term(API_HEAVY, "business_actions", "2025-02-01", included_credits=1200)
-    term(SMALL, "business_actions", "2025-07-01", included_credits=100)
+    # INVENTED prices, in several currencies; a cycle from the 15th on; an allowance for the whole term.
+    term(BIG, "business_actions", "2025-01-01", included_credits=6000, unit_price="0.02", currency="EUR")
+    term(ON_TASKS, "tasks", "2024-10-01", task_limit=150, unit_price="0.0125", currency="USD")
+    term(API_HEAVY, "business_actions", "2025-02-01", included_credits=1200, billing_cycle_day=15)
+    term(SMALL, "business_actions", "2025-07-01", included_credits=100, unit_price="3", currency="JPY")
     term(TINY, "business_actions", "2025-11-01", included_credits=100)
     term(EXPIRED, "business_actions", "2024-12-01", "2026-08-15", included_credits=100)
     term(DELETED, "tasks", "2025-04-01", task_limit=50)
-    term(NEW, "business_actions", "2026-09-01", included_credits=500)
+    term(NEW, "business_actions", "2026-09-01", included_credits=500, allowance_per="term")
     # An old customer that changed from tasks to business actions.
     term(OLD, "tasks", "2019-12-01", "2026-09-01", task_limit=50)
     term(OLD, "business_actions", "2026-09-01", included_credits=300)
+    # The partner's own contract, on the newest terms.
+    own = {"terms": "credits_2026", "included_credits": 2000, "unit_price": "0.015", "currency": "EUR"}
+    term("*", None, "2026-10-01", **own)
 
 
 def seats() -> None:
@@ -606,6 +609,7 @@ def credit_ratios() -> None:
     ratio("business_actions", "1.00", "2020-01-01", "2026-09-01")
     ratio("business_actions", "0.90", "2026-09-01")  # a new price from a month's first day
     ratio("tasks", "0.80", "2020-01-01")
+    ratio("workflow_tasks", "0.85", "2020-01-01")
     ratio("api_calls", "0.50", "2020-01-01", call_type="managed")
     ratio("api_calls", "0.10", "2020-01-01", call_type="proxy")
     ratio("api_calls", "0.20", "2020-01-01", call_type="proxy_transformation")

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from dbt_forks import Command, Forks
+from dbt_forks import ADDRESS, Command, Forks, parsing_key
 from reference.files import write_nested_jobs, write_world
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -75,12 +76,11 @@ class Build:
 class Workbench:
     """Runs builds one after the other, always in the same place. ``ran`` and ``taken`` count them."""
 
-    def __init__(self, folder: Path, forks: Forks, project: Path = PROJECT, parse_once: bool = True) -> None:
-        """``project``: a copy, whose rows of seeds a test may change; ``parse_once`` is false where it changes more."""
+    def __init__(self, folder: Path, forks: Forks, project: Path = PROJECT) -> None:
+        """``project``: this one, or a copy that a test may change."""
         self.folder = folder
         self.forks = forks
         self.project = project
-        self.parse_once = parse_once
         self.ran = 0
         self.taken = 0
 
@@ -188,11 +188,10 @@ class Workbench:
             *(part for path in paths for part in (path.relative_to(source).as_posix(), path.read_bytes())),
         )
 
-    def manifest_key(self, source: Path | None, vars: dict[str, Any]) -> list[str] | None:
-        """What parsing depends on: whether the sample is built. Other vars are read when models are compiled."""
-        if not self.parse_once:
-            return None
-        return ["sample" if is_sample(source, vars) else "extracts"]
+    def manifest_key(self, source: Path | None, vars: dict[str, Any]) -> str:
+        """What parsing depends on: the code, and whether the sample is built. Compiling reads the other vars."""
+        key = _own_parsing_key if self.project == PROJECT else partial(parsing_key, self.project)
+        return key("sample" if is_sample(source, vars) else "extracts")
 
     def environment(self, source: Path | None, with_tests: bool = False) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
@@ -211,25 +210,52 @@ def is_sample(source: Path | None, vars: dict[str, Any]) -> bool:
     return source is None and not vars.get("extracts_schema") and not vars.get("only_stored_deliveries")
 
 
-def verify(warehouse: Path, vars: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+def run_script(script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of the project as a fork; a dbt build that it waits for is one, too, unless ADDRESS is empty."""
+    address = os.environ.get(ADDRESS)
+    with Forks(Path(address) if address else None) as forks:
+        return forks.run_script(script, arguments, os.environ | environment)
+
+
+def run_make(target: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Call make as a user does, whatever make called the tests: its environment says how the outer make was called."""
+    outer = {name: value for name, value in os.environ.items() if not re.match("MAKE|MFLAGS", name)}
+    command = ["make", target, *options]
+    return subprocess.run(command, cwd=PROJECT, env=outer | environment, capture_output=True, text=True)
+
+
+def verify(
+    warehouse: Path, vars: dict[str, Any] | None = None, month: str = "", project: Path = PROJECT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """What ``make verify`` runs, over a warehouse that was built with the vars."""
-    return subprocess.run(
-        [sys.executable, PROJECT / "scripts" / "verify.py", f"--vars={json.dumps(vars or {})}"],
-        env=os.environ | {"WAREHOUSE_DIR": str(warehouse), "AS_OF_DATE": ""},
-        capture_output=True,
-        text=True,
-    )
+    options = f"--vars={json.dumps(vars or {})}", f"--month={month}"
+    environment |= {"WAREHOUSE_DIR": str(warehouse), "AS_OF_DATE": ""}
+    return run_script(project / "scripts" / "verify.py", *options, **environment)
+
+
+def close(warehouse: Path, month: str, project: Path = PROJECT, **more: str) -> subprocess.CompletedProcess[str]:
+    """What ``make close`` runs."""
+    options = [f"--{name}={value}" for name, value in {"month": month, **more}.items()]
+    return run_script(project / "scripts" / "close_month.py", *options, WAREHOUSE_DIR=str(warehouse), AS_OF_DATE="")
+
+
+def forget(warehouse: Path, load: int | str) -> subprocess.CompletedProcess[str]:
+    """What ``make forget-load`` runs."""
+    return run_script(PROJECT / "scripts" / "forget_load.py", f"--load={load}", WAREHOUSE_DIR=str(warehouse))
 
 
 def restore_all_but_deliveries(warehouse: Path, backup: Path | None = None) -> None:
-    """Put all of a warehouse but its deliveries back from a backup; None: remove it."""
+    """Put all of a warehouse but its deliveries and closes back from a backup; None: remove it."""
     for folder, command in ((warehouse, ["rm", "-r"]), (backup, ["cp", "-a", "-t", warehouse])):
         if folder:
-            paths = [path for path in folder.iterdir() if path.name != "deliveries"]
+            paths = [path for path in folder.iterdir() if path.name not in ("deliveries", "closes")]
             subprocess.run([*command, *paths], check=True)
 
 
 # ---------------------------------------------------------------------------------------------------------- kept builds
+
+
+_own_parsing_key = cache(partial(parsing_key, PROJECT))
 
 
 @cache

@@ -16,7 +16,8 @@ from functools import cache
 from typing import Any
 
 from reference.comparison import RELATIONS
-from reference.reference import Options, compute
+from reference.contracts import compute
+from reference.reference import Options
 from reference.worlds import merge_worlds, random_world
 
 STATES_NO_VALUE = {"unique", "not_null", "unique_grain", "never_null"}

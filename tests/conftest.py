@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 from building import PROJECT, Build, Workbench, forget_old_builds
-from dbt_forks import Forks
+from dbt_forks import Forks, address_for
 from reference.compiled import Project
 from reference.proving import compile_all
 from taking import Taking
@@ -24,8 +24,7 @@ from taking import Taking
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
     """A server that the workers of a run share: each one of its own would import dbt and parse the project again."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    with Forks(Path(tempfile.gettempdir(), f"forks-{os.getuid()}", run[:16]) if run else None) as forks:
+    with Forks(address_for(os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex)) as forks:
         yield forks
 
 
@@ -92,6 +91,7 @@ LONGEST = (
     "test_publishing.py::TestRuns",
     "test_publishing.py::TestKills",
     "test_store.py::TestWarehouse",
+    "test_unattended_builds.py::TestRealRuns",
     "test_differential.py",
 )
 

@@ -8,7 +8,7 @@ rows for the display of progress and, where the environment has WITHOUT_COMMENTS
 that dbt makes for each model are made the short way.
 
     with Forks() as forks:
-        exit_code = forks.start(["build"], environment, folder, output, manifest_key=["files"]).wait()
+        exit_code = forks.start(["build"], environment, folder, output, parsing_key(folder, "sample")).wait()
 
 The server is ``python dbt_forks.py``: a request per line of a connection, an answer per line. The workers of a test run
 share one.
@@ -27,6 +27,7 @@ import hashlib
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -36,17 +37,21 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn, TextIO
 
 NODE_EVENTS = ("NodeStart", "NodeFinished")
 IMPORTED_LATE = ("dbt.task.build", "dbt_common.clients.agate_helper", "numpy", "daff", "multiprocessing.dummy")
 WRITES_COMMENTS = "macro.embedded_usage.write_comments"
 TOO_LONG = 900  # seconds after which a command that doesn't end is killed, so that its test fails
+ADDRESS = "FORKS_ADDRESS"  # the environment variable with the address of a server that processes share
+PARSED = ("dbt_project.yml", "profiles", "models", "seeds", "macros", "analyses", "tests/data")
+EXCLUDED = "DBT_EXCLUDE_RESOURCE_TYPES"
 LOOK_EVERY = 0.02  # seconds after which the server looks again whether a command has ended
 
 
@@ -75,21 +80,42 @@ class Forks:
         environment: dict[str, str],
         folder: Path,
         output: Path,
-        manifest_key: list[str] | None = None,
+        manifest_key: str | None = None,
+        group: int = 0,
     ) -> Command:
         """Start ``dbt`` with the arguments in the folder; what it prints goes to the file ``output``.
 
-        Commands with the same ``manifest_key`` share a parsed project: the key holds whatever parsing depends on.
-        None: the command parses the project itself. Raises RuntimeError when the server died.
+        Commands with the same ``manifest_key`` share a parsed project, in whichever folders its copies are: the key
+        holds whatever parsing depends on (``parsing_key``). None: the command parses the project itself. ``group``:
+        the process group that the command joins; 0: one of its own. Raises RuntimeError when the server died.
         """
         request = {
             "arguments": arguments,
             "environment": environment,
             "folder": str(folder),
             "output": str(output),
-            "manifest_key": json.dumps([str(folder), manifest_key]) if manifest_key is not None else None,
+            "manifest_key": manifest_key,
+            "group": group,
         }
         return Command(self._ask(request)["process"], self._ask)
+
+    def run_script(
+        self, script: Path, arguments: Sequence[str], environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python script in the current folder as a fork that has imported dbt."""
+        with tempfile.NamedTemporaryFile("r") as output, tempfile.NamedTemporaryFile("r") as errors:
+            request = {
+                "script": str(script),
+                "arguments": arguments,
+                "environment": environment,
+                "folder": str(Path.cwd()),
+                "output": output.name,
+                "errors": errors.name,
+                "manifest_key": None,
+                "group": 0,
+            }
+            code = Command(self._ask(request)["process"], self._ask).wait()
+            return subprocess.CompletedProcess([script, *arguments], code, output.read(), errors.read())
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
@@ -101,6 +127,13 @@ class Forks:
         if not answer:
             raise RuntimeError("the server of dbt commands died")
         return json.loads(answer)
+
+
+def address_for(users: str) -> Path:
+    """The address of the server of these users, such as the workers of a test run, who set it in the environment."""
+    address = Path(tempfile.gettempdir(), f"forks-{os.getuid()}", users[:16])
+    os.environ[ADDRESS] = str(address)
+    return address
 
 
 def _connect(address: Path | None) -> socket.socket:
@@ -141,6 +174,58 @@ def _held(address: Path) -> Iterator[None]:
     with address.with_name("lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def parsing_key(project: Path, source: str) -> str:
+    """A digest of what parsing the project depends on; ``source``: of its extracts, the sample or others."""
+    digest = hashlib.sha256(source.encode())
+    for name in PARSED:
+        top = project / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.suffix in (".sql", ".yml", ".md", ".csv") and path.is_file():
+                with path.open("rb") as file:
+                    content = file.readline() if path.suffix == ".csv" else file.read()
+                digest.update(f"{path.relative_to(project)} {len(content)} ".encode() + content)
+    return digest.hexdigest()
+
+
+def fork_builds_of_this_process() -> None:
+    """From now on a dbt build that this process starts is a fork, too, where the environment names a server.
+
+    It stays in this process's group, and what is said to kill this process does not reach it.
+    """
+    if not (address := os.environ.get(ADDRESS)):
+        return
+    run, popen = subprocess.run, subprocess.Popen
+
+    def is_build(command: Any) -> bool:
+        return tuple(command[:3]) == (sys.executable, "-m", "dbt.cli.main")
+
+    def popen_or_fork(command: Any, *more: Any, **options: Any) -> Any:
+        if not is_build(command):
+            return popen(command, *more, **options)
+        done = run_or_fork(command, *more, **options)
+        lines = done.stdout.splitlines(keepends=True)
+        return contextlib.nullcontext(SimpleNamespace(stdout=lines, returncode=done.returncode))
+
+    def run_or_fork(command: Any, *more: Any, **options: Any) -> Any:
+        if not is_build(command):
+            return run(command, *more, **options)
+        environment = {name: value for name, value in options["env"].items() if name != "KILLED_BEFORE"}
+        environment["WITHOUT_COMMENTS"] = "1"
+        project = Path(options["cwd"])
+        variables = dict(pairwise(command)).get("--vars", "")
+        has_extracts = environment.get("EXTRACTS_DIR") or "only_stored_deliveries" in variables
+        source = "extracts" if has_extracts else "sample"
+        with tempfile.NamedTemporaryFile("r") as output, Forks(Path(address)) as forks:
+            # those that the environment names are excluded, too: dbt ignores them where the command names some
+            excluded = [f"--exclude-resource-type={kind}" for kind in os.environ.get(EXCLUDED, "").split()]
+            arguments = [*map(str, command[3:]), *excluded, "--threads", "1"]
+            key = parsing_key(project, source)
+            code = forks.start(arguments, environment, project, Path(output.name), key, os.getpgid(0)).wait()
+            return subprocess.CompletedProcess(command, code, output.read(), "")
+
+    subprocess.run, subprocess.Popen = run_or_fork, popen_or_fork
 
 
 @dataclass(frozen=True)
@@ -227,7 +312,7 @@ def _start(request: dict[str, Any], manifests: dict[str, Any]) -> int:
     if process == 0:
         _become_command(request, manifests.get(key))
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.setpgid(process, process)  # both processes do this, so that it can be killed at once
+        os.setpgid(process, request["group"])  # both processes do this, so that it can be killed at once
     return process
 
 
@@ -242,7 +327,7 @@ def _parse(request: dict[str, Any]) -> Any:
     arguments = request["arguments"]
     options = arguments[(at := arguments.index("--vars")) : at + 2] if "--vars" in arguments else []
     # a later test run shares what this one parsed
-    parsed = Path(tempfile.gettempdir(), f"parsed-{os.getuid()}", _digest(request["folder"], request["manifest_key"]))
+    parsed = Path(tempfile.gettempdir(), f"parsed-{os.getuid()}", _digest(request["manifest_key"]))
     parsed.mkdir(parents=True, exist_ok=True)
     with (parsed / "lock").open("w") as lock, contextlib.redirect_stdout(sys.stderr):
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -286,6 +371,13 @@ def _keep_compiled_templates() -> None:
     jinja.MacroFuzzEnvironment.compile = compile_once
 
 
+def _place(manifest: Any, folder: str) -> None:
+    """The project was parsed in the folder of one of its copies; dbt reads the rows of seeds there."""
+    for node in manifest.nodes.values() if manifest else ():
+        if node.resource_type == "seed":
+            node.root_path = folder
+
+
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
@@ -293,36 +385,50 @@ def _digest(*texts: str) -> str:
 def _become_command(request: dict[str, Any], manifest: Any) -> NoReturn:
     exit_code = 2
     try:
-        from dbt.cli.main import dbtRunner
-
-        os.setpgid(0, 0)
-        output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(output, stream.fileno())
+        os.setpgid(0, request["group"])
+        for stream, name in ((sys.stdout, request["output"]), (sys.stderr, request.get("errors", request["output"]))):
+            file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+            os.dup2(file, stream.fileno())
         _enter(request)
         gc.disable()
-        _leave_out_debug_events()
-        _leave_out_summaries()
-        _leave_out_counts_of_rows()
-        _make_contexts_the_short_way()
-        _read_dates_by_one_calendar()
-        if manifest and os.environ.get("WITHOUT_COMMENTS"):
-            manifest.macros[WRITES_COMMENTS].macro_sql = "{% macro write_comments() %}{% endmacro %}"
-        if dict(pairwise(request["arguments"])).get("--threads") == "1":  # the last one, as dbt has it
-            _let_the_engine_use_one_thread()
-        if moment := os.environ.get("KILLED_BEFORE"):
-            _die_before(*moment.split())
-        if manifest is None:
-            # the static parser's threads, of a parse before the fork, are not in the fork, and it would wait for them
-            os.environ["DBT_STATIC_PARSER"] = "false"
-        result = dbtRunner(manifest=manifest).invoke(request["arguments"])
-        exit_code = 0 if result.success else 2 if result.exception else 1  # as dbt's command line has them
+        fork_builds_of_this_process()
+        if script := request.get("script"):
+            sys.argv[0] = script
+            sys.path.insert(0, str(Path(script).parent))
+            runpy.run_path(script, run_name="__main__")
+        else:
+            exit_code = _run_dbt(request, manifest)
+    except SystemExit as ended:
+        exit_code = ended.code or 0
     except BaseException:
         traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(exit_code)
+
+
+def _run_dbt(request: dict[str, Any], manifest: Any) -> int:
+    """Run dbt without what no test reads; returns the exit code of dbt's command line."""
+    from dbt.cli.main import dbtRunner
+
+    _place(manifest, request["folder"])
+    _leave_out_debug_events()
+    _leave_out_summaries()
+    _leave_out_counts_of_rows()
+    _make_contexts_the_short_way()
+    _read_dates_by_one_calendar()
+    if manifest and os.environ.get("WITHOUT_COMMENTS"):
+        manifest.macros[WRITES_COMMENTS].macro_sql = "{% macro write_comments() %}{% endmacro %}"
+    if dict(pairwise(request["arguments"])).get("--threads") == "1":  # the last one, as dbt has it
+        _let_the_engine_use_one_thread()
+    if moment := os.environ.get("KILLED_BEFORE"):
+        _die_before(*moment.split())
+    if manifest is None:
+        # the static parser's threads, of a parse before the fork, are not in the fork, and it would wait for them
+        os.environ["DBT_STATIC_PARSER"] = "false"
+    result = dbtRunner(manifest=manifest).invoke(request["arguments"])
+    return 0 if result.success else 2 if result.exception else 1
 
 
 def _die_before(call: str, name: str) -> None:

@@ -40,9 +40,10 @@ from dbt_forks import Forks
 from mutants.mutations import Mutation, mutations_of_model, mutations_of_rules
 from mutants.trial import INVALID, SURVIVED, CountedWorlds, UnitTests, Verdict
 from reference.compiled import PROJECT, Project, UnitTest, Warehouse, read_unit_tests
+from reference.contract_worlds import SMALL_TIERS, random_contract_world
 from reference.proving import ADMINS, OPTIONS, PREFIXES, PROCESSES, Batch, compile_all, say
 from reference.reference import APPS_CSV, Apps, Options
-from reference.worlds import every_operation, merge_worlds, random_world
+from reference.worlds import every_operation, merge_worlds
 
 EQUIVALENT = Path(__file__).parent / "mutants" / "equivalent.csv"
 RULES, METERING, MARTS = "rules", "metering", "marts"
@@ -200,7 +201,7 @@ def prepare(projects: dict[str, Project], unit_tests: list[UnitTest]) -> None:
     """Count the worlds unchanged that each mutation is tried in: small ones first."""
     default = projects["default"]
     options = Options(admin_account_ids=tuple(ADMINS))
-    few = {prefix: random_world(seed, 8) for prefix, seed in zip(PREFIXES[1:7], range(6), strict=True)}
+    few = {prefix: random_contract_world(seed, 8) for prefix, seed in zip(PREFIXES[1:7], range(6), strict=True)}
     first, _ = merge_worlds({"": every_operation(sorted(Apps(APPS_CSV).apps)), **few})
     batches = [Batch(tuple(range(100 * n, 100 * n + 20)), size, "default", n == 2) for n, size in ((1, 20), (2, 40))]
     second, third = (batch.as_delivered(batch.worlds()) for batch in batches)
@@ -208,9 +209,11 @@ def prepare(projects: dict[str, Project], unit_tests: list[UnitTest]) -> None:
         projects=projects,
         for_rules=[CountedWorlds(default, world, options) for world in (first, second)],
         # where a rule's dates are not looked at, two rows answer: one before and one after
-        for_models=[CountedWorlds(default, world, options, CUT) for world in (first, second, third)],
+        for_models=[CountedWorlds(default, world, options, CUT, SMALL_TIERS) for world in (first, second, third)],
         under_other_options={
-            name: CountedWorlds(project, second, Options(**OPTIONS[name] | {"admin_account_ids": tuple(ADMINS)}))
+            name: CountedWorlds(
+                project, second, Options(**OPTIONS[name] | {"admin_account_ids": tuple(ADMINS)}), tiers=SMALL_TIERS
+            )
             for name, project in projects.items()
             if name != "default"
         },

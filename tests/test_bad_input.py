@@ -257,6 +257,8 @@ def test_a_streamed_file_that_cannot_be_parsed_is_named(stops, extracts):
     [
         ({"reporting_timezone": "Mars/Olympus"}, {}, ("reporting_timezone", "Mars/Olympus")),
         ({"task_terms": "T9"}, {}, ("task_terms", "T9")),
+        ({"default_terms": "gold"}, {}, ("default_terms", "gold", "credits_2026")),
+        ({"prorate_allowances": "perhaps"}, {}, ("prorate_allowances", "perhaps", "true or false")),
         ({"admin_account_ids": "acme"}, {}, ("admin_account_ids", "list")),
         ({}, {"AS_OF_DATE": "the day before yesterday"}, ("AS_OF_DATE", "the day before yesterday")),
         ({"extracts_schema": "landing"}, {}, ("EXTRACTS_DIR", "extracts_schema")),

@@ -56,6 +56,13 @@ def test_the_python_tests_of_a_change(check):
     assert check.python_tests_of(changed, tests) == ["tests/test_deliveries.py", "tests/test_explain.py"]
 
 
+def test_the_python_tests_of_a_package(check):
+    tests = ["test_extraction.py", "test_extraction_jobs.py", "test_extracts.py", "test_jobs.py", "test_site.py"]
+    changed = ["extraction/paging.py", "extraction/site.py"]
+    expected = ["tests/test_extraction.py", "tests/test_extraction_jobs.py", "tests/test_site.py"]
+    assert check.python_tests_of(changed, tests) == expected
+
+
 def test_what_changed_is_what_differs_and_what_is_new_or_else_what_the_last_commit_brought(
     check, tmp_path, monkeypatch
 ):

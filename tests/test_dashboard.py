@@ -22,7 +22,7 @@ import duckdb
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from builders import connection, customer, job, ratio, recipe, request, subscription, world
-from building import PROJECT, Build
+from building import PROJECT, Build, close
 from playwright.sync_api import Browser, Page, sync_playwright
 from reference.worlds import END, random_world
 
@@ -402,6 +402,7 @@ class TestSample:
                 "select usage_month, tasks from marts.monthly_tasks order by usage_month"
             )
         }
+        page.locator("[data-chart=tasks]").scroll_into_view_if_needed()
         box = page.locator("[data-chart=tasks]").bounding_box()
         shown = {}
         for step in range(60):
@@ -453,27 +454,28 @@ class TestSample:
         def names() -> list[str]:
             return page.locator("#table-customers tbody .name").all_inner_texts()
 
+        section = page.locator("#customers")
         count = page.locator("#customers [data-count]")
         assert count.inner_text() == "11 of 13"
-        page.get_by_label("Search").fill("books")
+        section.get_by_label("Search").fill("books")
         assert names() == ["Sleepy Hollow Books"]
-        page.get_by_label("Search").fill("1003")
+        section.get_by_label("Search").fill("1003")
         assert names() == ["Kestrel Mutual Insurance"]
-        page.get_by_label("Search").fill("no such customer")
+        section.get_by_label("Search").fill("no such customer")
         assert names() == []
         assert page.get_by_text("No customer matches.").is_visible()
-        page.get_by_label("Search").fill("")
+        section.get_by_label("Search").fill("")
         page.get_by_label("Show").select_option("deleted")
         assert names() == ["Foxglove Travel"]
         page.get_by_label("Show").select_option("active trial expired")
-        by_name = page.get_by_role("button", name="Customer", exact=True)
+        by_name = section.get_by_role("button", name="Customer", exact=True)
         by_name.focus()
         page.keyboard.press("Enter")
         assert names()[:2] == ["Alder & Finch Consulting", "Bramblewood Foods"]
         assert page.locator("#table-customers th[aria-sort]").get_attribute("aria-sort") == "ascending"
         page.keyboard.press("Enter")
         assert names()[0] == "Tidewater Clinics"
-        page.get_by_role("button", name="Connections", exact=True).click()
+        section.get_by_role("button", name="Connections", exact=True).click()
         column = [int(row[6]) for row in read(page, "table-customers")]
         assert column == sorted(column, reverse=True)
 
@@ -562,16 +564,35 @@ class TestSample:
         assert read(page, "table-usage") == expected
         assert page.locator("[data-figure=credits] .figure-value").inner_text() == expected[0][12]
 
-    def test_plan_and_share_of_the_limit(self, site, big):
-        rows = read(site.open(big), "table-terms")
-        (used,) = site.warehouse.column(
-            "select sum(credits) from marts.monthly_customer_usage "
-            "where customer_id = '1001' and usage_month >= '2025-01-01'"
+    def test_terms_and_billing_periods(self, site, big):
+        """In September 1,689.4 of 6,000 credits, of 0.02 EUR each: 33.788 EUR."""
+        page = site.open(big)
+        included = "6,000 credits per cycle"
+        assert read(page, "table-terms") == [
+            ["From 1 Jan 2025", "business actions", included, "0.02 EUR per credit", "1"]
+        ]
+        periods = read(page, "table-periods")
+        (of_september,) = (row for row in periods if row[0] == "1 Sep 2026 to 30 Sep 2026")
+        used = ["1,689.4 credits", "", "6,000", "28.2%", "0", "\N{EN DASH}", "33.79 EUR", "0 EUR"]
+        assert of_september[1:] == ["business actions", *used]
+        ((projected,),) = site.warehouse.rows(
+            "select projected_used from marts.billing_periods where customer_id = '1001' and projected_used is not null"
         )
-        share = percent(used / 6000)
-        assert rows == [["From 1 Jan 2025", "business actions", "6,000 credits", rows[0][3], share, rows[0][5]]]
-        assert rows[0][3] == f"{used.quantize(Decimal('0.1')):,} credits"
-        assert rows[0][5] == "1,280.6 (21.3%)"
+        assert periods[0][3] == f"{projected.quantize(Decimal('0.01'), ROUND_HALF_UP):,}"
+        assert (
+            len(periods)
+            == site.warehouse.column("select count(*) from marts.billing_periods where customer_id = '1001'").pop()
+        )
+
+    def test_what_needs_attention_is_listed_with_a_link_to_its_reason(self, site):
+        page = site.open()
+        rows = read(page, "table-alerts")
+        jumped = "39 events processed in the week to 15 Nov 2026, usual are at most 2"
+        assert rows[0] == ["Harbourline Logistics", "Usage jumped", jumped]
+        assert ["Foxglove Travel", "Went quiet", "no usage since 1 Sep 2026"] in rows
+        assert len(rows) == site.warehouse.column("select count(*) from marts.usage_alerts").pop()
+        page.locator("#table-alerts a").first.click()
+        assert page.url.endswith("/customers/1001/index.html#usage")
 
     def test_why_adds_up_to_the_marts_in_every_month(self, site):
         counted = ("tasks", "business_actions", "api_calls", "pages_processed", "events_processed", "mcp_calls")
@@ -685,6 +706,19 @@ class TestSample:
         assert sorted(row[1:] for row in read(page, "table-extracts")) == sorted(
             [number(value) for value in row[1:]] for row in site.warehouse.rows(counts)
         )
+
+    def test_the_data_page_says_which_extracts_are_late(self, site):
+        """By the days of the sample's deliveries; the as-of date begins on 18 November at 0:00."""
+        page = site.open("data.html")
+        shown = {name: row for name, *row in read(page, "table-freshness")}
+        assert len(shown) == 15
+        assert next(iter(shown)) == "job history"
+        assert shown["job history"] == ["13 Oct 2026, 04:00 UTC", "2 days", "35 days 20 hours", "late"]
+        assert shown["vendor usage"] == ["2 Nov 2026, 06:00 UTC", "31 days", "15 days 18 hours", "in time"]
+        assert shown["customers"] == ["18 Nov 2026, 22:00 UTC", "31 days", "0 hours", "in time"]
+        assert shown["seats"] == [NOTHING, NOTHING, NOTHING, "no times"]
+        query = "from audit.extract_freshness order by is_late desc, extract_name"
+        assert_csv_is(site.root / "csv" / "extract_freshness.csv", site.warehouse, query)
 
     def test_the_csv_files_are_the_marts(self, site):
         for mart, order in {
@@ -831,7 +865,8 @@ def odd_world() -> dict[str, list[dict]]:
             ),
             job(f"j {name}", *lines, account_id=customer_id, recipe_id=recipe_id, completed_at=at, extracted_at=listed),
             request(f"q {name}", account_id=customer_id, requested_at=at, extracted_at=listed, request_type="proxy"),
-            subscription(account_id=customer_id, task_limit=7, recipe_metric="tasks", effective_from="2024-01-01"),
+            # workflow tasks have no ratio: a finding with the customer's name
+            subscription(account_id=customer_id, terms="credits_2026", included_credits=7, effective_from="2024-01-01"),
         ):
             for extract, row in rows:
                 world.setdefault(extract, []).append(row)
@@ -1008,6 +1043,56 @@ class TestOddWorld:
         assert other == token(0)
 
 
+def test_allowances_come_first_and_the_partners_own_contract_has_no_page(monkeypatch):
+    monkeypatch.syspath_prepend(PROJECT)
+    from dashboard import site
+    from dashboard.warehouse import Table
+
+    day = date(2026, 9, 20)
+    columns = ["customer_id", "reason", "metric", "dated_on", "quantity", "bound"]
+    rows = [
+        ("a", "jumped", "tasks", day, Decimal(182), Decimal(150)),
+        ("a", "will_exceed", "credits", day, Decimal("105.4"), Decimal(100)),
+        ("*", "exceeded", "tasks", day, Decimal(1200), Decimal(1000)),
+    ]
+    assert [
+        (alert["title"], alert["detail"], alert["is_own"], alert["href"])
+        for alert in site._alerts(Table(columns, rows), {"a": "A"})
+    ] == [
+        ("Allowance exceeded", "on 20 Sep 2026: 1,200 of 1,000 tasks", True, ""),
+        (
+            "Allowance will be exceeded",
+            "probably on 20 Sep 2026: 105 of 100 credits by the end of the period",
+            False,
+            "customers/a/index.html#plan",
+        ),
+        (
+            "Usage jumped",
+            "182 tasks in the week to 20 Sep 2026, usual are at most 150",
+            False,
+            "customers/a/index.html#usage",
+        ),
+    ]
+
+
+def test_a_gauge_shows_what_is_projected_up_to_its_end(monkeypatch):
+    monkeypatch.syspath_prepend(PROJECT)
+    from dashboard import site
+
+    period = {
+        "used": Decimal(30), "used_of_allowance": Decimal(80), "allowance": Decimal(100), "exceeded_on": None,
+        "projected_used": Decimal(45), "projected_low": Decimal(40), "projected_high": Decimal("61.25"),
+        "projected_exceeds_on": None,
+    }  # fmt: skip
+    assert site._projection(period) == {
+        "projected": "45", "interval": "40 to 61.25", "added_width": 15.0, "will_exceed_on": "",
+    }  # fmt: skip
+    exceeding = period | {"projected_used": Decimal(60), "projected_exceeds_on": date(2026, 9, 29)}
+    assert site._projection(exceeding)["added_width"] == 20.0
+    assert site._projection(exceeding)["will_exceed_on"] == "29 Sep 2026"
+    assert site._projection(period | {"allowance": None})["added_width"] == 0
+
+
 def test_a_statement_compares_with_the_month_before(monkeypatch):
     """July had 75 tasks, June 50, May 100: 25 more, not 25 fewer."""
     monkeypatch.syspath_prepend(PROJECT)
@@ -1148,15 +1233,12 @@ class TestAsOfAGivenDate:
         assert "billed by tasks up to 4 Jul 2026, then by business actions." in text
 
     def test_the_terms_in_force_are_those_of_the_day(self, built):
-        """With what was used on their days: changed has two jobs in the tasks term, and one since."""
-        in_force, used = {}, {}
+        in_force = {}
         for customer_id in ("never", "future", "ended", "changed", "resumed", "today", "soon", "termless"):
             source = self.page(built, customer_id).read_text(encoding="utf-8")
-            table = source[source.find('id="table-terms"') : source.find('id="why"')]
-            rows = re.findall(r'<tr( class="now")?><th scope="row">([^<]*)<(.*?)</tr>', table)
-            terms = [(row[0], row[1].strip(), re.findall(r'class="num">([^<]*)', row[2])) for row in rows]
-            in_force[customer_id] = [period for now, period, _ in terms if now]
-            used[customer_id] = {period: cells[1] for _, period, cells in terms if period.endswith("2026")}
+            table = source[source.find('id="table-terms"') : source.find('id="table-periods"')]
+            rows = re.findall(r'<tr( class="now")?><th scope="row">([^<]*)<', table)
+            in_force[customer_id] = [period.strip() for now, period in rows if now]
         assert in_force == {
             "never": ["From 1 Jan 2026"],
             "future": [],
@@ -1167,15 +1249,22 @@ class TestAsOfAGivenDate:
             "soon": ["1 Jan 2026 to 10 Jul 2026"],
             "termless": [],
         }
-        assert used["never"] == {"From 1 Jan 2026": "2 credits"}
-        assert used["future"] == {"From 20 Jul 2026": "0 tasks"}
-        assert used["ended"] == {"1 Jan 2026 to 1 Jul 2026": "0 tasks"}
-        assert used["changed"] == {"From 5 Jul 2026": "2 credits", "1 Jan 2026 to 4 Jul 2026": "2 tasks"}
-        assert used["resumed"] == {
-            "1 Jun 2026 to 30 Jun 2026": "2 tasks",
-            "1 Jan 2026 to 31 May 2026, From 1 Jul 2026": "2 credits",
-        }
-        assert used["termless"] == {}
+
+    def test_a_change_of_terms_makes_two_billing_periods(self, built, statement):
+        """Two tasks by 4 July, of 10 * 4 / 31 = 1.29; then a job of 2 actions, of 8 * 27 / 31 = 6.97 credits.
+
+        2 credits in six days are a third of a credit a day: 7 in the 21 days that remain, and 7 in all on 25 July.
+        """
+        table = '<table id="table-periods".*?</table>'
+        page = text_of(self.page(built, "changed"), table).replace("\N{EN DASH}", "-")
+        assert (
+            "5 Jul 2026 to 31 Jul 2026 day 6 of 27 business actions 2 credits 9 6.97 28.7% 0 probably 25 Jul 2026 - -"
+            in page
+        )
+        assert "1 Jul 2026 to 4 Jul 2026 tasks 2 tasks 1 200.0% 1 4 Jul 2026 - -" in page
+        contract = text_of(statement("changed", "2026-07"), table).replace("\N{EN DASH}", "-")
+        assert "1 Jul 2026 to 4 Jul 2026 tasks 2 tasks 1 2 0 1 - -" in contract
+        assert "5 Jul 2026 to 31 Jul 2026 business actions 2 credits 6.97 2 4.97 0 - -" in contract
 
     def test_no_page_shows_what_came_later(self, built, statement):
         """Of the customer's jobs on 2 July, 25 July and 5 August only the first is known."""
@@ -1195,7 +1284,8 @@ class TestAsOfAGivenDate:
         assert f"Tasks in Jul 2026 partial {tasks} " in overview
         for path in (built.warehouse / "dashboard").rglob("*.csv"):
             assert "2026-08-05" not in path.read_text(encoding="utf-8"), path
-            assert "2026-07-25" not in path.read_text(encoding="utf-8"), path
+            if path.name not in ("billing_periods.csv", "usage_alerts.csv"):  # which look ahead
+                assert "2026-07-25" not in path.read_text(encoding="utf-8"), path
 
     def test_an_explained_month_ends_with_the_as_of_date(self, built):
         found = subprocess.run(
@@ -1388,6 +1478,216 @@ class TestOverrides:
             (f"override: {override}" if override else "BA", f"{steps} steps", f"{quantity} business actions")
             for override, (steps, quantity) in self.decided(site, "1008", "2026-08-01").items()
         }
+
+
+class TestClosedMonths:
+    """Of the sample's copy: July is closed and restated in the marts, June was closed after the last run."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def site(cls, sample, browser, tmp_path_factory) -> Site:
+        folder = tmp_path_factory.mktemp("closed")
+        shutil.copyfile(sample.published, folder / "usage.duckdb")
+        with duckdb.connect(folder / "usage.duckdb") as warehouse:
+            # two runs added 2 tasks and took 5 from what customer 1001 had at the close
+            warehouse.execute("""
+                insert into marts.usage_closes by name
+                select
+                    * exclude (quantity), timestamp '2026-08-03 06:00:00' as closed_at, 'ab12' as manifest_digest,
+                    quantity + case when customer_id = '1001' and metric = 'tasks' then 3 else 0 end as quantity
+                from marts.monthly_figures where usage_month = date '2026-07-01'
+            """)
+            warehouse.execute("""
+                insert into marts.usage_restatements by name
+                select
+                    date '2026-07-01' as usage_month, '1001' as customer_id, 'tasks' as metric, run_id, cause,
+                    restated_at, retracted_quantity, restated_quantity
+                from (values
+                    ('late_delivery', 'run-2', timestamp '2026-08-05 06:00:00', 58, 60),
+                    ('rule_change', 'run-1', timestamp '2026-09-01 06:00:00', 60, 55)
+                ) as restated (cause, run_id, restated_at, retracted_quantity, restated_quantity)
+            """)
+            warehouse.execute("delete from marts.usage_arrival where metric in ('tasks', 'business_actions')")
+            warehouse.execute("""
+                insert into marts.usage_arrival values
+                (date '2026-11-01', 'tasks', 0, 9, 1),
+                (date '2026-10-01', 'tasks', 0, 1, 0.25), (date '2026-10-01', 'tasks', 2, 4, 1),
+                (date '2026-10-01', 'business_actions', 4, 7, 1),
+                (date '2026-09-01', 'tasks', 1, 19999, 0.99995), (date '2026-09-01', 'tasks', 25, 20000, 1),
+                (date '2020-10-01', 'tasks', 2009, 2, 1)
+            """)
+        closed = close(folder, "2026-06", force="1")
+        assert closed.returncode == 0, closed.stdout
+        written = run("site", folder=folder)
+        assert (written.returncode, written.stderr) == (0, "")
+        return Site(folder, browser)
+
+    def test_a_closed_month_has_the_figures_of_the_marts(self, site):
+        """Tasks line by line; every other metric at the close and now, and the vendor's."""
+        rows = read(site.open(site.page_of("1001")), "table-closed-2026-07")
+        assert [row for row in rows if row[0] == "Tasks"] == [
+            ["Tasks", "The vendor's figure", "53", "53", ""],
+            ["Tasks", "Platform count", "+2", "55", "exact"],
+            ["Tasks", "Our figure now", "55", "55", ""],
+            ["Tasks", "Our figure at the close", "58", "58", "3 Aug 2026"],
+            ["Tasks", "Late delivery", "+2", "60", "5 Aug 2026"],
+            ["Tasks", "Rule change", "\N{MINUS SIGN}5", "55", "1 Sep 2026"],
+            ["Tasks", "Our figure now", "55", "55", ""],
+        ]
+        titles = dict(site.warehouse.rows("select metric, title from labels.metric_labels"))
+        of_customer = "where customer_id = '1001' and usage_month = date '2026-07-01' and metric <> 'tasks'"
+        shown = {(title, line): quantity.replace(",", "") for title, line, quantity, *_ in rows if title != "Tasks"}
+        figures = site.warehouse.rows(f"select metric, quantity from marts.usage_closes {of_customer}")
+        vendor = site.warehouse.rows(
+            f"select distinct metric, vendor_quantity from marts.usage_reconciliation {of_customer} "
+            "and vendor_quantity > 0"
+        )
+        assert {line for _, line in shown} == {"The vendor's figure", "Our figure at the close", "Our figure now"}
+        assert len(figures) == 6
+        assert {key: Decimal(quantity) for key, quantity in shown.items() if key[1] != "Our figure now"} == {
+            (titles[metric], "Our figure at the close"): quantity for metric, quantity in figures
+        } | {(titles[metric], "The vendor's figure"): quantity for metric, quantity in vendor}
+        assert {shown[title, "Our figure now"] == shown[title, line] for title, line in shown} == {True}
+
+    def test_its_chart_leads_from_line_to_line(self, site):
+        page = site.open(site.page_of("1001"))
+        assert page.locator("#closed-2026-07 select option:checked").inner_text() == "Tasks"
+        drawn = page.locator("[data-chart='closed-2026-07'] svg").text_content()
+        for text in ("Platform count", "Late delivery, 5 Aug 2026", "+2", "Rule change, 1 Sep 2026", "\N{MINUS SIGN}5"):
+            assert text in drawn
+        page.locator("[data-chart='closed-2026-07']").focus()
+        said = []
+        for key in ("End", "ArrowLeft", "Home"):
+            page.keyboard.press(key)
+            said.append(page.locator("#chart-closed-2026-07 .reading").inner_text())
+        assert said == [
+            "Our figure now: 55 tasks",
+            "Rule change, 1 Sep 2026: \N{MINUS SIGN}5 tasks",
+            "The vendor's figure: 53 tasks",
+        ]
+        page.locator("#closed-2026-07 select").select_option(label="Credits")
+        assert "Platform count" not in page.locator("[data-chart='closed-2026-07'] svg").text_content()
+        assert page.problems == []
+
+    def test_an_earlier_month_is_drawn_when_it_is_opened(self, site):
+        """It was closed after the last run: its figures are in no mart yet."""
+        page = site.open(site.page_of("1001"))
+        chart = page.locator("[data-chart='closed-2026-06'] svg")
+        assert chart.count() == 0
+        page.locator("#closed-2026-06 summary").click()
+        chart.wait_for()
+        assert chart.bounding_box()["width"] > 500
+        assert ["Tasks", "Our figure at the close", "65", "65"] in [
+            row[:4] for row in read(page, "table-closed-2026-06")
+        ]
+        assert page.problems == []
+
+    def test_each_month_says_whether_it_is_closed(self, site):
+        page = site.open(site.page_of("1001"))
+
+        def marks(table: str) -> dict[str, str]:
+            rows = page.locator(f"#{table} tbody tr").evaluate_all(
+                "rows => rows.map(row => row.cells[0].textContent.replace(/\\s+/g, ' ').trim())"
+            )
+            return {row[:8]: row[8:].removeprefix(" partial").strip() for row in rows}
+
+        (today,) = re.findall(r"Jun 2026, closed on (\d+ \w+ \d{4})", page.locator("#closes").text_content())
+        expected = {"Aug 2026": "open", "Jul 2026": "closed on 3 August 2026", "Jun 2026": f"closed on {today}"}
+        assert expected.items() <= marks("table-usage").items()
+        assert page.locator("#closes summary").all_inner_texts() == [
+            "Jul 2026, closed on 3 August 2026, restated since",
+            f"Jun 2026, closed on {today}",
+        ]
+        site.go(page, "index.html")
+        page.locator("#tasks summary").click()
+        assert expected.items() <= marks("table-tasks").items()
+        assert set(marks("table-tasks").values()) == set(expected.values())
+
+    def test_where_no_month_is_closed_no_page_speaks_of_it(self, sample, tmp_path):
+        root = written_site(sample.published, tmp_path / "site") / "dashboard"
+        for path in (root / "index.html", *root.glob("customers/*/index.html")):
+            assert not re.search("closed on|>open<", path.read_text(encoding="utf-8"))
+        assert list(root.glob("customers/*/closes.csv")) == []
+
+    def test_the_arrival_table_is_the_mart(self, site):
+        """The data ends on 18 November: day 20 of October is not over, and November neither. 99.995 % are not 100 %."""
+        page = site.open("data.html")
+        heads = page.locator("#table-arrival thead th").all_inner_texts()
+        assert heads[2:] == [f"Day {day}" for day in (0, 1, 2, 3, 5, 10, 20, 30)] + ["Last arrival"]
+        late = ["99.9%"] * 6 + ["100%"]
+        assert read(page, "table-arrival") == [
+            ["Oct 2026", "Tasks", "25.0%", "25.0%", *["100%"] * 4, NOTHING, NOTHING, "day 2"],
+            ["Oct 2026", "Business actions", *["0.0%"] * 4, "100%", "100%", NOTHING, NOTHING, "day 4"],
+            ["Sep 2026", "Tasks", "0.0%", *late, "day 25"],
+            ["Oct 2020", "Tasks", *["0.0%"] * 8, "day 2,009"],
+        ]
+        assert page.problems == []
+
+    def test_a_statement_says_whether_the_month_is_closed_and_what_changed_since(self, site, tmp_path):
+        def statement(month: str) -> Path:
+            target = tmp_path / f"{month}.html"
+            asked = ("--customer", "1001", "--month", month, "--output", str(target))
+            assert run("statement", *asked, folder=site.root.parent).returncode == 0
+            return target
+
+        july, august = statement("2026-07"), statement("2026-08")
+        header = "<header>.*?</header>"
+        assert "Jul 2026 closed on 3 August 2026 Customer 1001" in text_of(july, header)
+        assert "Aug 2026 open Customer 1001" in text_of(august, header)
+        changes = text_of(july, '<table id="table-restatements">.*?</table>')
+        assert changes.endswith(
+            "Tasks 5 Aug 2026 Late delivery 58 +2 60 Tasks 1 Sep 2026 Rule change 60 \N{MINUS SIGN}5 55"
+        )
+        assert "Changes since the close" not in text_of(august)
+
+    def test_its_csv_file_has_the_lines(self, site):
+        rows = rows_of((site.root / site.page_of("1001")).with_name("closes.csv"))
+        tasks = [row for row in rows if (row["usage_month"], row["metric"]) == ("2026-07-01", "tasks")]
+        assert [(row["item"], row["cause"], Decimal(row["quantity"])) for row in tasks] == [
+            ("vendor_figure", "", 53),
+            ("cause", "platform_count", 2),
+            ("figure_now", "", 55),
+            ("figure_at_close", "", 58),
+            ("restatement", "late_delivery", 2),
+            ("restatement", "rule_change", -5),
+            ("figure_now", "", 55),
+        ]
+        assert {row["usage_month"] for row in rows} == {"2026-07-01", "2026-06-01"}
+
+    @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+    def test_axe_has_no_serious_finding(self, site, dark):
+        page = site.open(site.page_of("1001"), dark=dark)
+        page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+        assert_accessible(page, "closed months", **({"runOnly": ["color-contrast"]} if dark else {}))
+        site.go(page, "data.html")
+        assert_accessible(page, "arrival", **({"runOnly": ["color-contrast"]} if dark else {}))
+
+    def test_no_page_scrolls_sideways(self, site):
+        page = site.open(site.page_of("1001"), width=320)
+        page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        assert page.problems == []
+
+    def test_pictures_of_a_closed_month(self, site, tmp_path):
+        folder = PROJECT / SCREENSHOTS if SCREENSHOTS else tmp_path
+        page = site.open(site.page_of("1001"))
+        page.add_style_tag(content=".top { position: static; }")
+        top = page.locator("#closes").bounding_box()["y"] + page.evaluate("scrollY") - 24
+        page.screenshot(
+            path=folder / "closes.png", clip={"x": 0, "y": top, "width": 1280, "height": 900}, full_page=True
+        )
+        assert page.problems == []
+        assert (folder / "closes.png").stat().st_size > 20_000
+
+    @pytest.mark.parametrize("command", [("site",), ("statement", "--customer", "1001", "--month", "2026-07")])
+    def test_a_warehouse_of_an_older_release_is_named(self, sample, command, tmp_path):
+        shutil.copyfile(sample.published, tmp_path / "usage.duckdb")
+        with duckdb.connect(tmp_path / "usage.duckdb") as warehouse:
+            warehouse.execute("drop table marts.usage_closes")
+        failed = run(*command, folder=tmp_path)
+        assert failed.returncode == 1
+        assert failed.stderr == f"{tmp_path}/usage.duckdb is of an older release: run dbt build first.\n"
+        assert [path.name for path in tmp_path.iterdir()] == ["usage.duckdb"]
 
 
 class TestStatement:

@@ -15,7 +15,7 @@ RECORDS = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md
 PARTS = ["Context", "Decision", "Rejected alternative", "Example"]
 OPTIONAL_PART = "To choose otherwise"
 RULE_ID = r"[A-Z]\d+|[A-Z]+(?:-[A-Z]+)+"
-LINKING_FOLDERS = ("models", "macros", "plugins", "seeds", "dashboard", "scripts", "tests", "profiles")
+LINKING_FOLDERS = ("models", "macros", "plugins", "seeds", "dashboard", "extraction", "scripts", "tests", "profiles")
 LINKING_FILES = ("dbt_project.yml", "pyproject.toml")
 
 # The readings that the counting rules mark as our decision ("D"), as far as the models implement them: each record and
@@ -41,6 +41,17 @@ DECIDED = {
     "c-term-in-force": "C-TERM",
     "c-ratio-credits": "C-RATIO",
     "term-limit-usage": "C-ALLOWANCE",
+    "c-terms-as-rows": "C-TASK-RULES",
+    "c-workflow-task": "C-WORKFLOW-TASK-ADDITIVE",
+    "c-mcp-asset": "C-MCP-ASSET",
+    "c-period": "C-PERIOD",
+    "c-allowance": "C-ALLOWANCE",
+    "c-prorate": "C-PRORATE",
+    "c-level": "C-LEVEL",
+    "c-pool": "C-POOL",
+    "c-hvr": "C-HVR",
+    "c-value": "C-VALUE",
+    "c-unpriced": "C-UNPRICED",
     "redelivered-terms-and-seats": "R-GO",
 }
 
@@ -52,8 +63,11 @@ def rules_of(record):
 
 
 def rule_rows():
-    with (PROJECT / "seeds/rules/decision_rules.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    rows = []
+    for seed in ("decision_rules", "contract_rules"):
+        with (PROJECT / "seeds/rules" / f"{seed}.csv").open(encoding="utf-8", newline="") as file:
+            rows += csv.DictReader(file)
+    return rows
 
 
 def records_of(row):
@@ -95,6 +109,20 @@ def test_every_link_to_a_record_resolves():
 def test_every_record_is_linked_from_what_it_decides_about():
     linked = {link for link, _ in links()}
     assert [record.name for record in RECORDS if f"docs/decisions/{record.name}" not in linked] == []
+
+
+def test_every_contract_rule_is_in_a_seed_a_model_and_a_unit_test():
+    """A row of contract_rules names the model; the model, or its description, and a unit test name the rule."""
+    with (PROJECT / "seeds/rules/contract_rules.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 15
+    for row in rows:
+        rule = re.compile(rf"\b{row['rule_id']}(?![\w-])")
+        (model,) = (PROJECT / "models").rglob(f"{row['model']}.sql")
+        texts = model.read_text(encoding="utf-8") + model.with_suffix(".yml").read_text(encoding="utf-8")
+        assert rule.search(texts), f"{row['rule_id']} is not in {model.name} or its description"
+        tests = [path.read_text(encoding="utf-8") for path in (PROJECT / "models").rglob("*_unit_tests.yml")]
+        assert any(rule.search(text) for text in tests), f"no unit test names {row['rule_id']}"
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)

@@ -811,6 +811,11 @@ def test_what_is_no_extract_is_ignored_and_named(taking, tmp_path):
     assert answer["taken_in"] == 3
 
 
+def test_the_state_of_the_extraction_is_not_named(taking):
+    write_text(taking.extracts / ".extraction" / "state.json", "{}")
+    assert taking.take_in()["ignored"] == []
+
+
 def test_a_linked_file_is_stored_with_its_rows(taking, tmp_path):
     (taking.extracts / "jobs/a.csv").rename(tmp_path / "a.csv")
     (taking.extracts / "jobs/a.csv").symlink_to(tmp_path / "a.csv")

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from building import PROJECT
+from building import PROJECT, run_make
 from column_gate import HOW_TO_ADD, untested_columns
 
 WALKTHROUGH = (PROJECT / "docs" / "usage-metrics-tab.md").read_text(encoding="utf-8")
@@ -53,15 +52,9 @@ def test_the_walkthroughs_figures_are_the_marts(mart, sample):
 
 def make_docs(*variables, **environment):
     """What ``make docs`` of this environment prints."""
-    outer = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    return subprocess.run(
-        ["make", "docs", "VENV=.venv", "--assume-old=.venv/run.stamp", *variables],
-        cwd=PROJECT,
-        env=outer | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    made = run_make("docs", "VENV=.venv", "--assume-old=.venv/run.stamp", *variables, **environment)
+    assert made.returncode == 0, made.stderr
+    return made.stdout
 
 
 def contents(folder):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from building import PROJECT, Build
+from building import PROJECT, Build, run_make
 from samples import sampled
 
 # Neither shell, make nor SQL may read any of it.
@@ -38,8 +38,8 @@ def project(sample: Build, tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     shutil.copytree(PROJECT / "analyses", folder / "analyses")
     shutil.copytree(PROJECT / "seeds" / "labels", folder / "seeds" / "labels")
-    for path in ("scripts/explain.py", "plugins/labels.py"):
-        (folder / path).parent.mkdir()
+    for path in ("scripts/explain.py", "plugins/asking.py", "plugins/labels.py"):
+        (folder / path).parent.mkdir(exist_ok=True)
         shutil.copyfile(PROJECT / path, folder / path)
     (folder / "warehouse").mkdir()
     shutil.copyfile(sample.published, folder / "warehouse" / "usage.duckdb")
@@ -59,14 +59,8 @@ def run(*arguments: str, project: Path = PROJECT, folder: Path | None = None, **
 
 def make(target: str, *variables: str, warehouse: Path, **environment: str):
     """Call make as a user does, with the environment that runs the tests."""
-    inherited = {name: value for name, value in os.environ.items() if not re.match("MAKE|MFLAGS", name)}
-    return subprocess.run(
-        ["make", "--assume-old", f"{sys.prefix}/run.stamp", f"VENV={sys.prefix}", target, *variables],
-        cwd=PROJECT,
-        env=inherited | {"WAREHOUSE_DIR": str(warehouse)} | environment,
-        capture_output=True,
-        text=True,
-    )
+    options = [f"--assume-old={sys.prefix}/run.stamp", f"VENV={sys.prefix}"]
+    return run_make(target, *options, *variables, **({"WAREHOUSE_DIR": str(warehouse)} | environment))
 
 
 def cells(line: str) -> list[str]:

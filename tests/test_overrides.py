@@ -286,6 +286,7 @@ class TestWhatCanBeMeant:
         keys = {
             name.removeprefix("effective_"): tuple(re.findall(r"'(\w+)'", re.search(r"key=\[(.*?)\]", sql)[1]))
             for name, sql in models.items()
+            if "rules_in_force(" in sql  # terms have no dates, and no overrides
         }
         assert keys == rule_book.KEYS
 

@@ -22,6 +22,7 @@ from builders import (
     world,
 )
 from building import PROJECT, restore_all_but_deliveries, verify
+from dbt_forks import ADDRESS
 
 AUGUST, SEPTEMBER = "2026-08-10T12:00:00Z", "2026-09-10T12:00:00Z"
 LISTED = "2026-09-30T22:00:00Z"  # usage dated later would be in no mart
@@ -71,36 +72,21 @@ class TestRepair:
         assert repaired.column("select count(*) from intake.units_this_run where unit_kind = 'job'") == [2]
 
     def test_verifying_a_good_warehouse_says_its_steps_and_that_all_tables_agree(self, runs):
+        """The build is a process of its own, as users have it."""
         good, *_ = runs
-        found = verify(good.warehouse)
+        found = verify(good.warehouse, **{ADDRESS: ""})
         assert (found.returncode, found.stdout.count("\n")) == (0, 1)
         assert found.stdout.endswith(" tables equal a recomputation from the stored deliveries.\n")
         steps = [line.split()[0] for line in found.stderr.splitlines() if not line.startswith("Recomputing: ")]
         assert steps == ["Checking", "Copying", "Recomputing", "Comparing"]
 
-    def test_verifying_says_which_tables_are_damaged(self, runs, workbench, monkeypatch, capsys):
-        """In this process, with a fork of dbt in place of the command."""
+    def test_verifying_says_which_tables_are_damaged(self, runs):
         *_, damaged, _ = runs
-        monkeypatch.syspath_prepend(PROJECT / "scripts")
-        import verify as script
-
-        def recompute(warehouse, scratch, options, progress):
-            shutil.rmtree(workbench.warehouse, ignore_errors=True)
-            shutil.copytree(warehouse, workbench.warehouse, symlinks=True)
-            command = workbench.start(None, scratch / "output.txt", options | STORED_ONLY)
-            is_done = command.wait() == 0
-            shutil.rmtree(warehouse)
-            workbench.warehouse.rename(warehouse)
-            return is_done
-
-        monkeypatch.setattr(script, "recompute", recompute)
-        monkeypatch.setattr(sys, "argv", ["verify.py"])
-        monkeypatch.setenv("WAREHOUSE_DIR", str(damaged.warehouse))
-        assert script.main() == 1
-        said = capsys.readouterr().out
+        found = verify(damaged.warehouse)
+        assert found.returncode == 1
         for table in ("metering.metered_jobs", "metering.metered_steps", "marts.usage_by_capability"):
-            assert f"{table} differs: " in said
-        assert "marts.customer_history differs" not in said
+            assert f"{table} differs: " in found.stdout
+        assert "marts.customer_history differs" not in found.stdout
 
     def test_verifying_says_which_stored_file_is_damaged(self, runs, tmp_path):
         copy = tmp_path / "copy"

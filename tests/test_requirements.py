@@ -14,9 +14,11 @@ FILES = sorted(path.name for path in PROJECT.glob("requirements*.txt"))
 
 # The environments of the Makefile, each with what is installed into it.
 ENVIRONMENTS = {
-    ".venv": ["requirements-uv.txt", "requirements.txt", "requirements-dev.txt"],
+    ".venv": ["requirements-uv.txt", "requirements.txt", "requirements-dev.txt", "requirements-extract.txt"],
     ".venv-bench": ["requirements-uv.txt", "requirements.txt", "requirements-bench.txt"],
     ".venv-spark": ["requirements-uv.txt", "requirements.txt", "requirements-dev.txt", "requirements-spark.txt"],
+    # without this project's packages, whose versions Airflow does not take
+    ".venv-schedulers": ["requirements-uv.txt", "requirements-schedulers.txt"],
     # on top of these, requirements-duckdb-2.txt replaces duckdb on purpose
     ".venv-duckdb-2": ["requirements-uv.txt", "requirements.txt", "requirements-dev.txt"],
 }
@@ -30,7 +32,10 @@ ASKED = {
     },
     "requirements-uv.txt": PYPROJECT["dependency-groups"]["install"],
     "requirements-duckdb-2.txt": PYPROJECT["dependency-groups"]["duckdb-2"],
+    "requirements-schedulers.txt": PYPROJECT["dependency-groups"]["schedulers"],
 }
+# These hold one package each, or stand apart from what ships.
+BY_THEMSELVES = ("requirements-uv.txt", "requirements-duckdb-2.txt", "requirements-schedulers.txt")
 
 
 def entries(text: str) -> list[tuple[str, list[str]]]:
@@ -85,9 +90,13 @@ def test_what_is_installed_together_has_one_version(environment):
     assert different == []
 
 
-@pytest.mark.parametrize("file", ["requirements-dev.txt", "requirements-bench.txt", "requirements-spark.txt"])
+@pytest.mark.parametrize("file", [file for file in ASKED if file not in ("requirements.txt", *BY_THEMSELVES)])
 def test_each_set_holds_all_that_ships(file):
     assert pins("requirements.txt").keys() - pins(file).keys() == set()
+
+
+def test_the_tests_run_with_the_packages_of_the_extraction():
+    assert pins("requirements-extract.txt").items() - pins("requirements-dev.txt").items() == set()
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -268,8 +268,8 @@ ROW_COUNTS = {
     "genie_prompts": (26, 24, 1, 1),
     "seats": (10, 8, 1, 1),
     "api_collections": (25, 25, 0, 0),
-    "subscriptions": (10, 10, 0, 0),
-    "credit_ratios": (12, 12, 0, 0),
+    "subscriptions": (11, 11, 0, 0),
+    "credit_ratios": (13, 13, 0, 0),
     "recommended_recipes": (7, 7, 0, 0),
     "vendor_usage": (55, 55, 0, 0),
 }

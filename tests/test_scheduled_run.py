@@ -79,7 +79,7 @@ def test_a_column_of_a_seed_without_a_type_is_an_error_that_names_it(tmp_path, f
     seed = project / "seeds" / "rules" / "status_words.csv"
     header, *rows = seed.read_text(encoding="utf-8").splitlines()
     seed.write_text("\n".join([f"{header},unit_price", *(f"{row},1" for row in rows)]) + "\n", encoding="utf-8")
-    bench = Workbench(tmp_path, forks, project, parse_once=False)
+    bench = Workbench(tmp_path, forks, project)
     stopped = bench.build(arguments=("--select", "status_words"))
     assert stopped.exit_code != 0
     assert "The seed status_words has a column unit_price without a type: add it to column_types." in stopped.output

@@ -56,16 +56,26 @@
       this.reading = find(".reading", figure);
       this.spec = dataOf(find("script", figure));
       this.shown = this.spec.shown;
-      this.months = this.spec.view;
+      this.inView = this.spec.view;
       this.at = null;
       this.library = window.echarts.init(this.plot, null, { renderer: "svg" });
       this.draw();
       this.plot.addEventListener("keydown", (event) => this.read(event));
       this.plot.addEventListener("blur", () => this.library.dispatchAction({ type: "hideTip" }));
-      new ResizeObserver(() => this.library.resize()).observe(this.plot);
+      new ResizeObserver(() => this.plot.clientWidth && this.library.resize()).observe(this.plot);
+    }
+
+    get series() {
+      return this.spec.series[this.shown];
+    }
+
+    /** What stands on the axis: months, or in a waterfall the lines of the shown metric. */
+    get labels() {
+      return this.series.labels || this.spec.labels;
     }
 
     mark(index) {
+      if (this.spec.kind === "waterfall") return "";
       if (index === this.spec.partial) return this.spec.kind === "bars" ? ", partial" : ", so far";
       if (this.isUncovered(index)) return ", not covered";
       return this.spec.reconstructed.includes(index) ? ", reconstructed" : "";
@@ -79,12 +89,54 @@
     draw() {
       const style = getComputedStyle(root);
       const colour = (name) => style.getPropertyValue("--" + name).trim();
-      const { spec } = this;
-      const series = spec.series[this.shown];
+      const font = getComputedStyle(document.body).fontFamily;
+      const tick = { color: colour("quiet"), fontFamily: font, fontSize: 12 };
+      const common = {
+        animation: false,
+        textStyle: { fontFamily: font },
+        tooltip: {
+          trigger: "axis",
+          confine: true,
+          axisPointer: { type: this.spec.kind === "line" ? "line" : "shadow", shadowStyle: { color: colour("accent-line"), opacity: 0.08 }, lineStyle: { color: colour("line-strong") } },
+          backgroundColor: colour("surface"),
+          borderColor: colour("line-strong"),
+          textStyle: { color: colour("text"), fontSize: 13 },
+          formatter: (points) => this.tooltip(points[0].dataIndex),
+        },
+      };
+      const own = this.spec.kind === "waterfall" ? this.waterfall(colour, tick) : this.months(colour, tick);
+      this.library.setOption({ ...common, ...own }, true);
+    }
+
+    /** Totals as bars from 0, and each step from the figure before it to the one after. */
+    waterfall(colour, tick) {
+      const { labels, texts, before, after, totals } = this.series;
+      this.plot.style.height = `${labels.length * 1.9 + 2.5}rem`;
+      this.library.resize();
+      const bars = labels.map((label, index) => {
+        const up = after[index] >= before[index];
+        const step = up ? { color: colour("accent-soft"), borderColor: colour("accent-line"), borderWidth: 1.5 } : { color: colour("line"), borderColor: colour("quiet"), borderWidth: 1.5 };
+        return { value: Math.abs(after[index] - before[index]), itemStyle: totals[index] ? { color: colour("accent-line") } : step };
+      });
+      const bar = { type: "bar", stack: "lines", stackStrategy: "all", barMaxWidth: 18, emphasis: { disabled: true } };
+      const narrow = this.plot.clientWidth < 500;
+      return {
+        grid: { left: 8, right: 72, top: 8, bottom: 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+        xAxis: { type: "value", minInterval: 1, axisLabel: { ...tick, hideOverlap: true, formatter: (value) => digits.format(value) }, splitLine: { lineStyle: { color: colour("line") } }, splitNumber: narrow ? 2 : 4 },
+        yAxis: { type: "category", inverse: true, data: labels, axisLabel: { ...tick, interval: 0, ...(narrow ? { width: 130, overflow: "break", lineHeight: 14 } : {}) }, axisTick: { show: false }, axisLine: { lineStyle: { color: colour("line-strong") } } },
+        series: [
+          { ...bar, silent: true, itemStyle: { color: "transparent" }, data: labels.map((label, index) => Math.min(before[index], after[index])) },
+          { ...bar, name: this.series.name, data: bars, label: { show: true, position: "right", color: colour("text"), fontFamily: tick.fontFamily, formatter: (point) => texts[point.dataIndex] } },
+        ],
+      };
+    }
+
+    months(colour, tick) {
+      const { spec, series } = this;
       const bars = spec.kind === "bars";
       const last = spec.labels.length - 1;
       const zoomed = spec.view > 0 && spec.labels.length > spec.view;
-      const first = this.months ? Math.max(0, last - this.months + 1) : 0;
+      const first = this.inView ? Math.max(0, last - this.inView + 1) : 0;
       const values = series.values.map((value, index) => {
         if (bars && index === spec.partial) {
           return { value, itemStyle: { color: colour("accent-soft"), borderColor: colour("accent-line"), borderType: "dashed", borderWidth: 1.5 } };
@@ -104,21 +156,8 @@
         }
         return { value };
       });
-      const font = getComputedStyle(document.body).fontFamily;
-      const tick = { color: colour("quiet"), fontFamily: font, fontSize: 12 };
-      const option = {
-        animation: false,
-        textStyle: { fontFamily: font },
+      return {
         grid: { left: 8, right: 16, top: 16, bottom: zoomed ? 56 : 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-        tooltip: {
-          trigger: "axis",
-          confine: true,
-          axisPointer: { type: bars ? "shadow" : "line", shadowStyle: { color: colour("accent-line"), opacity: 0.08 }, lineStyle: { color: colour("line-strong") } },
-          backgroundColor: colour("surface"),
-          borderColor: colour("line-strong"),
-          textStyle: { color: colour("text"), fontSize: 13 },
-          formatter: (points) => this.tooltip(points[0].dataIndex),
-        },
         xAxis: { type: "category", data: spec.labels, axisLabel: { ...tick, hideOverlap: true }, axisTick: { show: false }, axisLine: { lineStyle: { color: colour("line-strong") } } },
         yAxis: { type: "value", minInterval: 1, ...(bars || this.beginsAtZero(series) ? { min: 0 } : { scale: true, boundaryGap: ["35%", "5%"] }), axisLabel: { ...tick, formatter: (value) => digits.format(value) }, splitLine: { lineStyle: { color: colour("line") } }, splitNumber: 4 },
         dataZoom: zoomed
@@ -141,7 +180,6 @@
           },
         ],
       };
-      this.library.setOption(option, true);
     }
 
     /** Whether a trend is near enough to 0 to begin there; others begin below their least value, so that changes show. */
@@ -153,20 +191,21 @@
 
     tooltip(index) {
       const { spec } = this;
-      const text = make("div", {}, make("strong", {}, spec.labels[index]), this.mark(index));
-      const lines = spec.kind === "bars" ? [spec.series[this.shown]] : spec.series;
+      const text = make("div", {}, make("strong", {}, this.labels[index]), this.mark(index));
+      const lines = spec.kind === "line" ? spec.series : [this.series];
       const body = lines.map((series) => make("div", {}, `${series.name}: `, make("strong", {}, this.value(series, index))));
       return make("div", { class: "tip" }, text, ...body);
     }
 
     value(series, index) {
+      if (series.texts) return series.texts[index];
       const value = series.values[index];
       if (value === null) return this.isUncovered(index) ? "not known" : "not priced";
       return digits.format(value);
     }
 
     read(event) {
-      const last = this.spec.labels.length - 1;
+      const last = this.labels.length - 1;
       const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
       if (event.key === "Escape") return void this.library.dispatchAction({ type: "hideTip" });
       if (!(event.key in steps)) return;
@@ -176,31 +215,44 @@
       const first = this.firstInView();
       if (this.at < first) this.view(last - this.at + 1, true);
       this.library.dispatchAction({ type: "showTip", seriesIndex: 0, dataIndex: this.at });
-      const series = this.spec.series[this.shown];
-      this.reading.textContent = `${this.spec.labels[this.at]}${this.mark(this.at)}: ${this.value(series, this.at)} ${series.name.toLowerCase()}`;
+      const { series } = this;
+      this.reading.textContent = `${this.labels[this.at]}${this.mark(this.at)}: ${this.value(series, this.at)} ${series.name.toLowerCase()}`;
     }
 
     firstInView() {
-      const zoom = this.library.getOption().dataZoom[0];
+      const zoom = (this.library.getOption().dataZoom || [])[0];
       return zoom ? zoom.startValue : 0;
     }
 
     /** The last ``months`` months in view; 0 for all. */
     view(months) {
       const last = this.spec.labels.length - 1;
-      this.months = months;
+      this.inView = months;
       this.library.dispatchAction({ type: "dataZoom", startValue: months ? Math.max(0, last - months + 1) : 0, endValue: last });
     }
 
     show(index) {
       this.shown = index;
+      if (this.spec.kind === "waterfall") this.at = null;
       this.draw();
     }
   }
 
+  /** Draw a figure, and again when another metric is chosen. */
+  function draw(figure) {
+    const { chart: id } = find(".plot", figure).dataset;
+    const chart = new Chart(figure);
+    charts.set(id, chart);
+    all(`[data-metric-of="${id}"]`).forEach((select) => {
+      select.addEventListener("change", () => chart.show(Number(select.value)));
+      chart.show(Number(select.value)); // what the browser kept from the last visit
+    });
+  }
+
   all("figure.chart").forEach((figure) => {
-    const plot = find(".plot", figure);
-    charts.set(plot.dataset.chart, new Chart(figure));
+    const within = figure.closest("details:not([open])"); // without a size until it is opened
+    if (within) within.addEventListener("toggle", () => draw(figure), { once: true });
+    else draw(figure);
   });
 
   all("[data-view-of]").forEach((group) => {
@@ -212,12 +264,6 @@
         chart.view(Number(button.dataset.months));
       }),
     );
-  });
-
-  all("[data-metric-of]").forEach((select) => {
-    const chart = charts.get(select.dataset.metricOf);
-    select.addEventListener("change", () => chart.show(Number(select.value)));
-    chart.show(Number(select.value)); // what the browser kept from the last visit
   });
 
   // ------------------------------------------------------------------------------------------------------ tables

@@ -24,7 +24,7 @@
                     length(to_json(array(cast({{ value }} as string)))) - 2
                 )
             when typeof({{ value }}) = 'timestamp' then '"' || cast({{ value }} as string) || '+00"'
-            else cast({{ value }} as string)
+            else {{ as_text(value) }}
         end, 'null'
     ){{ " || ','" if not loop.last }}
     {%- endfor %}

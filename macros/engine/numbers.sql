@@ -56,3 +56,56 @@
 {% macro to_decimal(column, type) -%}
     {{ return("try_cast(" ~ column ~ " as " ~ type ~ ")") }}
 {%- endmacro %}
+
+
+{% macro amount(value) -%}
+    {{ return(adapter.dispatch('amount')(value)) }}
+{%- endmacro %}
+
+{% macro duckdb__amount(value) -%}
+    cast({{ value }} as decimal(38, 9))
+{%- endmacro %}
+
+{#- Spark drops decimals of a sum or product that may need more than 38 digits. -#}
+{% macro spark__amount(value) -%}
+    cast({{ value }} as decimal(26, 9))
+{%- endmacro %}
+
+
+{% macro nanos(value) -%}
+    {{ return(adapter.dispatch('nanos')(value)) }}
+{%- endmacro %}
+
+{% macro duckdb__nanos(value) -%}
+    cast({{ duckdb__amount(value) }} * 1000000000 as hugeint)
+{%- endmacro %}
+
+{% macro spark__nanos(value) -%}
+    cast({{ spark__amount(value) }} * 1000000000 as decimal(38, 0))
+{%- endmacro %}
+
+
+{% macro from_nanos(value) -%}
+    {{ return(adapter.dispatch('from_nanos')(value)) }}
+{%- endmacro %}
+
+{% macro duckdb__from_nanos(value) -%}
+    cast(cast({{ value }} as decimal(38, 0)) * cast(0.000000001 as decimal(9, 9)) as decimal(38, 9))
+{%- endmacro %}
+
+{% macro spark__from_nanos(value) -%}
+    cast(cast({{ value }} as decimal(27, 0)) * cast(0.000000001 as decimal(9, 9)) as decimal(38, 9))
+{%- endmacro %}
+
+
+{% macro whole_quotient(dividend, divisor) -%}
+    {{ return(adapter.dispatch('whole_quotient')(dividend, divisor)) }}
+{%- endmacro %}
+
+{% macro duckdb__whole_quotient(dividend, divisor) -%}
+    (cast({{ dividend }} as hugeint) // cast(nullif({{ divisor }}, 0) as hugeint))
+{%- endmacro %}
+
+{% macro spark__whole_quotient(dividend, divisor) -%}
+    (cast({{ dividend }} as decimal(38, 0)) div cast(nullif({{ divisor }}, 0) as decimal(38, 0)))
+{%- endmacro %}

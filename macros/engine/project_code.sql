@@ -1,7 +1,7 @@
 {% macro rules_of_jobs() -%}
     {{ return([
         'recipe_types', 'proxy_operations', 'control_keywords', 'call_operations', 'billing_contexts_by_recipe_type',
-        'billing_contexts_by_call',
+        'billing_contexts_by_call', 'mcp_assets',
     ]) }}
 {%- endmacro %}
 

@@ -46,8 +46,8 @@
 {#- Spark writes small decimals with an exponent if their type has more than six decimals. -#}
 {% macro spark__as_text(column) -%}
     case
-        when typeof({{ column }}) = 'decimal(18,9)'
-            then format_number(cast(cast({{ column }} as string) as decimal(18, 9)), '0.000000000')
+        when typeof({{ column }}) like 'decimal(%,9)'
+            then format_number(cast(cast({{ column }} as string) as decimal(38, 9)), '0.000000000')
         else cast({{ column }} as string)
     end
 {%- endmacro %}

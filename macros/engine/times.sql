@@ -116,6 +116,32 @@
 {%- endmacro %}
 
 
+{% macro days_between(first_day, next_day) -%}
+    {{ return(adapter.dispatch('days_between')(first_day, next_day)) }}
+{%- endmacro %}
+
+{% macro duckdb__days_between(first_day, next_day) -%}
+    date_diff('day', {{ first_day }}, {{ next_day }})
+{%- endmacro %}
+
+{% macro spark__days_between(first_day, next_day) -%}
+    datediff({{ next_day }}, {{ first_day }})
+{%- endmacro %}
+
+
+{% macro hours_between(earlier, later) -%}
+    {{ return(adapter.dispatch('hours_between')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro duckdb__hours_between(earlier, later) -%}
+    date_sub('hour', {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{% macro spark__hours_between(earlier, later) -%}
+    timestampdiff(HOUR, {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+
 {% macro date_spine(start_date, end_date, part) -%}
     {{ return(adapter.dispatch('date_spine')(start_date, end_date, part)) }}
 {%- endmacro %}

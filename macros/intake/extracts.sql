@@ -12,13 +12,18 @@
         from {{ ref('raw_job_history') }}
     ) as raw_job_history
     {%- else -%}
-    {%- set texts = {} -%}
-    {%- for column in extract_contract(name).columns -%}
-        {%- do texts.update({column: 'STRING'}) -%}
-    {%- endfor -%}
-    {%- set file_name = literal('raw_' ~ name ~ '.csv') -%}
-    ({{ rows_of_table(extract_contract(name), ref('raw_' ~ name), texts, file_name) }}) as raw_{{ name }}
+    ({{ extract_of_texts(name, ref('raw_' ~ name), literal('raw_' ~ name ~ '.csv')) }}) as raw_{{ name }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- All columns of the contract are texts in the relation. -#}
+{% macro extract_of_texts(name, relation, file_name) -%}
+    {%- set types = {} -%}
+    {%- for column in extract_contract(name).columns -%}
+        {%- do types.update({column: 'STRING'}) -%}
+    {%- endfor -%}
+    {{ rows_of_table(extract_contract(name), relation, types, file_name) }}
 {%- endmacro %}
 
 

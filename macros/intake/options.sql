@@ -21,6 +21,12 @@
             if value not in ['T1', 'T2', 'T3'] -%}
             {{ exceptions.raise_compiler_error("The var " ~ name ~ " is '" ~ value ~ "': it must be T1, T2 or T3.") }}
         {%- endfor -%}
+        {%- if var('default_terms') not in ['tasks_2024', 'credits_2025', 'credits_2026'] -%}
+            {{ exceptions.raise_compiler_error(
+                "The var default_terms is '" ~ var('default_terms')
+                ~ "': it must be tasks_2024, credits_2025 or credits_2026."
+            ) }}
+        {%- endif -%}
         {%- if var('admin_account_ids') is string or var('admin_account_ids') is not iterable -%}
             {{ exceptions.raise_compiler_error("The var admin_account_ids must be a list of account ids.") }}
         {%- endif -%}
@@ -71,14 +77,17 @@
     {{ return({
         'reporting_timezone': 'time zone', 'count_test_jobs': 'boolean', 'admin_account_ids': 'list',
         'unruled_app_is_eligible': 'boolean', 'unknown_app_is_eligible': 'boolean', 'task_terms': 'word',
+        'default_terms': 'word', 'prorate_allowances': 'boolean',
         'vendor_timezone': 'time zone', 'vendor_task_terms': 'word', 'unexplained_floor': 'number',
         'unexplained_warn_share': 'number', 'unexplained_close_share': 'number', 'unexplained_fail_share': 'number',
+        'unusual_score': 'number', 'unusual_floor': 'number',
         'rule_overrides': 'boolean', 'rules_as_of': 'date',
         'as_of_date': 'date', 'extracts_schema': 'text', 'job_history_page_count_path': 'text',
         'job_history_messages_path': 'text', 'job_history_called_recipe_path': 'text',
         'only_stored_deliveries': 'boolean', 'quarantine_files': 'boolean', 'recompute_month': 'month',
         'dashboard': 'boolean', 'null_marks': 'list', 'listing_tolerance_hours': 'number',
         'unconfirmed_after_days': 'number', 'settling_seconds': 'number',
+        'freshness_warn_hours': 'number', 'freshness_error_hours': 'number', 'freshness_kept_warn_hours': 'number',
         'unreadable_least_rows': 'number', 'unreadable_fail_share': 'number', 'unreadable_warn_share': 'number',
     }) }}
 {%- endmacro %}

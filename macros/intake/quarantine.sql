@@ -9,6 +9,8 @@
     {%- endif %}
     {%- if terms.required and not terms.may_be_empty %}
         when {{ column.name }} is null then 'missing {{ column.name }}'
+    {%- elif terms.required_without %}
+        when {{ column.name }} is null and {{ terms.required_without }} is null then 'missing {{ column.name }}'
     {%- endif %}
     {%- if terms.is_status %}
         when {{ column.name }} is not null and read_{{ column.name }} is null then 'unknown {{ column.name }}'
@@ -24,6 +26,16 @@
     {%- endif %}
     {%- if terms.is_count %}
         when {{ column.name }} < 0 then 'negative {{ column.name }}'
+    {%- endif %}
+    {%- if terms.is_day_of_month %}
+        when {{ column.name }} not between 1 and 31 then 'no day of a month: {{ column.name }}'
+    {%- endif %}
+    {%- if terms.not_before %}
+        when read_{{ column.name }} < read_{{ terms.not_before }} then '{{ column.name }} before {{ terms.not_before }}'
+    {%- endif %}
+    {%- if terms.needs %}
+        when {{ column.name }} is not null and {{ terms.needs }} is null
+            then '{{ column.name }} without {{ terms.needs }}'
     {%- endif %}
     {%- endfor %}
     {%- if 'extracted_at' in extract_contract(name).columns %}
@@ -45,6 +57,8 @@
         {{ return("{value} is not null and (" ~ to_date('{value}') ~ ") is null") }}
     {%- elif column.meta.is_count -%}
         {{ return("{value} < 0") }}
+    {%- elif column.meta.is_day_of_month -%}
+        {{ return("{value} not between 1 and 31") }}
     {%- endif -%}
     {{ return(none) }}
 {%- endmacro %}
@@ -55,7 +69,7 @@
     {%- set values = {} -%}
     {%- for column in extract_contract(name).columns -%}
         {%- do values.update({
-            column: "coalesce(cast(" ~ column ~ " as string), " ~ json_text('extra', column) ~ ")",
+            column: "coalesce(" ~ as_text(column) ~ ", " ~ json_text('extra', column) ~ ")",
         }) -%}
     {%- endfor -%}
     {{ row_as_json(values) }}

@@ -75,7 +75,7 @@
             {%- if as_of_option() -%}
             cast({{ literal(as_of_option()) }} as date)
             {%- else -%}
-            (select {{ local_date('max(newest_extracted_at)') }} from {{ intake }}.delivery_totals)
+            {{ newest_date() }}
             {%- endif -%}
         {%- endset -%}
         {%- set has_news = run_query(
@@ -85,6 +85,11 @@
         {%- do run.update({'has_news': has_news}) -%}
         {%- do note_this_run(run) -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro newest_date() -%}
+    (select {{ local_date('max(newest_extracted_at)') }} from {{ working_schema('intake') }}.delivery_totals)
 {%- endmacro %}
 
 
@@ -107,7 +112,8 @@
         ],
         'jobs': ['admin_account_ids', 'count_test_jobs', 'rules_as_of', 'rule_overrides'],
         'decisions': [
-            'unruled_app_is_eligible', 'unknown_app_is_eligible', 'task_terms', 'vendor_timezone', 'vendor_task_terms',
+            'unruled_app_is_eligible', 'unknown_app_is_eligible', 'task_terms', 'default_terms', 'prorate_allowances',
+            'vendor_timezone', 'vendor_task_terms',
         ],
     } -%}
     {%- set digests = code_digests() -%}

@@ -1,12 +1,15 @@
 {#- State for later runs, in the schema run_state. models/_sources/_run_state.yml describes the tables. -#}
 
 {% macro build_format() -%}
-    {{ return(5) }}
+    {{ return(6) }}
 {%- endmacro %}
 
 
 {% macro create_run_state() -%}
     {%- set fingerprints = "facts_fingerprint string, jobs_fingerprint string, decisions_fingerprint string" -%}
+    {%- set figure = "usage_month date, customer_id string, metric string, call_type string" -%}
+    {%- set restatement = figure ~ ", retracted_quantity decimal(38, 9), restated_quantity decimal(38, 9), cause string"
+        ~ ", run_id string, restated_at timestamp" -%}
     {%- set tables = {
         'watermark': fingerprints ~ ", last_committed_load bigint, as_of_date date, run_id string",
         'this_run': "run_id string, recomputes string, last_committed_load bigint, " ~ fingerprints
@@ -21,6 +24,12 @@
             ~ "trigger_operation string",
         'mcp_collections': "customer_id string, api_collection_id string",
         'known_vendor_reports': "customer_id string, usage_month date, extracted_at timestamp",
+        'committed_inputs': "inputs string",
+        'closing': "state string",
+        'closed_figures': figure ~ ", quantity decimal(38, 9), closed_at timestamp, manifest_digest string",
+        'restatements': restatement,
+        'replayed_restatements': restatement,
+        'restating': "last_cause string, lost_a_load boolean, new_loads string, is_compared boolean",
     } -%}
     {%- set statements = [
         "create schema if not exists run_state",

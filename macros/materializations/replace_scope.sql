@@ -35,7 +35,7 @@
     a run reads; audit and publication also tell what it found. -#}
 {% macro keeps_rows(existing_relation) -%}
     {%- if existing_relation is none or not existing_relation.is_table
-        or model.fqn[1] not in ['rules', 'metering', 'marts'] -%}
+        or model.fqn[1] not in ['rules', 'metering', 'marts'] or config.get('meta', {}).get('is_never_kept') -%}
         {{ return(false) }}
     {%- endif -%}
     {%- set run = run_query("select has_news from run_state.this_run").rows -%}

@@ -74,11 +74,18 @@
     ]) -%}
     {%- do write_comments() -%}
     {%- do commit_run() -%}
+    {%- set inputs = inputs_of_run() -%}
+    {%- do replace_state('committed_inputs', "select " ~ literal(tojson(inputs)) ~ " as inputs") -%}
+    {%- if compares_closes() -%}
+        {%- do inputs.update({'restated': export_restatements(), 'project': project_path()}) -%}
+    {%- else -%}
+        {%- set inputs = {} -%}
+    {%- endif -%}
     {%- do run_statements(export_marts() + ["checkpoint"]) -%}
     {%- set answer = fromjson(
         run_query(
             "select publish_warehouse(" ~ literal(target.path) ~ ", " ~ literal(published_path()) ~ ", "
-            ~ literal(invocation_id) ~ ")"
+            ~ literal(invocation_id) ~ ", " ~ literal(tojson(inputs) if inputs else '') ~ ")"
         ).columns[0].values()[0]
     ) -%}
     {%- if answer.problem -%}

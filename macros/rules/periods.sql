@@ -7,6 +7,12 @@
 {%- endmacro %}
 
 
+{% macro is_in_period(alias, on_date) -%}
+    {{ on_date }} >= {{ alias }}.period_from
+    and {{ on_date }} < {{ alias }}.period_to
+{%- endmacro %}
+
+
 {% macro rule_date(own_date) -%}
     {%- if var('rules_as_of', none) -%}
     cast({{ literal(var('rules_as_of')) }} as date)

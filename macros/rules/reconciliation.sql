@@ -19,3 +19,30 @@
 {% macro of_report(value) -%}
     max({{ value }}) over (partition by usage_month, customer_id, extracted_at)
 {%- endmacro %}
+
+
+{#- Unexplained usage of each customer, and of all customers (customer_id is null). -#}
+{% macro unexplained_usage(reconciliation) -%}
+    select
+        usage_month,
+        customer_id,
+        metric,
+        abs(quantity) as quantity,
+        our_quantity,
+        vendor_quantity
+    from {{ reconciliation }}
+    where cause = 'unexplained'
+
+    union all
+
+    select
+        usage_month,
+        cast(null as string) as customer_id,
+        metric,
+        sum(abs(quantity)) as quantity,
+        sum(our_quantity) as our_quantity,
+        sum(vendor_quantity) as vendor_quantity
+    from {{ reconciliation }}
+    where cause = 'unexplained'
+    group by usage_month, metric
+{%- endmacro %}

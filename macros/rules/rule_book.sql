@@ -103,6 +103,10 @@ select * from rules_in_force
     {%- if problems -%}
         {{ exceptions.raise_compiler_error("The overrides of the rule book are invalid:\n" ~ problems) }}
     {%- endif -%}
+    {%- set problems = run_query("select terms_problems(" ~ literal(project_path()) ~ ")").columns[0].values()[0] -%}
+    {%- if problems -%}
+        {{ exceptions.raise_compiler_error("The rule book's terms are invalid:\n" ~ problems) }}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Spark has no function that reads the project's files: run dbt run-operation check_overrides on the default target.

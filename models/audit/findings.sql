@@ -167,7 +167,9 @@ findings as (
     select * from request_without_its_job
     union all
     select * from id_without_counterpart
-    {% for part in ['job_findings', 'term_findings', 'reconciliation_findings', 'vendor_figure_findings'] %}
+    {% for part in [
+        'job_findings', 'term_findings', 'contract_findings', 'reconciliation_findings', 'vendor_figure_findings',
+    ] %}
         union all
         select
             finding,

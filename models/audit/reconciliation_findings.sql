@@ -20,12 +20,7 @@ units as (
 
 unexplained as (
 
-    select
-        reconciled.*,
-        {{ ratio('abs(reconciled.quantity)', 'greatest(reconciled.our_quantity, reconciled.vendor_quantity)') }}
-            as share
-    from reconciled
-    where reconciled.cause = 'unexplained'
+    {{ unexplained_usage('reconciled') }}
 
 ),
 
@@ -36,39 +31,11 @@ unexplained_usage as (
         'B-UNEXPLAINED' as rule_id,
         customer_id,
         metric || ' of ' || substr(cast(usage_month as string), 1, 7) as subject,
-        'ours is ' || cast(our_quantity as string) || ', the vendor says ' || cast(vendor_quantity as string) as detail,
-        abs(quantity) as occurrences
-    from unexplained
-    where
-        abs(quantity) >= {{ var('unexplained_floor') }}
-        and share > {{ var('unexplained_warn_share') }}
-
-),
-
-unexplained_of_all as (
-
-    select
-        usage_month,
-        metric,
-        sum(abs(quantity)) as quantity,
-        sum(our_quantity) as our_quantity,
-        sum(vendor_quantity) as vendor_quantity
-    from unexplained
-    group by usage_month, metric
-
-),
-
-unexplained_usage_of_all as (
-
-    select
-        'unexplained usage' as finding,
-        'B-UNEXPLAINED' as rule_id,
-        cast(null as string) as customer_id,
-        metric || ' of ' || substr(cast(usage_month as string), 1, 7) as subject,
-        'of all customers ours is ' || cast(our_quantity as string) || ', the vendor says '
+        case when customer_id is null then 'of all customers ' else '' end
+        || 'ours is ' || cast(our_quantity as string) || ', the vendor says '
         || cast(vendor_quantity as string) as detail,
         cast(quantity as bigint) as occurrences
-    from unexplained_of_all
+    from unexplained
     where
         quantity >= {{ var('unexplained_floor') }}
         and {{ ratio('quantity', 'greatest(our_quantity, vendor_quantity)') }} > {{ var('unexplained_warn_share') }}
@@ -105,16 +72,16 @@ other_task_rules as (
     select
         'other task rules explain it' as finding,
         'B-TASK-RULES' as rule_id,
-        unexplained.customer_id,
-        'tasks of ' || substr(cast(unexplained.usage_month as string), 1, 7) as subject,
+        reconciled.customer_id,
+        'tasks of ' || substr(cast(reconciled.usage_month as string), 1, 7) as subject,
         'under the terms ' || other_terms.task_terms || ' nothing is unexplained' as detail,
-        abs(unexplained.quantity) as occurrences
-    from unexplained
+        abs(reconciled.quantity) as occurrences
+    from reconciled
     inner join figures
         on
-            unexplained.customer_id = figures.customer_id
-            and unexplained.usage_month = figures.usage_month
-            and unexplained.metric = figures.metric
+            reconciled.customer_id = figures.customer_id
+            and reconciled.usage_month = figures.usage_month
+            and reconciled.metric = figures.metric
     inner join units
         on
             figures.customer_id = units.customer_id
@@ -122,9 +89,10 @@ other_task_rules as (
             and figures.extracted_at = units.extracted_at
     cross join other_terms
     where
-        unexplained.metric = 'tasks'
-        and unexplained.quantity <> 0
-        and unexplained.quantity
+        reconciled.cause = 'unexplained'
+        and reconciled.metric = 'tasks'
+        and reconciled.quantity <> 0
+        and reconciled.quantity
         = coalesce(case other_terms.task_terms when 'T1' then units.tasks_not_t1 else units.tasks_not_t3 end, 0)
         - figures.task_rules
 
@@ -133,8 +101,6 @@ other_task_rules as (
 reconciliation_findings as (
 
     select * from unexplained_usage
-    union all
-    select * from unexplained_usage_of_all
     union all
     select * from wrong_time_zone
     union all

@@ -11,6 +11,7 @@ parsed as (
 
     select
         *,
+        lower(terms) as read_terms,
         lower(metric) as read_metric,
         lower(call_type) as read_call_type,
         {{ to_date('effective_from') }} as read_effective_from,
@@ -37,7 +38,7 @@ base_credit_ratios as (
         account_id as customer_id,
 
         -- what it is
-        terms,
+        read_terms as terms,
         read_metric as metric,
         read_call_type as call_type,
         credits_per_unit,

@@ -12,6 +12,8 @@ parsed as (
     select
         *,
         lower(recipe_metric) as read_recipe_metric,
+        lower(terms) as read_terms,
+        lower(allowance_per) as read_allowance_per,
         {{ to_date('effective_from') }} as read_effective_from,
         {{ to_date('effective_to') }} as read_effective_to
 
@@ -37,12 +39,12 @@ base_subscriptions as (
 
         -- what it is
         read_recipe_metric as recipe_metric,
-        terms,
+        read_terms as terms,
         included_credits,
         task_limit,
-        allowance_per,
+        read_allowance_per as allowance_per,
         unit_price,
-        currency,
+        upper(currency) as currency,
         billing_cycle_day,
 
         -- times

@@ -39,6 +39,27 @@ compared as (
     union all
 
     select
+        'as_text writes a decimal of 0 with all its decimals' as claim,
+        {{ as_text('cast(0 as decimal(18, 9))') }} as found,
+        '0.000000000' as expected
+
+    union all
+
+    select
+        'as_text writes a decimal of many digits without an exponent' as claim,
+        {{ as_text('cast(-0.00000025 as decimal(38, 9))') }} as found,
+        '-0.000000250' as expected
+
+    union all
+
+    select
+        'row_as_json writes a small decimal without an exponent' as claim,
+        {{ row_as_json({'price': 'cast(0.00000025 as decimal(18, 9))'}) }} as found,
+        '{"price":0.000000250}' as expected
+
+    union all
+
+    select
         'to_whole_number reads 3.0 as 3' as claim,
         cast({{ to_whole_number("'3.0'") }} as string) as found,
         '3' as expected
@@ -384,6 +405,60 @@ compared as (
             from reached
         ) as found,
         '2, 2' as expected
+
+    union all
+
+    select
+        'nanos and from_nanos keep each decimal of large amounts' as claim,
+        cast({{ from_nanos(nanos('cast(99999999999.123456789 as decimal(38, 9))') ~ ' + 1') }} as string) as found,
+        '99999999999.123456790' as expected
+
+    union all
+
+    select
+        'amount adds without losing a decimal' as claim,
+        cast(
+            {{ amount('cast(99999999999.123456789 as decimal(38, 9))') }}
+            - {{ amount('cast(0.000000001 as decimal(38, 9))') }} as string
+        ) as found,
+        '99999999999.123456788' as expected
+
+    union all
+
+    select
+        'hours_between counts full hours, not the hours that begin' as claim,
+        cast(
+            {{ hours_between(
+                "cast('2026-08-30 22:59:59.5' as timestamp)", "cast('2026-09-01 00:59:59' as timestamp)"
+            ) }} as string
+        ) as found,
+        '25' as expected
+
+    union all
+
+    select
+        'whole_quotient rounds down, and divides large numbers' as claim,
+        cast(
+            {{ whole_quotient(
+                'cast(19999999999999999999 as decimal(38, 0)) * 1000000', 'cast(2 as decimal(38, 0)) * 10000000'
+            ) }} as string
+        ) as found,
+        '999999999999999999' as expected
+
+    union all
+
+    select
+        'share_of rounds to whole numbers without an overflow' as claim,
+        cast({{ share_of('cast(101 as decimal(18, 9))', 'cast(14 as int)', 'cast(31 as int)', 1000000000) }} as string)
+            as found,
+        '46.000000000' as expected
+
+    union all
+
+    select
+        'whole_quotient of nothing is unknown' as claim,
+        cast({{ whole_quotient('5', '0') }} as string) as found,
+        cast(null as string) as expected
 
 )
 

@@ -16,6 +16,8 @@ from datetime import date
 import duckdb
 from reference.comparison import COMPARED, FINDINGS, FLAGS, QUARANTINE, compare
 from reference.compiled import DATABASE, Model, Project, UnitTest, Warehouse, World
+from reference.measures import Tiers
+from reference.proving import use_tiers
 from reference.reference import Options
 
 from .mutations import Mutation
@@ -45,16 +47,25 @@ class Verdict:
 class CountedWorlds:
     """Some worlds, counted unchanged."""
 
-    def __init__(self, project: Project, world: World, options: Options, split_rules_at: date | None = None) -> None:
+    def __init__(
+        self,
+        project: Project,
+        world: World,
+        options: Options,
+        split_rules_at: date | None = None,
+        tiers: Tiers | None = None,
+    ) -> None:
         self.project = project
         self.warehouse = Warehouse(project)
         self.connection = self.warehouse.connection
         self.connection.execute("set memory_limit = '3GB'; set enable_progress_bar = false")
+        if tiers:
+            use_tiers(self.warehouse, tiers)
         if split_rules_at:
             self.warehouse.split_rules(split_rules_at)
             self.warehouse.add_rules_of_other_times()
         self.warehouse.build(world)
-        comparison = compare(self.connection, world, options)
+        comparison = compare(self.connection, world, options, tiers=tiers)
         assert comparison.differences == [], comparison.report()
         self.compared = comparison.columns
         self.types = {relation: self._types(relation) for relation in project.models}

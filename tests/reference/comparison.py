@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
-from . import reference
+from . import contracts
 
 # relation -> the columns that identify a row in a report
 RELATIONS = {
@@ -30,8 +30,27 @@ RELATIONS = {
     "marts.monthly_app_usage": ("usage_month", "customer_id", "app"),
     "marts.monthly_environment_usage": ("usage_month", "customer_id", "environment_type"),
     "marts.monthly_recipe_usage": ("usage_month", "customer_id", "recipe_id"),
+    "marts.monthly_figures": ("customer_id", "usage_month", "metric", "call_type"),
     "marts.usage_reconciliation": ("customer_id", "usage_month", "metric", "cause", "is_exact"),
     "audit.job_reconciliation": ("customer_id", "job_id"),
+    "marts.monthly_credits": ("customer_id", "usage_month", "metric", "call_type"),
+    "marts.billing_periods": ("customer_id", "period_from"),
+    "marts.contract_usage": ("customer_id", "period_from", "metric", "call_type"),
+    "marts.usage_thresholds": (
+        "customer_id",
+        "period_from",
+        "account_id",
+        "recipe_id",
+        "threshold_kind",
+        "threshold",
+    ),
+    "marts.high_volume_recipes": ("customer_id", "period_from", "account_id", "recipe_id"),
+}
+# A relation that shows more than the reference speaks of: what is compared of it.
+PARTS = {
+    "marts.monthly_credits": (
+        "(select * replace (billed_quantity as quantity) from marts.monthly_credits where billed_quantity > 0)"
+    ),
 }
 QUARANTINE, FINDINGS = "audit.quarantined_rows", "audit.findings"
 COMPARED = (*RELATIONS, QUARANTINE, FINDINGS)
@@ -69,12 +88,13 @@ class Comparison:
         return "\n".join([f"{len(self.differences)} differences", *map(str, self.differences[:limit])])
 
 
-def compare(connection, world, options, relations=COMPARED, result=None):
+def compare(connection, world, options, relations=COMPARED, result=None, tiers=None):
     """Compare every decision, figure, quarantined row and flag of the warehouse with the reference's.
 
-    ``relations``: only these of COMPARED. ``result``: what the reference computes, where that is known already.
+    ``relations``: only these of COMPARED. ``result``: what contracts.compute computes, where that is known already;
+    ``tiers``: the bounds of high-volume recipes in the warehouse.
     """
-    result = result or reference.compute(world, options)
+    result = result or contracts.compute(world, options, tiers)
     comparison = Comparison()
     for relation, key in RELATIONS.items():
         if relation in relations:
@@ -92,7 +112,7 @@ def compare_rows(connection, relation, key, expected, world, comparison):
     """Add a difference for each row that only one side has; rows are compared as multisets, nulls as equal."""
     columns = comparison.columns[relation] = list(expected[0] if expected else key)
     quoted = ", ".join(f'"{column}"' for column in columns)
-    found = Counter(connection.execute(f"select {quoted} from {relation}").fetchall())
+    found = Counter(connection.execute(f"select {quoted} from {PARTS.get(relation, relation)}").fetchall())
     wanted = Counter(tuple(row[column] for column in columns) for row in expected)
 
     def by_key(rows):

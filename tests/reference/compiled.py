@@ -28,7 +28,7 @@ from typing import Any
 
 import duckdb
 import yaml
-from dbt_forks import Forks
+from dbt_forks import Forks, parsing_key
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DATABASE = "usage"  # dbt's name for the database that it built in; compiled SQL names relations by it
@@ -135,7 +135,7 @@ def _dbt(forks: Forks, folder: Path, command: str, options: dict[str, Any], *arg
         environment,
         PROJECT,
         output,
-        ["extracts"] if "extracts_schema" in options else None,
+        parsing_key(PROJECT, "extracts") if "extracts_schema" in options else None,
     )
     if started.wait():
         raise RuntimeError(f"dbt {command} failed:\n{output.read_text()}")

@@ -16,8 +16,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from . import reference
+from .contract_worlds import random_contract_world
 from .files import FORMATS, is_readable, nest, write_nested_jobs, write_oddly, write_world
-from .worlds import END, LISTINGS, merge_worlds, random_world
+from .worlds import END, LISTINGS, merge_worlds
 
 REQUIRED = ("customers", "recipes", "connections", "jobs", "steps")
 ORDERS = (
@@ -94,7 +95,7 @@ def scheduled_deliveries(plan):
     """([{extract: rows} of each run], admin account ids)."""
     runs = [{} for _ in range(plan.runs)]
     for number in range(plan.first_world, plan.first_world + plan.worlds):
-        for run, rows in zip(runs, Spread(random_world(number), number, plan).runs, strict=True):
+        for run, rows in zip(runs, Spread(random_contract_world(number), number, plan).runs, strict=True):
             run[f"w{number}-"] = rows
     merged, admins = zip(*(merge_worlds(run) for run in runs), strict=True)
     for extract in REQUIRED:  # the first run needs a row of each

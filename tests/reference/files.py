@@ -27,6 +27,8 @@ PARQUET_TYPES = {
     "count": "BIGINT",
     "soft_count": "INTEGER",
     "number": "DECIMAL(18,6)",
+    "amount": "DECIMAL(18,6)",
+    "cycle_day": "BIGINT",
     "bool": "BOOLEAN",
 }
 

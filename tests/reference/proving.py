@@ -29,10 +29,12 @@ from hypothesis import strategies as st
 
 from .comparison import COMPARED, RELATIONS, Comparison, compare
 from .compiled import Project, Warehouse, World, compile_project
+from .contract_worlds import SMALL_TIERS, random_contract_world
 from .files import nest
+from .measures import Tiers
 from .reference import Options
 from .shrinking import of_account, of_job, readable, reduce, size_of
-from .worlds import ADMIN, merge_worlds, random_world
+from .worlds import ADMIN, merge_worlds
 
 WORLDS = 20  # of a batch
 PROCESSES = multiprocessing.cpu_count()
@@ -55,6 +57,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "listing_tolerance_hours": 0.5,
         "vendor_timezone": "UTC",
         "vendor_task_terms": "T3",
+        "default_terms": "credits_2026",
+        "prorate_allowances": False,
     },
     "Kolkata, T2, as of the past": {
         "reporting_timezone": "Asia/Kolkata",
@@ -62,6 +66,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "as_of_date": "2024-03-31",
         "vendor_timezone": "America/Los_Angeles",
         "vendor_task_terms": "T1",
+        "default_terms": "tasks_2024",
     },
 }
 ADMINS = [ADMIN, *(f"{prefix}{ADMIN}" for prefix in PREFIXES), "999", "998"]  # the last two in unit tests
@@ -78,7 +83,9 @@ class Batch:
 
     def worlds(self) -> dict[str, World]:
         """Each world by the prefix of its ids."""
-        return {prefix: random_world(seed, self.size) for prefix, seed in zip(PREFIXES, self.seeds, strict=False)}
+        return {
+            prefix: random_contract_world(seed, self.size) for prefix, seed in zip(PREFIXES, self.seeds, strict=False)
+        }
 
     def as_delivered(self, worlds: dict[str, World]) -> World:
         """The worlds as one."""
@@ -175,7 +182,8 @@ class Prover:
 
     def warehouse(self, options: str) -> Warehouse:
         if options not in self._warehouses:
-            self._warehouses[options] = Warehouse(self.projects[options])
+            self._warehouses[options] = warehouse = Warehouse(self.projects[options])
+            use_tiers(warehouse, SMALL_TIERS)
         return self._warehouses[options]
 
     def compare(self, world: World, options: str, relations: tuple[str, ...] = COMPARED) -> Comparison:
@@ -183,7 +191,7 @@ class Prover:
         warehouse = self.warehouse(options)
         warehouse.build(world, relations)
         chosen = Options(**OPTIONS[options] | {"admin_account_ids": tuple(ADMINS)})
-        return compare(warehouse.connection, world, chosen, relations)
+        return compare(warehouse.connection, world, chosen, relations, tiers=SMALL_TIERS)
 
     def look_at(self, batch: Batch) -> Counterexample | None:
         """Compare what is new in a batch; where it differs, find the smallest world that does."""
@@ -232,6 +240,19 @@ class Prover:
         merged, _ = merge_worlds(dict(zip(PREFIXES, worlds, strict=False)))
         differences = self.compare(merged, options, (relation,)).differences
         return [any(str(d.account).startswith(prefix) for d in differences) for prefix in PREFIXES[: len(worlds)]]
+
+
+def use_tiers(warehouse: Warehouse, tiers: Tiers) -> None:
+    """Recipes of small worlds are high-volume by small bounds."""
+    connection = warehouse.connection
+    for tier, bound in enumerate(tiers.bounds, start=1):
+        connection.execute("update rules.recipe_tiers set more_than_tasks = ? where tier = ?", [bound, tier])
+    connection.execute("delete from rules.threshold_steps where threshold_kind = 'recipe_tasks'")
+    connection.execute(
+        "insert into rules.threshold_steps (rule_id, threshold_kind, threshold) "
+        "select 'C-HVR', 'recipe_tasks', unnest(?)",
+        [list(tiers.thresholds)],
+    )
 
 
 def kept_examples(folder: Path = REGRESSIONS) -> list[Path]:

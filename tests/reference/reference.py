@@ -47,11 +47,19 @@ class Options:
     unconfirmed_after_days: float = 90
     vendor_timezone: str | None = None  # None: the reporting zone
     vendor_task_terms: str | None = None  # None: those of task_terms
+    default_terms: str = "credits_2025"  # of contracts.py, as is the next one
+    prorate_allowances: bool = True
 
 
 @dataclass
 class Result:
-    """The decision rows and figures as dicts by column name; ``flags`` are (what, customer, job)."""
+    """The decision rows and figures as dicts by column name; ``flags`` are (what, customer, job).
+
+    For restatements: ``readable``: extract -> its good rows as they came, streamed jobs among jobs and steps;
+    ``deliveries``: unit (extract, customer, id) -> the rows of its current delivery, of a job its own and its steps';
+    ``subscriptions`` and ``credit_ratios``: those that are terms. ``asset_contexts``: (account, job id) -> the billing
+    context under C-MCP-ASSET. Credits, and the tables about contracts, are filled by ``contracts.compute``.
+    """
 
     metered_steps: list = field(default_factory=list)
     metered_jobs: list = field(default_factory=list)
@@ -75,17 +83,40 @@ class Result:
     monthly_recipe_usage: list = field(default_factory=list)
     usage_reconciliation: list = field(default_factory=list)
     job_reconciliation: list = field(default_factory=list)
+    monthly_credits: list = field(default_factory=list)
+    billing_periods: list = field(default_factory=list)
+    contract_usage: list = field(default_factory=list)
+    usage_thresholds: list = field(default_factory=list)
+    high_volume_recipes: list = field(default_factory=list)
     quarantined: list = field(default_factory=list)
     flags: list = field(default_factory=list)
     work: reconciliation.Work | None = None
+    readable: dict = field(default_factory=dict)
+    deliveries: dict = field(default_factory=dict)
+    subscriptions: list = field(default_factory=list)
+    credit_ratios: list = field(default_factory=list)
+    asset_contexts: dict = field(default_factory=dict)
     newest_extract: datetime | None = None
     as_of: date | None = None
+
+    @property
+    def monthly_figures(self) -> list:
+        """The figures that a close of each month keeps."""
+        from .restatements import close
+
+        months = sorted({month_of(row["usage_date"]) for row in self.usage_by_capability})
+        figures = {(month, *key): quantity for month in months for key, quantity in close(self, month).items()}
+        names = ("usage_month", "customer_id", "metric", "call_type", "quantity")
+        return [dict(zip(names, (*key, quantity), strict=True)) for key, quantity in figures.items()]
 
 
 # ----------------------------------------------------------------------------------- contract, section 2: the extracts
 
+TERMS = "tasks_2024|credits_2025|credits_2026"
+
 # column:type, '?' = may be absent or null. Types: id, text, name (free text), time, day, month (its first day), int,
-# count, number, bool, status, error, failure (whether it failed), one of (a|b).
+# count, number, amount (not negative), cycle_day (1 to 31), bool, status, error, failure (whether it failed), one of
+# (a|b).
 EXTRACTS = {
     name: dict(c.rsplit(":", 1) for c in columns.split())
     for name, columns in {
@@ -114,10 +145,10 @@ EXTRACTS = {
         "status?:status extracted_at:time",
         "seats": "id:id account_id:id product:workato_go|workflow_apps app_id?:text seats:count effective_from:day "
         "effective_to?:day extracted_at?:time",
-        "subscriptions": "account_id:id recipe_metric:business_actions|tasks terms?:text included_credits?:number "
-        "task_limit?:number allowance_per?:text unit_price?:number currency?:text billing_cycle_day?:int "
-        "effective_from:day effective_to?:day extracted_at?:time",
-        "credit_ratios": "account_id?:text terms?:text metric:id call_type?:text credits_per_unit:number "
+        "subscriptions": f"account_id:id recipe_metric?:business_actions|tasks terms?:{TERMS} "
+        "included_credits?:amount task_limit?:amount allowance_per?:cycle|term unit_price?:amount currency?:text "
+        "billing_cycle_day?:cycle_day effective_from:day effective_to?:day extracted_at?:time",  # [A74]
+        "credit_ratios": f"account_id?:text terms?:{TERMS} metric:id call_type?:text credits_per_unit:number "
         "effective_from:day effective_to?:day extracted_at?:time",
         "recommended_recipes": "recipe_id:id name:name recommended_from?:day",
         "vendor_usage": "account_id:id usage_month:month tasks?:count business_actions?:count api_calls?:count "
@@ -214,6 +245,20 @@ def read_number(value):
     return number
 
 
+def read_amount(value):
+    number = read_number(value)
+    if number < 0:
+        raise Unreadable("negative number")
+    return number
+
+
+def read_cycle_day(value):
+    day = read_int(value)
+    if not 1 <= day <= 31:
+        raise Unreadable("no day of a month")
+    return day
+
+
 FALSE_WORDS = ("false", "f", "0", "0.0", "no", "n", "off")
 NO_ERROR = ("{}", "[]", "false")  # an error column that says so has no error
 
@@ -251,6 +296,10 @@ def read_value(value, kind, zone):
             return None
     if kind == "number":
         return read_number(value)
+    if kind == "amount":
+        return read_amount(value)
+    if kind == "cycle_day":
+        return read_cycle_day(value)
     if kind == "bool":
         return read_bool(value)
     if kind == "status":
@@ -276,7 +325,19 @@ def read_row(extract, raw, zone):
             row[column] = False if kind in ("bool", "failure") else None  # [A1]
         else:
             row[column] = read_value(value, kind, zone)
+    if extract == "subscriptions":
+        check_subscription(row)
     return row
+
+
+def check_subscription(row):
+    """Raises Unreadable where the columns of a term contradict each other. [A74]"""
+    if row["terms"] is None and row["recipe_metric"] is None:
+        raise Unreadable("missing terms")
+    if row["unit_price"] is not None and row["currency"] is None:
+        raise Unreadable("price without currency")
+    if row["effective_to"] is not None and row["effective_to"] < row["effective_from"]:
+        raise Unreadable("end before its begin")
 
 
 def row_as_text(row):
@@ -376,6 +437,7 @@ def credible_until(world, nested, days):
 def read_extracts(world, zone, result, days=timedelta(days=90)):
     """Typed good rows per extract, every bad row in quarantine. Repeated rows are still repeated here."""
     rows = {name: [] for name in EXTRACTS}
+    result.readable = {name: [] for name in EXTRACTS}
     nested = [flatten_history(plain) for entry in world.get("job_history", []) for plain in unwrap_history(entry)]
     credible = credible_until(world, nested, days)
 
@@ -394,6 +456,7 @@ def read_extracts(world, zone, result, days=timedelta(days=90)):
         if extract in TERM_KEYS:
             row["place"] = (int(raw.get("_load") or 0), raw.get("_file") or "")
         rows[extract].append(row)
+        result.readable[extract].append(raw)
         return True
 
     for extract in EXTRACTS:
@@ -735,6 +798,16 @@ def billing_contexts(jobs, steps_by_job, types, mcp_jobs, recipes, result):
     return decided
 
 
+def contexts_by_asset(jobs, steps_by_job, types, mcp_jobs, recipes):
+    """C-MCP-ASSET: (account, job id) -> context, where a call through an MCP server counts as what it invoked. [A76]"""
+    by_asset = {
+        key: "workflow" if key in mcp_jobs and kind in (*AGENT_TYPES, "recipe_function") else kind
+        for key, kind in types.items()
+    }
+    decided = billing_contexts(jobs, steps_by_job, by_asset, set(), recipes, Result())
+    return {key: context for key, (context, _) in decided.items()}
+
+
 CALL_TYPES = {"api_recipe": "managed", "api_proxy": "proxy", "api_proxy_transformation": "proxy_transformation"}
 
 
@@ -953,6 +1026,8 @@ def compute(world, options=None, apps_csv=APPS_CSV, with_marts=True) -> Result:
         all_steps[step["account_id"], step["job_id"]].append(step)
     jobs = {key: latest_delivery_of(deliveries[key]) for key in sorted(deliveries)}
     steps_by_job = {key: steps_of_delivery(job, deliveries[key], all_steps[key]) for key, job in jobs.items()}
+    result.deliveries = {("jobs", *key): [job, *steps_by_job[key]] for key, job in jobs.items()}
+    result.subscriptions, result.credit_ratios = rows["subscriptions"], rows["credit_ratios"]
 
     # ---- section 4
     recipes = latest(rows["recipes"], lambda r: (r["user_id"], r["id"]))
@@ -974,6 +1049,7 @@ def compute(world, options=None, apps_csv=APPS_CSV, with_marts=True) -> Result:
     }
 
     contexts = billing_contexts(jobs, steps_by_job, types, mcp_jobs, recipes, result)
+    result.asset_contexts = contexts_by_asset(jobs, steps_by_job, types, mcp_jobs, recipes)
 
     usage = Counter()  # (customer, date, environment, recipe, metric, call_type) -> quantity
 
@@ -1076,6 +1152,7 @@ def compute(world, options=None, apps_csv=APPS_CSV, with_marts=True) -> Result:
 
     # ---- section 5
     def metered_request(kind, row, usage_date, rule_id, metric, call_type, quantity, tasks=0, task_rule=None):
+        result.deliveries[kind, row["account_id"], row["id"]] = [row]
         if task_rule and usage_date < TASKS_START:
             tasks, task_rule = 0, "T-START"
         result.metered_requests.append(
@@ -1204,72 +1281,40 @@ def newest_work(rows):
 # -------------------------------------------------------------------------------------------------- months and credits
 
 
-def in_force(rows, day):
-    """Of the dated rows the one in force on the day; of several the one that began last. [A19]"""
-    current = [r for r in rows if r["effective_from"] <= day and (r["effective_to"] is None or day < r["effective_to"])]
-    return max(current, key=lambda r: r["effective_from"], default=None)
+def seat_peaks(usage):
+    """(customer, metric, month) -> (quantity, its first day): seats are a level, the month's is the peak."""
+    seats_on = Counter()
+    for row in usage:
+        if row["metric"] in SEAT_METRICS.values():
+            seats_on[row["customer_id"], row["metric"], row["usage_date"]] += row["quantity"]
+    peaks = {}
+    for (customer, metric, day), quantity in sorted(seats_on.items()):
+        best = peaks.get((customer, metric, month_of(day)))
+        if best is None or quantity > best[0]:
+            peaks[customer, metric, month_of(day)] = (quantity, day)
+    return peaks
 
 
 def monthly(result, rows, jobs, local_date, admins, options):
     customers = latest(rows["customers"], lambda r: r["id"])
-    subscriptions = defaultdict(list)
-    for row in rows["subscriptions"]:
-        subscriptions[row["account_id"]].append(row)
-    ratios = defaultdict(list)
-    for row in rows["credit_ratios"]:
-        ratios[row["metric"], row["call_type"]].append(row)
-
-    def ratio_of(metric, call_type, day):
-        row = in_force(ratios[metric, call_type], day)
-        if row is None and call_type is not None:
-            row = in_force(ratios[metric, None], day)  # a ratio for every call type [A20]
-        return None if row is None else row["credits_per_unit"]
-
-    def is_billed(customer, metric, day):
-        term = in_force(subscriptions[customer], day)
-        bills_tasks = term is not None and term["recipe_metric"] == "tasks"
-        return bills_tasks == (metric == "tasks")
-
-    seats_on = Counter()  # (customer, metric, day) -> seats
     sums = Counter()  # (customer, month, column) -> quantity
-    credits = defaultdict(Decimal)
-    unpriced = set()
     first = {}  # customer -> first day of its spine
 
     def begins(customer, day):
         first[customer] = min(day, first.get(customer, day))
 
-    def bill(customer, metric, call_type, day, quantity):
-        if not is_billed(customer, metric, day):
-            return
-        ratio = ratio_of(metric, call_type, day)
-        if ratio is None:
-            unpriced.add((customer, month_of(day)))
-        else:
-            credits[customer, month_of(day)] += quantity * ratio
-
     for row in result.usage_by_capability:
         customer, day, metric, call_type = row["customer_id"], row["usage_date"], row["metric"], row["call_type"]
         begins(customer, day)
         if metric in SEAT_METRICS.values():
-            seats_on[customer, metric, day] += row["quantity"]
             continue
         sums[customer, month_of(day), metric] += row["quantity"]
         if metric == "api_calls":  # proxy_api_calls holds both proxy types [A23]
             sums[customer, month_of(day), "managed_api_calls" if call_type == "managed" else "proxy_api_calls"] += row[
                 "quantity"
             ]
-        bill(customer, metric, call_type, day, row["quantity"])
-
-    # Seats are a level: the month's peak, priced on the first day of the peak
-    peaks = {}
-    for (customer, metric, day), quantity in sorted(seats_on.items()):
-        best = peaks.get((customer, metric, month_of(day)))
-        if best is None or quantity > best[0]:
-            peaks[customer, metric, month_of(day)] = (quantity, day)
-    for (customer, metric, month), (quantity, day) in peaks.items():
+    for (customer, metric, month), (quantity, _) in seat_peaks(result.usage_by_capability).items():
         sums[customer, month, metric] = quantity
-        bill(customer, metric, None, day, quantity)
 
     for (account, _), job in jobs.items():
         if account in admins or not is_finished(job) or is_no_execution(job, options):
@@ -1321,8 +1366,8 @@ def monthly(result, rows, jobs, local_date, admins, options):
                             "workflow_app_seats",
                         )
                     },
-                    "credits": credits.get((customer, month), None if (customer, month) in unpriced else Decimal(0)),
-                    "is_fully_priced": (customer, month) not in unpriced,
+                    "credits": None,  # as is_fully_priced, of contracts.py
+                    "is_fully_priced": None,
                     "jobs_succeeded": sums[customer, month, "jobs_succeeded"],
                     "jobs_failed": sums[customer, month, "jobs_failed"],
                     "failed_job_share": share_of(

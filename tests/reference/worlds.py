@@ -25,6 +25,7 @@ LISTINGS = [
 END = LISTINGS[-1]  # the newest extract; before midnight in the Americas
 MIDDLE = datetime(2024, 4, 16, 12, tzinfo=UTC)
 ADMIN = "adm"
+EVERYONE = "*"  # the account of the partner's own contract
 EDGES = [
     datetime(2020, 10, 1, tzinfo=UTC),
     datetime(2024, 3, 1, tzinfo=UTC),
@@ -1364,7 +1365,8 @@ def prefixed(world, prefix):
     for extract, rows in world.items():
         columns = PREFIXED | (set() if extract in ("jobs", "job_history") else {"id"})
         renamed[extract] = [
-            {k: f"{prefix}{v}" if k in columns and v not in (None, "") else v for k, v in row.items()} for row in rows
+            {k: f"{prefix}{v}" if k in columns and v not in (None, "", EVERYONE) else v for k, v in row.items()}
+            for row in rows
         ]
     for row in renamed.get("job_history", []):
         if isinstance(row.get("lines"), list):
@@ -1378,12 +1380,21 @@ def _with_prefixed_call(line, prefix):
     return line | {"input": line["input"] | {"flow_id": f"{prefix}{line['input']['flow_id']}"}}
 
 
+def is_of_everyone(extract, row):
+    """Whether the row is the partner's own, or a ratio for all accounts."""
+    if extract == "credit_ratios":
+        return row.get("account_id") in (None, "", EVERYONE)
+    return extract == "subscriptions" and row.get("account_id") == EVERYONE
+
+
 def merge_worlds(worlds):
-    """{prefix: world} -> (one world, admin account ids). Job ids stay shared; ratios are those of the first world."""
+    """{prefix: world} -> (one world, admin account ids). Job ids stay shared.
+
+    Ratios for all accounts, and the partner's own contract and ratios, are those of the first world.
+    """
     merged, admins = defaultdict(list), []
     for n, (prefix, world) in enumerate(worlds.items()):
         admins.append(f"{prefix}{ADMIN}")
         for extract, rows in prefixed(world, prefix).items():
-            if extract != "credit_ratios" or n == 0:
-                merged[extract] += rows
+            merged[extract] += [row for row in rows if n == 0 or not is_of_everyone(extract, row)]
     return dict(merged), admins

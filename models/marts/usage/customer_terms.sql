@@ -7,6 +7,16 @@ subscriptions as (
 
 ),
 
+terms_by_name as (
+
+    select distinct
+        terms,
+        recipe_metric,
+        measure
+    from {{ ref('effective_terms') }}
+
+),
+
 accounts as (
 
     select customer_id from {{ ref('usage_by_capability') }}
@@ -120,23 +130,50 @@ intervals as (
 
 ),
 
-customer_terms as (
+-- Without terms the recipe metric names them; without a subscription the variable default_terms does (C-TERM).
+named as (
 
     select
-        intervals.customer_id,
-        intervals.effective_from,
-        intervals.effective_to,
-        intervals.term_from,
+        intervals.*,
+        coalesce(subscriptions.terms, by_recipe_metric.terms, {{ literal(var('default_terms')) }}) as terms,
         subscriptions.included_credits,
         subscriptions.task_limit,
-        subscriptions.billing_cycle_day,
-        coalesce(subscriptions.recipe_metric, 'business_actions') as recipe_metric
+        coalesce(
+            subscriptions.allowance_per, case when subscriptions.customer_id is not null then 'cycle' end
+        ) as allowance_per,
+        subscriptions.unit_price,
+        subscriptions.currency,
+        subscriptions.billing_cycle_day
 
     from intervals
     left join subscriptions
         on
             intervals.customer_id = subscriptions.customer_id
             and intervals.term_from = subscriptions.effective_from
+    left join terms_by_name as by_recipe_metric on subscriptions.recipe_metric = by_recipe_metric.recipe_metric
+
+),
+
+-- The partner's own contract (C-POOL) has no default.
+customer_terms as (
+
+    select
+        named.customer_id,
+        named.effective_from,
+        named.effective_to,
+        named.term_from,
+        named.terms,
+        named.included_credits,
+        named.task_limit,
+        named.allowance_per,
+        named.unit_price,
+        named.currency,
+        named.billing_cycle_day,
+        case when terms_by_name.measure = 'tasks' then 'tasks' else 'business_actions' end as recipe_metric
+
+    from named
+    inner join terms_by_name on named.terms = terms_by_name.terms
+    where named.customer_id <> '*' or named.term_from is not null
 
 )
 

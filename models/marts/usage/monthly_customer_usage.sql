@@ -86,6 +86,7 @@ credits_by_month as (
         customer_id,
         usage_month,
         sum(credits) as credits,
+        sum(billed_quantity) as billed_quantity,
         bool_or(is_unpriced) as is_unpriced
     from monthly_credits
     group by customer_id, usage_month
@@ -151,7 +152,7 @@ monthly_customer_usage as (
 
         -- null where all of the month's billed usage lacks a ratio; 0 where there is none
         cast(
-            case when credits.is_unpriced then credits.credits else coalesce(credits.credits, 0) end
+            case when credits.billed_quantity > 0 then credits.credits else coalesce(credits.credits, 0) end
             as decimal(38, 9)
         ) as credits,
         cast(coalesce(jobs.jobs_succeeded, 0) as bigint) as jobs_succeeded,

@@ -19,61 +19,93 @@ ratios as (
 
 ),
 
-billable_units as (
+terms as (
 
-    select distinct
-        metric,
-        call_type,
-        usage_date
-    from billable
+    select * from {{ ref('effective_terms') }}
 
 ),
 
--- The ratio in force on the day: that of the call type before that of the metric as a whole, then the newest.
-rates as (
+-- The terms in force on the day say what is billed.
+measured as (
+
+    {{ with_terms('billable', 'customer_terms') }}
+
+),
+
+-- What only some terms count: workflow tasks, and what a call over MCP invoked.
+counted_by_terms as (
 
     select
-        billable.metric,
-        billable.call_type,
-        billable.usage_date,
-        ratios.credits_per_unit,
-        row_number() over (
-            partition by billable.metric, billable.call_type, billable.usage_date
-            order by ratios.call_type is null, ratios.effective_from desc
-        ) as rate_rank
+        used.customer_id,
+        used.usage_date,
+        terms.metric,
+        used.call_type,
+        used.quantity,
+        customer_terms.term_from,
+        terms.terms,
+        terms.measure
 
-    from billable_units as billable
-    inner join ratios
+    from {{ ref('daily_billable_usage') }} as used
+    inner join customer_terms
         on
-            billable.metric = ratios.metric
-            and (billable.call_type = ratios.call_type or ratios.call_type is null)
-            and {{ is_in_force('ratios', 'billable.usage_date') }}
+            used.customer_id = customer_terms.customer_id
+            and {{ is_in_force('customer_terms', 'used.usage_date') }}
+    inner join terms
+        on
+            customer_terms.terms = terms.terms
+            and used.counted_as = terms.counted_as
+    where
+        terms.recipe_metric is null
+        and terms.counted_as <> terms.metric
+        and used.usage_date <= (select as_of.as_of_date from {{ ref('as_of') }} as as_of)
 
 ),
 
--- The terms in force on the day say whether tasks or the other metrics are billed.
+used as (
+
+    select
+        customer_id,
+        usage_month,
+        usage_date,
+        metric,
+        call_type,
+        quantity,
+        term_from,
+        terms,
+        measure,
+        is_billed
+    from measured
+
+    union all
+
+    select
+        customer_id,
+        cast(date_trunc('month', usage_date) as date) as usage_month,
+        usage_date,
+        metric,
+        call_type,
+        quantity,
+        term_from,
+        terms,
+        measure,
+        true as is_billed
+    from counted_by_terms
+
+),
+
+rated as (
+
+    {{ with_rates('used', 'ratios') }}
+
+),
+
+-- Task terms bill tasks, so that tasks without a ratio are not unpriced (C-UNPRICED).
 priced as (
 
     select
-        billable.*,
-        terms.term_from,
-        rates.credits_per_unit,
-        case
-            when terms.recipe_metric = 'tasks' then billable.is_billed_by_tasks
-            else billable.is_billed_by_business_actions
-        end as is_billed
-
-    from billable
-    left join customer_terms as terms
-        on
-            billable.customer_id = terms.customer_id
-            and {{ is_in_force('terms', 'billable.usage_date') }}
-    left join rates
-        on
-            billable.metric = rates.metric
-            and billable.call_type is not distinct from rates.call_type
-            and billable.usage_date = rates.usage_date
-            and rates.rate_rank = 1
+        *,
+        is_billed and credits_per_unit is null and measure <> 'tasks' as is_without_ratio
+    from rated
 
 ),
 
@@ -89,10 +121,10 @@ term_credits as (
         cast(sum(quantity) as bigint) as quantity,
         cast(sum(case when is_billed then quantity else 0 end) as bigint) as billed_quantity,
         cast(
-            sum(case when is_billed and credits_per_unit is null then quantity else 0 end) as bigint
+            sum(case when is_without_ratio then quantity else 0 end) as bigint
         ) as unpriced_quantity,
         cast(sum(case when is_billed then quantity * credits_per_unit end) as decimal(38, 9)) as credits,
-        bool_or(is_billed and credits_per_unit is null) as is_unpriced
+        bool_or(is_without_ratio) as is_unpriced
 
     from priced
     group by usage_month, customer_id, term_from, metric, call_type

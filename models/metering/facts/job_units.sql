@@ -1,18 +1,28 @@
 {{ replaces('decided_job') }}
 {% set metrics = usage_metrics() | reject('equalto', 'tasks') | list %}
 {% set task_columns = ['tasks', 'tasks_t1', 'tasks_t2', 'tasks_t3'] %}
+{% set step_columns = task_columns + ['workflow_tasks_t3'] %}
 
 with
 
+-- The engine does not push the run's scope below the sum: without these conditions each run adds up all steps.
 facts as (
 
     select * from {{ ref('step_facts') }}
+    where {{ in_this_run('decided_job') }}
 
 ),
 
 jobs as (
 
     select * from {{ ref('metered_jobs') }}
+    where {{ in_this_run('decided_job') }}
+
+),
+
+mcp_asset_jobs as (
+
+    select * from {{ ref('mcp_asset_jobs') }}
 
 ),
 
@@ -20,13 +30,15 @@ jobs as (
 decisions as (
 
     select
-        *,
-        rule_id = 'S-FAILED' as is_failed,
-        rule_id in ('S-FAILED', 'S-CONTROL', 'S-SKIPPED') as is_not_successful,
-        rule_id = 'S-CONTROL' as is_control,
-        is_default_applied and metric is not null as is_counted_by_default,
-        is_default_applied and metric is null as is_left_out_by_default
-    from {{ ref('step_decisions') }}
+        decisions.*,
+        coalesce(task_units.is_workflow_task, false) as is_workflow_task,
+        decisions.rule_id = 'S-FAILED' as is_failed,
+        decisions.rule_id in ('S-FAILED', 'S-CONTROL', 'S-SKIPPED') as is_not_successful,
+        decisions.rule_id = 'S-CONTROL' as is_control,
+        decisions.is_default_applied and decisions.metric is not null as is_counted_by_default,
+        decisions.is_default_applied and decisions.metric is null as is_left_out_by_default
+    from {{ ref('step_decisions') }} as decisions
+    left join {{ ref('workflow_task_units') }} as task_units on coalesce(decisions.metric, 'none') = task_units.unit
 
 ),
 
@@ -39,6 +51,11 @@ steps as (
         {% for column in task_columns %}
             decisions.{{ column }},
         {% endfor %}
+        case
+            when decisions.is_workflow_task and (jobs.job_class = 'workflow' or mcp_asset_jobs.job_hash is not null)
+                then decisions.tasks_t3
+            else 0
+        end as workflow_tasks_t3,
         decisions.is_failed,
         decisions.is_not_successful,
         decisions.is_control,
@@ -49,6 +66,7 @@ steps as (
     from facts
     inner join jobs on facts.job_hash = jobs.job_hash
     inner join decisions on {{ is_decided_by('decisions', 'facts', 'jobs') }}
+    left join mcp_asset_jobs on jobs.job_hash = mcp_asset_jobs.job_hash
 
 ),
 
@@ -60,7 +78,7 @@ units as (
         true as is_step,
         line_index,
         metric,
-        {% for column in task_columns %}
+        {% for column in step_columns %}
             {{ column }},
         {% endfor %}
         is_failed,
@@ -78,7 +96,7 @@ units as (
         false as is_step,
         cast(null as bigint) as line_index,
         metric,
-        {% for column in task_columns %}
+        {% for column in step_columns %}
             cast(0 as bigint) as {{ column }},
         {% endfor %}
         false as is_failed,
@@ -96,7 +114,7 @@ job_units as (
 
     select
         job_hash,
-        {% for column in task_columns %}
+        {% for column in step_columns %}
             cast(sum({{ column }}) as bigint) as {{ column }},
         {% endfor %}
         {% for metric in metrics %}

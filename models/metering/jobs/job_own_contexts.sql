@@ -79,7 +79,8 @@ own_types as (
         end as rule_override,
         coalesce(via_mcp.metric, direct.metric) as own_metric,
         case when via_mcp.rule_id is null then direct.call_type end as call_type,
-        direct.billing_context is null as is_function
+        direct.billing_context is null as is_function,
+        mcp_jobs.job_id is not null as is_called_over_mcp
 
     from jobs
     left join contexts_by_type as direct
@@ -153,6 +154,7 @@ job_own_contexts as (
         call_type,
 
         -- how it was called
+        is_called_over_mcp,
         known_calling_job_id as calling_job_id,
         call_mode,
         is_mixed_call

@@ -1,7 +1,7 @@
 {#- For each key the rule rows' half-open periods follow one upon the other: from 1970 or before on, without a gap or an overlap,
     the last one open. With ``published``, a relation of the same key, keys that it lacks may have gaps: there the rules
-    for what is not listed decide. -#}
-{% test periods_without_gap_or_overlap(model, key, published=none) %}
+    for what is not listed decide. ``may_have_gaps``: a condition of rows that may have some, too. -#}
+{% test periods_without_gap_or_overlap(model, key, published=none, may_have_gaps='false') %}
 
 with
 
@@ -25,7 +25,7 @@ neighbours as (
         ) as previous_effective_to,
         row_number() over (partition by rules.{{ key | join(', rules.') }} order by rules.effective_from) as first_rank,
         row_number() over (partition by rules.{{ key | join(', rules.') }} order by rules.effective_from desc) as last_rank,
-        {{ 'known.is_known' if published else 'true' }} as is_without_gap
+        {{ 'known.is_known' if published else 'not (' ~ may_have_gaps ~ ')' }} as is_without_gap
     from {{ model }} as rules
     {% if published %}
     left join known

@@ -1,0 +1,152 @@
+{% set listings = ['customers', 'recipes', 'connections'] %}
+
+with
+
+used as (
+
+    select
+        usage_month,
+        bool_and(is_covered) as is_covered
+    from {{ ref('monthly_customer_usage') }}
+    group by usage_month
+
+),
+
+months as (
+
+    select
+        usage_month,
+        is_covered,
+        {{ start_of_day_in_utc('usage_month') }} as begins_at,
+        {{ start_of_day_in_utc("cast(usage_month + interval '1' month as date)") }} as ends_at
+    from used
+
+),
+
+-- The newest delivery of work, and of each extract that must be there. Streamed jobs contain their steps.
+newest as (
+
+    select
+        max(newest_extracted_at) as of_work,
+        max(case when extract_name in ('jobs', 'job_history') then newest_extracted_at end) as of_jobs,
+        max(case when extract_name in ('steps', 'job_history') then newest_extracted_at end) as of_steps
+    from {{ ref('delivery_totals') }}
+    where extract_name in ('jobs', 'steps', 'job_history', 'api_requests', 'event_stream_requests', 'genie_prompts')
+
+),
+
+listings as (
+
+    select
+        extract_name,
+        min(listed_at) as first_listed_at,
+        max(listed_at) as last_listed_at
+    from {{ ref('listing_times') }}
+    where extract_name in ('{{ listings | join("', '") }}')
+    group by extract_name
+
+),
+
+required_listings as (
+    {% for extract in listings %}
+        select '{{ extract }}' as extract_name
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+-- Rows without a readable month may belong to the month that had not ended when they were delivered.
+quarantined as (
+
+    select
+        extract_name,
+        coalesce(usage_month, delivered_in) as usage_month,
+        sum(quarantined_rows) as quarantined_rows
+    from {{ ref('quarantined_usage') }}
+    group by coalesce(usage_month, delivered_in), extract_name
+
+),
+
+unexplained as (
+
+    {{ unexplained_usage(ref('usage_reconciliation')) }}
+
+),
+
+closing_obstacles as (
+
+    select
+        months.usage_month,
+        'month not over' as obstacle,
+        'jobs and requests' as subject,
+        'the newest extracted_at is ' || coalesce(cast(newest.of_work as string), 'unknown') as detail
+    from months
+    cross join newest
+    where coalesce(newest.of_work < months.ends_at, true)
+
+    union all
+
+    select
+        usage_month,
+        'rows in quarantine' as obstacle,
+        extract_name as subject,
+        cast(quarantined_rows as string) || ' rows may belong to the month' as detail
+    from quarantined
+    where usage_month in (select months.usage_month from months)
+
+    union all
+
+    select
+        usage_month,
+        'month not covered' as obstacle,
+        'jobs' as subject,
+        'the extracts of jobs begin after the first day of the month' as detail
+    from months
+    where not is_covered
+
+    union all
+
+    select
+        usage_month,
+        'unexplained usage' as obstacle,
+        coalesce(customer_id, 'all customers') || ', ' || metric as subject,
+        cast(quantity as string) || ' units are unexplained; ours is ' || cast(our_quantity as string)
+        || ', the vendor says ' || cast(vendor_quantity as string) as detail
+    from unexplained
+    where
+        quantity >= {{ var('unexplained_floor') }}
+        and quantity > {{ var('unexplained_close_share') }} * greatest(our_quantity, vendor_quantity)
+
+    union all
+
+    select
+        months.usage_month,
+        'listing missing' as obstacle,
+        required_listings.extract_name as subject,
+        coalesce(
+            'listed from ' || cast(listings.first_listed_at as string)
+            || ' to ' || cast(listings.last_listed_at as string),
+            'never listed'
+        ) as detail
+    from months
+    cross join required_listings
+    left join listings on required_listings.extract_name = listings.extract_name
+    where
+        listings.first_listed_at is null
+        or listings.first_listed_at > months.ends_at
+        or listings.last_listed_at < months.begins_at
+    {% for extract in ['jobs', 'steps'] %}
+
+        union all
+
+        select
+            months.usage_month,
+            'extract missing' as obstacle,
+            '{{ extract }}' as subject,
+            'no delivery since the month began' as detail
+        from months
+        cross join newest
+        where coalesce(newest.of_{{ extract }} < months.begins_at, true)
+    {% endfor %}
+)
+
+select * from closing_obstacles

@@ -1,0 +1,69 @@
+{{ config(meta={'is_never_kept': true}) }}
+
+with
+
+closed_figures as (
+
+    select * from {{ source('run_state', 'closed_figures') }}
+
+),
+
+restatements as (
+
+    select * from {{ source('run_state', 'restatements') }}
+
+),
+
+figures as (
+
+    select
+        usage_month,
+        customer_id,
+        metric,
+        call_type,
+        quantity as known_quantity,
+        0 as quantity
+    from closed_figures
+
+    union all
+
+    select
+        usage_month,
+        customer_id,
+        metric,
+        call_type,
+        restated_quantity - retracted_quantity as known_quantity,
+        0 as quantity
+    from restatements
+
+    union all
+
+    select
+        usage_month,
+        customer_id,
+        metric,
+        call_type,
+        0 as known_quantity,
+        quantity
+    from {{ ref('monthly_figures') }}
+    where usage_month in (select closed_figures.usage_month from closed_figures)
+
+),
+
+closed_month_figures as (
+
+    select
+        usage_month,
+        customer_id,
+        metric,
+        call_type,
+        cast(sum(known_quantity) as decimal(38, 9)) as known_quantity,
+        cast(sum(quantity) as decimal(38, 9)) as quantity
+    from figures
+    where {{ 'true' if compares_closes() else 'false' }}
+    group by usage_month, customer_id, metric, call_type
+    having sum(known_quantity) <> 0 or sum(quantity) <> 0
+
+)
+
+select * from closed_month_figures
