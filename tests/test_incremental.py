@@ -33,6 +33,7 @@ from builders import (
     recipe,
     request,
     step,
+    subscription,
     without_steps,
     world,
 )
@@ -131,6 +132,8 @@ class TestLateness:
             customer("paged", extracted_at=LATER),
             job("j-april", recipe_id="april", completed_at="2026-04-01T00:00:00Z"),
             request("q-april", requested_at="2026-04-01T21:00:00Z"),
+            job("j-billed", account_id="billed", completed_at="2025-09-10T12:00:00Z"),
+            subscription(account_id="billed", effective_from="2025-06-01", extracted_at=NOON),
         ],
         [
             job(
@@ -153,6 +156,7 @@ class TestLateness:
             job("j-moved", recipe_id="moved", completed_at="2026-02-10T12:00:00Z", extracted_at=LATER),
             job("j-shorter", TRIGGER, extracted_at=LATER),
             without_steps(job("j-emptied", extracted_at=LATER)),
+            subscription(account_id="billed", recipe_metric="tasks", effective_from="2025-06-01", extracted_at=LATER),
         ],
     )
 
@@ -187,6 +191,16 @@ class TestLateness:
             "select sum(quantity) from metering.metered_steps where job_id = 'j-grandchild' and metric is not null"
         )
         assert [run.column(actions) for run in runs] == [[1], [1], [None]]
+
+    def test_a_subscription_that_says_other_terms_bills_the_usage_of_earlier_runs_by_them(self, runs):
+        billed = (
+            "select metric, sum(quantity) from marts.daily_contract_usage where customer_id = 'billed' group by all"
+        )
+        assert [run.rows(billed) for run in runs] == [
+            [("business_actions", 2)],
+            [("business_actions", 2)],
+            [("tasks", 1)],
+        ]
 
     def test_steps_wait_for_their_job_and_are_released(self, runs):
         waiting = "select count(*) from audit.quarantined_rows where reason = 'step without job'"

@@ -155,6 +155,7 @@
         "select customer_id, api_collection_id from "
         ~ staging ~ ".stg_api_collections where is_current and is_mcp_server"
     ) -%}
+    {%- do replace_state('known_terms', terms_in_force(staging)) -%}
     {%- do replace_state(
         'known_vendor_reports',
         "select customer_id, usage_month, extracted_at from " ~ intake ~ ".vendor_reports"
@@ -168,11 +169,12 @@
         {{ return(true) }}
     {%- endif -%}
     {%- set run = run_query("select recomputes from run_state.this_run").rows -%}
+    {%- set dates = ['date', 'month', 'date_of_month', 'billed_month', 'billing_period'] -%}
     {%- set scopes = {
         'nothing': [],
-        'dates': ['date', 'month'],
-        'decisions': ['date', 'month', 'request', 'decided_job'],
-        'jobs': ['date', 'month', 'request', 'decided_job', 'job'],
+        'dates': dates,
+        'decisions': dates + ['request', 'decided_job'],
+        'jobs': dates + ['request', 'decided_job', 'job'],
     } -%}
     {{ return(not run or run[0][0] == 'everything' or scope in scopes[run[0][0]]) }}
 {%- endmacro %}
@@ -239,15 +241,38 @@
     true
     {%- else -%}
     {%- set is_asked = is_unit(unit_kind, ref('units_this_run')) -%}
-    {%- set loads = run_query(
-        "select distinct load_id from " ~ ref(index) ~ " where " ~ is_asked ~ " order by load_id"
-    ).columns[0].values() -%}
+    {%- set names = ['first_file_name', 'last_file_name'] if unit_kind == 'steps' else ['file_name'] * 2 -%}
+    {%- set files = run_query(
+        "select distinct load_id, " ~ names[0] ~ " as first_name, " ~ names[1] ~ " as last_name from "
+        ~ ref(index) ~ " where " ~ is_asked ~ " order by load_id, first_name, last_name"
+    ).rows -%}
+    {%- set loads = files | map(attribute=0) | unique | list -%}
     {%- if loads -%}
         {%- do verify_files("load_id in (" ~ loads | join(', ') ~ ")") -%}
     {%- endif -%}
     load_id in ({{ loads | join(', ') if loads else 'null' }})
     and {{ is_asked }}
+    {%- if 0 < files | length <= 500 and files | map(attribute=1) | select('none') | list | length == 0 %}
+    and ({{ is_of_files(files) }})
     {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The engine skips what it stored of other files: a load of a year's files is one stored file. -#}
+{% macro is_of_files(files) -%}
+    {%- set single, ranges = [], [] -%}
+    {%- for _, first, last in files -%}
+        {%- if first == last -%}
+            {%- do single.append(literal(first)) -%}
+        {%- else -%}
+            {%- do ranges.append("file_name between " ~ literal(first) ~ " and " ~ literal(last)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if single -%}
+        {%- do ranges.append("file_name in (" ~ single | unique | join(', ') ~ ")") -%}
+    {%- endif -%}
+    {{ ranges | unique | join(' or ') }}
 {%- endmacro %}
 
 
@@ -263,13 +288,15 @@
 {%- endmacro %}
 
 {% macro is_affected(scope, affected) -%}
-    {%- set column, part = {
-        'date': ['usage_date', '%s'],
-        'month': ['usage_month', "cast(date_trunc('month', %s) as date)"],
+    {%- set month_of = "cast(date_trunc('month', %s) as date)" -%}
+    {%- set column, first_part, last_part = {
+        'date': ['usage_date', '%s', '%s'],
+        'month': ['usage_month', month_of, month_of],
+        'date_of_month': ['usage_date', month_of, 'last_day(%s)'],
     }[scope] -%}
     {%- set conditions, days = [column ~ " is null"], [] -%}
     {%- set rows = run_query(
-        "select distinct " ~ part | format('first_date') ~ " as first_part, " ~ part | format('last_date')
+        "select distinct " ~ first_part | format('first_date') ~ " as first_part, " ~ last_part | format('last_date')
         ~ " as last_part from " ~ affected ~ " order by 1, 2"
     ).rows -%}
     {%- for first, last in rows -%}
@@ -283,6 +310,20 @@
         {%- do conditions.append(column ~ " in (" ~ days | join(', ') ~ ")") -%}
     {%- endif -%}
     ({{ conditions | join(' or ') }})
+{%- endmacro %}
+
+
+{#- Usage of a day counts in the rest of its billing period, and decides with which month a contract's periods begin.
+    Replaced are the months and periods that begin at most a month before the month of the first day that is affected,
+    or on which a changed term began: docs/decisions/billing-from-a-day.md -#}
+{% macro is_billed_anew(scope, affected, term_changes) -%}
+    {%- set column = {'billed_month': 'usage_month', 'billing_period': 'period_from'}[scope] -%}
+    {%- set first_date = run_query(
+        "select cast(date_trunc('month', min(first_date)) - interval '1' month as date) from ("
+        ~ "select first_date from " ~ affected ~ " union all select effective_from from " ~ term_changes
+        ~ ") as changed"
+    ).columns[0].values()[0] -%}
+    {{ "false" if first_date is none else column ~ " >= date '" ~ first_date ~ "'" }}
 {%- endmacro %}
 
 

@@ -24,6 +24,8 @@
             ~ "trigger_operation string",
         'mcp_collections': "customer_id string, api_collection_id string",
         'known_vendor_reports': "customer_id string, usage_month date, extracted_at timestamp",
+        'known_terms': "extract_name string, customer_id string, effective_from date, effective_to date, "
+            ~ "content string",
         'committed_inputs': "inputs string",
         'closing': "state string",
         'closed_figures': figure ~ ", quantity decimal(38, 9), closed_at timestamp, manifest_digest string",

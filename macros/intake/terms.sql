@@ -25,6 +25,21 @@
 {%- endmacro %}
 
 
+{#- All seat orders, subscriptions and ratios as they are in force. -#}
+{% macro terms_in_force(staging) -%}
+    {%- for name, terms in dated_extracts().items() %}
+    select
+        '{{ name }}' as extract_name,
+        customer_id,
+        effective_from,
+        effective_to,
+        {{ tiebreak_text(terms.key + terms.content) }} as content
+    from {{ staging ~ '.stg_' ~ name if staging else ref('stg_' ~ name) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
 {#- The first CTEs of a query. delivered: the usable rows of one of dated_extracts(), with their listing and their key,
     group and content as texts. listings: the listings with their neighbours. -#}
 {% macro _delivered_terms(name) -%}

@@ -3,6 +3,9 @@
 {% macro replaces(scope) -%}
     {%- if not execute and scope in ['date', 'month'] -%}
         {%- do ref('affected_dates') -%}
+    {%- elif not execute and scope in ['billed_month', 'billing_period'] -%}
+        {%- do ref('affected_dates') -%}
+        {%- do ref('stg_term_changes') -%}
     {%- elif not execute and scope != 'load' -%}
         {%- do ref('units_this_run') -%}
     {%- endif -%}
@@ -19,6 +22,10 @@
         {{ return(is_new_load()) }}
     {%- elif scope in ['date', 'month'] -%}
         {{ return(is_affected(scope, intake ~ '.affected_dates')) }}
+    {%- elif scope in ['billed_month', 'billing_period'] -%}
+        {{ return(is_billed_anew(
+            scope, intake ~ '.affected_dates', working_schema('staging') ~ '.stg_term_changes'
+        )) }}
     {%- endif -%}
     {{ return(is_unit(scope, intake ~ '.units_this_run')) }}
 {%- endmacro %}

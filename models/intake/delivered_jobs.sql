@@ -16,6 +16,7 @@ delivered_jobs as (
         end as root_recipe_hash,
         {{ local_date('completed_at') }} as usage_date,
         load_id,
+        file_name,
         extracted_at
     from {{ ref('base_jobs') }}
     where quarantine_reason is null

@@ -18,6 +18,7 @@ delivered_requests as (
             {%- endif %}
             {{ local_date('sent_at' if extract == 'genie_prompts' else 'requested_at') }} as usage_date,
             load_id,
+            file_name,
             extracted_at
         from {{ ref('base_' ~ extract) }}
         where quarantine_reason is null

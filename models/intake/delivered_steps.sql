@@ -8,6 +8,7 @@ steps as (
         extract_name,
         job_hash,
         load_id,
+        file_name,
         line_index,
         extracted_at
     from {{ ref('base_steps') }}
@@ -23,6 +24,8 @@ delivered_steps as (
         job_hash,
         cast(floor(line_index / 64) as bigint) as position_block,
         load_id,
+        min(file_name) as first_file_name,
+        max(file_name) as last_file_name,
         count(*) as steps,
         {{ bits_of_small_numbers('line_index % 64') }} as positions,
         max(extracted_at) as newest_extracted_at

@@ -23,6 +23,7 @@ steps as (
         sum(quantity) as quantity,
         sum(tasks) as tasks
     from {{ ref('metered_steps') }}
+    where {{ in_affected('date_of_month') }}
     group by customer_id, metric, rule_id, rule_override, task_rule_id, task_rule_override, usage_date
 
 ),

@@ -64,6 +64,7 @@ CHANGES = {
     "genie_prompts": {"status": ["failed", "succeeded", None]},
     "seats": {"seats": [0, 50], "effective_to": ["2024-05-25", None]},
     "subscriptions": {"recipe_metric": ["business_actions", "tasks"]},
+    "credit_ratios": {"credits_per_unit": ["0.5", "3"]},
     "recommended_recipes": {"name": ["Newly named", None]},
     "vendor_usage": {"tasks": [1, 99], "api_calls": [0, 7], "jobs_failed": [2, None]},
 }

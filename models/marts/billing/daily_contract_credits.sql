@@ -1,3 +1,5 @@
+{{ replaces('billing_period') }}
+
 with
 
 used as (

@@ -13,6 +13,8 @@ tiers as (
 
 ),
 
+-- Tasks since the first day of a period only grow, so the most are those of the period. Few recipes have as many as a
+-- tier asks for.
 tasks_of_recipes as (
 
     select
@@ -22,8 +24,9 @@ tasks_of_recipes as (
         period_from,
         account_id,
         recipe_id,
-        sum(quantity) as tasks
+        max(quantity_to_date) as tasks
     from used
+    where quantity_to_date > (select min(tiers.more_than_tasks) from tiers)
     group by customer_id, term_from, terms, period_from, account_id, recipe_id
 
 ),

@@ -50,32 +50,57 @@ recipe_thresholds as (
 
 ),
 
--- An allowance for the whole term is reached in one of its periods only.
-reached_percents as (
+-- Whole percents: a threshold is one.
+used_percents as (
 
     select
         totals.customer_id,
         totals.term_from,
         totals.period_from,
         totals.usage_date,
-        steps.threshold,
-        row_number() over (
-            partition by
-                totals.customer_id, periods.allowance_per, totals.term_from,
-                case when periods.allowance_per = 'cycle' then totals.period_from end, steps.threshold
-            order by totals.usage_date
-        ) as day_rank
+        periods.allowance_per,
+        {{ whole_quotient('100 * ' ~ nanos('totals.used_of_allowance'), nanos('periods.allowance')) }} as percent_used
 
     from totals
     inner join periods
         on
             totals.customer_id = periods.customer_id
             and totals.period_from = periods.period_from
+    where periods.allowance > 0
+
+),
+
+-- An allowance for the whole term is reached in one of its periods only.
+with_most_before as (
+
+    select
+        *,
+        coalesce(max(percent_used) over (
+            partition by
+                customer_id, allowance_per, term_from, case when allowance_per = 'cycle' then period_from end
+            order by usage_date
+            rows between unbounded preceding and 1 preceding
+        ), 0) as most_percent_before
+    from used_percents
+
+),
+
+reached_percents as (
+
+    select
+        used.customer_id,
+        used.term_from,
+        used.period_from,
+        used.usage_date,
+        steps.threshold
+    from with_most_before as used
     inner join steps
-        on {{ nanos('totals.used_of_allowance') }} * 100 >= {{ nanos('periods.allowance') }} * steps.threshold
+        on
+            used.percent_used >= steps.threshold
+            and used.most_percent_before < steps.threshold
     where
         steps.threshold_kind = 'allowance_percent'
-        and periods.allowance > 0
+        and used.percent_used > used.most_percent_before
 
 ),
 
@@ -95,6 +120,7 @@ reached_tasks as (
         on
             used.terms = recipe_thresholds.terms
             and used.quantity_to_date >= recipe_thresholds.threshold
+    where used.quantity_to_date >= (select min(thresholds.threshold) from recipe_thresholds as thresholds)
     group by
         used.customer_id, used.term_from, used.period_from, used.account_id, used.recipe_id,
         recipe_thresholds.threshold
@@ -113,7 +139,6 @@ usage_thresholds as (
         threshold,
         usage_date as crossed_on
     from reached_percents
-    where day_rank = 1
 
     union all
 

@@ -1,3 +1,5 @@
+{{ replaces('billed_month') }}
+
 with
 
 usage_by_capability as (

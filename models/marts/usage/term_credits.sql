@@ -1,3 +1,5 @@
+{{ replaces('billed_month') }}
+
 with
 
 billable as (

@@ -9,6 +9,13 @@ changes as (
 
 ),
 
+-- No period is compared with more than 91 earlier days.
+compared_days as (
+
+    select cast(min(compared_to) - interval '91' day as date) as first_date from changes
+
+),
+
 usage_by_capability as (
 
     select * from {{ ref('usage_by_capability') }}
@@ -30,18 +37,6 @@ recipes as (
 decisions as (
 
     select * from {{ ref('step_decisions') }}
-
-),
-
-jobs as (
-
-    select * from {{ ref('metered_jobs') }}
-
-),
-
-requests as (
-
-    select * from {{ ref('metered_requests') }}
 
 ),
 
@@ -69,6 +64,7 @@ steps as (
     from counts
     inner join changed_recipes on counts.recipe_hash = changed_recipes.recipe_hash
     inner join decisions on {{ is_decided_by('decisions', 'counts', 'counts') }}
+    where counts.usage_date >= (select compared_days.first_date from compared_days)
     group by
         changed_recipes.customer_id, counts.usage_date, decisions.metric, decisions.app, decisions.rule_id,
         decisions.task_rule_id
@@ -80,9 +76,9 @@ decided as (
     {% for relation, metric, app, rule, quantity in [
         ('steps', 'metric', 'app', 'rule_id', 'quantity'),
         ('steps', "'tasks'", 'app', 'task_rule_id', 'tasks'),
-        ('jobs', 'metric', 'cast(null as string)', 'rule_id', 'quantity'),
-        ('requests', 'metric', 'cast(null as string)', 'rule_id', 'quantity'),
-        ('requests', "'tasks'", 'cast(null as string)', 'task_rule_id', 'tasks'),
+        (ref('metered_jobs'), 'metric', 'cast(null as string)', 'rule_id', 'quantity'),
+        (ref('metered_requests'), 'metric', 'cast(null as string)', 'rule_id', 'quantity'),
+        (ref('metered_requests'), "'tasks'", 'cast(null as string)', 'task_rule_id', 'tasks'),
     ] %}
         select
             customer_id,
@@ -109,6 +105,7 @@ parts as (
             {{ column }} as part_id,
             quantity
         from {{ relation }}
+        where usage_date >= (select compared_days.first_date from compared_days)
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
