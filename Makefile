@@ -4,19 +4,19 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export DO_NOT_TRACK = 1
 # Tests and lint use the sample, whatever the caller's environment contains.
-SAMPLE := EXTRACTS_DIR= AS_OF_DATE=
+SAMPLE := EXTRACTS_DIR= JOB_HISTORY_DIR= AS_OF_DATE=
 
 # Values that a caller sets reach a command through its environment, unchanged: neither make nor the shell expands the text of
 # an id, a file name or an option.
 BENCH ?= --steps 1000000 10000000 --runs 3
 GIVEN := JOB LOAD CUSTOMER MONTH FORCE OUTPUT OUT VARS RULES RULES_AS_OF TERMS RATIOS WAREHOUSE_DIR EXTRACTS_DIR AS_OF_DATE \
 	PYTEST PROOF MUTANTS SPARK BENCH WORKATO_TOKEN WORKATO_REGION WORKATO_URL EXTRACT_LINES EXTRACT_MINUTES \
-	STATEMENTS_FOR NOTIFY_WEBHOOK NOTIFY_EMAIL_TO NOTIFY_EMAIL_FROM NOTIFY_FINDINGS NOTIFY_USAGE_PERCENT \
+	JOB_HISTORY_DIR LIST_ALL STATEMENTS_FOR NOTIFY_WEBHOOK NOTIFY_EMAIL_TO NOTIFY_EMAIL_FROM NOTIFY_FINDINGS NOTIFY_USAGE_PERCENT \
 	SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASSWORD SMTP_SECURITY
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 OPTIONS := $(BIN)/python scripts/with_options.py
 
-.PHONY: build check extract demo dashboard statement screenshots test prove browser test-duckdb-2 test-spark test-schedulers java proof mutants accuracy parse lint docs explain what-if scheduled-run verify close bridge forget-load bench backtest sample clean requirements
+.PHONY: build check extract store demo dashboard statement screenshots test prove browser test-duckdb-2 test-spark test-schedulers java proof mutants accuracy parse lint docs explain what-if scheduled-run verify close bridge forget-load bench backtest sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environments: packages for runs, and additional packages for developers. Installed by uv, or otherwise by pip.
@@ -41,6 +41,12 @@ extract: $(VENV)/extract.stamp
 
 $(VENV)/extract.stamp: requirements-extract.txt $(VENV)/run.stamp
 	@$(INSTALL) $(VENV) requirements-extract.txt
+	@touch $@
+
+# The packages that read s3://, gs:// and az:// (docs/getting-extracts.md): make store, once.
+store: $(VENV)/store.stamp
+$(VENV)/store.stamp: requirements-store.txt $(VENV)/run.stamp
+	@$(INSTALL) $(VENV) requirements-store.txt
 	@touch $@
 
 # From a fake platform on loopback with the sample world to an open dashboard: extracts, builds and writes target/demo.
@@ -217,6 +223,7 @@ requirements:
 	$(COMPILE) --extra=dev --output-file=requirements-dev.txt pyproject.toml
 	$(COMPILE) --constraint=requirements-dev.txt --output-file=requirements.txt pyproject.toml
 	$(COMPILE) --extra=extract --constraint=requirements-dev.txt --output-file=requirements-extract.txt pyproject.toml
+	$(COMPILE) --extra=store --constraint=requirements-dev.txt --output-file=requirements-store.txt pyproject.toml
 	$(COMPILE) --extra=bench --constraint=requirements-dev.txt --output-file=requirements-bench.txt pyproject.toml
 	$(COMPILE) --extra=spark --constraint=requirements-dev.txt --output-file=requirements-spark.txt pyproject.toml
 

@@ -213,44 +213,44 @@ def _flaws(column: Column, contract: Contract, limits: Limits) -> Iterator[tuple
 
 
 def convert_streamed(
-    connection: duckdb.DuckDBPyConnection, files: list[Path], root: Path, load: int, target: Path
+    connection: duckdb.DuckDBPyConnection, names: dict[Path, str], load: int, target: Path
 ) -> dict[str, int]:
     """Write the streamed jobs of many JSON files to ``target`` in one query; returns the rows of each file by its name.
 
-    The platform writes one file per job, so a run has thousands. ``root``: EXTRACTS_DIR. The result is that of
-    ``convert``; raises duckdb.Error if a file needs the special cases of ``convert``.
+    The platform writes one file per job, so a run has thousands. ``names``: {file: its path below EXTRACTS_DIR}. The
+    result is that of ``convert``; raises duckdb.Error if a file needs the special cases of ``convert``.
     """
     rows = (
         "select cast(json as varchar) as record, cast(null as varchar) as extra, "
-        f"cast({load} as bigint) as load_id, {_name_below(root)} as file_name "
-        f"from {_json_objects(*files)}"
+        f"cast({load} as bigint) as load_id, {_name_of(names)} as file_name "
+        f"from {_json_objects(*names)}"
     )
     write_rows(connection, rows, target, "job_history")
-    for file in files:
+    for file in names:
         _require_whole_list(file)
-    return _rows_by_file(connection, files, root, target)
+    return _rows_by_file(connection, names, target)
 
 
 def convert_alike(
-    connection: duckdb.DuckDBPyConnection, files: list[Path], root: Path, load: int, contract: Contract, target: Path
+    connection: duckdb.DuckDBPyConnection, names: dict[Path, str], load: int, contract: Contract, target: Path
 ) -> dict[str, int]:
     """Write the rows of many Parquet files to ``target`` in one query; returns the rows of each file by its name.
 
-    A query costs more than reading a small file. ``root``: EXTRACTS_DIR. The result is that of ``convert``; raises
-    NotAlike if the columns of the files differ or any file would have a warning; duckdb.Error if one cannot be read.
+    A query costs more than reading a small file. ``names``: {file: its path below EXTRACTS_DIR}. The result is that of
+    ``convert``; raises NotAlike if the columns of the files differ or any file would have a warning; duckdb.Error if
+    one cannot be read.
     """
-    names = [file.relative_to(root).as_posix() for file in files]
-    relation = f"read_parquet([{_listed(files)}], hive_partitioning = false, filename = true)"
+    relation = f"read_parquet([{_listed(names)}], hive_partitioning = false, filename = true)"
     schemas: dict[str, list[Any]] = {}
     columns = "file_name, name, num_children, type, converted_type, logical_type"
-    for file, *column in connection.execute(f"select {columns} from parquet_schema([{_listed(files)}])").fetchall():
+    for file, *column in connection.execute(f"select {columns} from parquet_schema([{_listed(names)}])").fetchall():
         schemas.setdefault(file, []).append(tuple(column))
     first, *others = schemas.values()
     delivered = _top_names([(column[0], column[1]) for column in first])
     if (
         any(other[1:] != first[1:] for other in others)
         or contract.extract == "job_history"
-        or any(True for name in names for _ in _in_folders(name))
+        or any(True for name in names.values() for _ in _in_folders(name))
     ):
         raise NotAlike
     described = connection.execute(f"describe from {relation}").fetchall()[:-1]
@@ -258,24 +258,25 @@ def convert_alike(
     source = _source_of_rows(f"{relation} as delivered", delivered, kinds, contract.extract)
     if _notes(source, contract):
         raise NotAlike
-    rows = _rows(source, names[0], _name_below(root), load, contract)
+    rows = _rows(source, next(iter(names.values())), _name_of(names), load, contract)
     written = write_rows(connection, rows, target, contract.extract)
     if refuse_unreadable(connection, target, written, contract, NOTHING_UNREADABLE):
         raise NotAlike
-    return _rows_by_file(connection, files, root, target)
+    return _rows_by_file(connection, names, target)
 
 
-def _name_below(root: Path) -> str:
-    """SQL of a file's name below ``root``, for a relation with DuckDB's column filename."""
-    return f"substr(filename, {len(str(root)) + 2})"
+def _name_of(names: dict[Path, str]) -> str:
+    """SQL of a file's path below EXTRACTS_DIR, for a relation with DuckDB's column filename."""
+    files, paths = (", ".join(map(literal, of)) for of in (names, names.values()))
+    return f"map([{files}], [{paths}])[filename]"
 
 
-def _rows_by_file(connection: duckdb.DuckDBPyConnection, files: list[Path], root: Path, target: Path) -> dict[str, int]:
-    """The number of rows in the Parquet file ``target`` for each file, by its name below ``root``."""
+def _rows_by_file(connection: duckdb.DuckDBPyConnection, names: dict[Path, str], target: Path) -> dict[str, int]:
+    """The number of rows in the Parquet file ``target`` for each file, by its path below EXTRACTS_DIR."""
     counted = connection.execute(
         f"select file_name, count(*) from read_parquet({literal(as_pattern(target))}) group by file_name"
     ).fetchall()
-    return {file.relative_to(root).as_posix(): 0 for file in files} | dict(counted)
+    return dict.fromkeys(names.values(), 0) | dict(counted)
 
 
 def _rows(source: _Source, name: str, file_name: str, load: int, contract: Contract) -> str:

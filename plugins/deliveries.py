@@ -4,6 +4,9 @@
 all stored files. ``verify_store(store) -> text`` checks all stored files against their checksums, ``verify_files(store,
 paths) -> text`` some of them. store.py describes the layout of the store.
 
+``folder`` may be an address of object storage, and so may ``JOB_HISTORY_DIR``, the place of streamed jobs alone:
+object_store.py downloads what is new there.
+
 A delivered file is identified by its path below ``EXTRACTS_DIR`` and the SHA-256 of its bytes. Other bytes under the
 same path are a new delivery, and the old one is kept. If the new bytes begin with the old ones, they supersede them.
 
@@ -43,6 +46,7 @@ from conversion import (
     open_bytes,
     refuse_unreadable,
 )
+from object_store import Address, Fetched, fetch, is_address, parse_address
 from progress import NO_PROGRESS, FileProgress, Progress, as_bytes, as_count
 from store import (
     Reading,
@@ -98,7 +102,8 @@ SETTLED_NS = 2_000_000_000
 class _Delivered:
     """A file of EXTRACTS_DIR. ``path``: below it, with /; ``look``: its size, mtime_ns, ctime_ns and inode.
 
-    ``is_kept``: a quarantined file, whose bytes are in the store.
+    ``is_kept``: a quarantined file, whose bytes are in the store. ``version``: of the object whose download ``file``
+    is; None: it is no object.
     """
 
     extract: str
@@ -107,6 +112,7 @@ class _Delivered:
     format: str
     look: tuple[int, ...]
     is_kept: bool = False
+    version: str | None = None
 
 
 def ingest_deliveries(folder: str, store: str, contract: str, *, progress: Progress = NO_PROGRESS) -> str:
@@ -115,7 +121,8 @@ def ingest_deliveries(folder: str, store: str, contract: str, *, progress: Progr
     An empty ``folder``: only list. ``contract`` is JSON: ``{"extracts": {name: {"required": bool, "columns": [[name,
     kind, whether it is required, whether it may be unreadable], ...]}}, "types": {kind: {"as": type in Parquet,
     "read": SQL that reads {value}}}, "committed": {id: number}, "settling_seconds": number, "is_whole": bool,
-    "limits": of conversion.Limits, "quarantine_files": bool}``; committed are the loads that the last committed run
+    "limits": of conversion.Limits, "quarantine_files": bool, "job_history_dir": where streamed jobs are, empty: in
+    ``folder``}``; committed are the loads that the last committed run
     read. is_whole: everything stored will be read, so all checksums are verified first, and quarantined files are tried
     again. With quarantine_files a file that cannot be loaded is quarantined, and the run continues. The answer is
     JSON: ``{"problem": null, "root": store, "folder": the folder as text for messages, "ignored": [paths],
@@ -188,17 +195,23 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
     by_extract = ""
     if folder:
         extracts = contract["extracts"]
-        found, ignored = _list_folder(Path(folder), extracts)
-        _require_folders(Path(folder), extracts, {file.extract for file in found}, store.extracts())
         seen = _read_seen(root)
+        sources = _sources(folder, contract.get("job_history_dir", ""))
+        fetched = _fetch(sources, extracts, store, seen, progress)
+        found, ignored = _list_folders(sources, extracts)
+        ignored += _some(fetched.ignored)
+        there = {file.extract for file in found} | fetched.extracts
+        _require_folders(sources, extracts, there, store.extracts(), fetched)
+        found += _downloaded(fetched)
         found = _wait_until_settled(found, seen, contract.get("settling_seconds", 0), progress)
         hashes, continued = _hash_files(found, seen, store, progress)
         known = store.known()
         new = [file for file in found if hashes[file.path] not in known.get(file.path, {})]
+        stored = fetched.known + len(found)
         if new:
             progress.line(f"Loading {files_text(len(new), 'new ')}, {as_bytes(sum(file.look[0] for file in new))}")
         else:
-            progress.line(f"No new files: {files_text(len(found))} in {printable(folder)}, stored already.")
+            progress.line(f"No new files: {files_text(stored)} in {printable(folder)}, stored already.")
         again = _set_aside_before(store, new, hashes) if contract.get("is_whole") else []
         load, to_look_at = _store_load(new + again, hashes, continued, store, contract, progress)
         if load:
@@ -206,8 +219,10 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
             store = open_store(root)
             taken_in = sum(not file.is_kept for file in new)
             by_extract = _by_extract(load)
-        to_look_at += chain.from_iterable(_misplaced(Path(folder), extracts).values())
-        _write_seen(root, found, hashes, seen)
+        to_look_at += fetched.to_look_at + _unread_history(sources)
+        to_look_at += chain.from_iterable(_misplaced(sources, extracts, fetched).values())
+        _write_seen(root, found, hashes, seen, {file.path for file in new})
+        fetched.forget()
     if folder or accepts_missing():
         note_loads(store)
     if folder:
@@ -256,53 +271,142 @@ def _answer(store: Store, reading: Reading) -> dict[str, Any]:
 # ----------------------------------------------------------------------------------------------------- delivered files
 
 
-def _list_folder(root: Path, contract: dict[str, Any]) -> tuple[list[_Delivered], list[str]]:
-    """The files of each extract, in order, and the paths of all other files."""
-    if not root.exists():
-        raise Problem(f"EXTRACTS_DIR={root} does not exist.")
-    if not root.is_dir():
-        raise Problem(f"EXTRACTS_DIR={root} is a file, not a folder with one sub-folder per extract.")
-    if not any(root.iterdir()):
-        raise Problem(f"EXTRACTS_DIR={root} is empty: it needs one sub-folder per extract.")
+@dataclass(frozen=True)
+class _Sources:
+    """Where the extracts are: each a local folder or an address. ``history``: of streamed jobs; None: in ``folder``."""
 
+    folder: Path | Address
+    history: Path | Address | None = None
+
+    def below(self, extract: str) -> Path | Address:
+        """The local folder of an extract, or the address that it is at or below."""
+        if extract == "job_history" and self.history:
+            return self.history
+        return self.folder / extract if isinstance(self.folder, Path) else self.folder
+
+    @property
+    def addresses(self) -> dict[str, Address]:
+        places = {"": self.folder, "job_history": self.history}
+        return {name: place for name, place in places.items() if isinstance(place, Address)}
+
+    def text(self, extract: str) -> str:
+        """The place of an extract as text for messages."""
+        place = self.below(extract)
+        return f"{place.text.rstrip('/')}/{extract}" if place is self.folder else getattr(place, "text", str(place))
+
+
+def _sources(folder: str, history: str) -> _Sources:
+    def place(variable: str, text: str) -> Path | Address:
+        return parse_address(variable, text) if is_address(text) else Path(text)
+
+    root = place("EXTRACTS_DIR", folder)
+    if not history.strip():
+        return _Sources(root)
+    streamed = place("JOB_HISTORY_DIR", history.strip())
+    if isinstance(streamed, Path) and not streamed.is_dir():
+        state = "is a file, not a folder" if streamed.exists() else "does not exist"
+        raise Problem(f"JOB_HISTORY_DIR={streamed} {state}.")
+    is_default = isinstance(root, Path) and streamed == root / "job_history"
+    return _Sources(root, None if is_default else streamed)
+
+
+def _fetch(
+    sources: _Sources, extracts: dict[str, Any], store: Store, seen: dict[str, list[Any]], progress: Progress
+) -> Fetched:
+    """List and download the objects that are new, if a source is an address."""
+    if not sources.addresses:
+        return Fetched(store.root / ".downloads")
+    known, versions = store.known(), store.versions()
+
+    def is_known(path: str, version: str) -> bool:
+        noted = seen.get(path, [])
+        is_noted = len(noted) == 2 and noted[0] == version and noted[1] in known.get(path, {})
+        return is_noted or (path, version) in versions
+
+    return fetch(sources.addresses, list(extracts), store.root, is_known, _is_read, progress)
+
+
+def _downloaded(fetched: Fetched) -> list[_Delivered]:
+    found = []
+    for wanted, file in fetched.new:
+        extract, look = wanted.path.split("/")[0], _look(file)
+        if look is None:
+            raise Problem(f"The download {printable(file)} has disappeared: run again.")
+        found.append(_Delivered(extract, wanted.path, file, format_of(wanted.path), look, version=wanted.version))
+    return found
+
+
+def _list_folders(sources: _Sources, contract: dict[str, Any]) -> tuple[list[_Delivered], list[str]]:
+    """The local files of each extract, in order, and the paths of all other files."""
     found: list[_Delivered] = []
-    ignored = [path for path in sorted(root.iterdir()) if path.name not in (*contract, STATE_OF_THE_EXTRACTION)]
+    ignored: list[Path] = []
+    if isinstance(root := sources.folder, Path):
+        if not root.exists():
+            raise Problem(f"EXTRACTS_DIR={root} does not exist.")
+        if not root.is_dir():
+            raise Problem(f"EXTRACTS_DIR={root} is a file, not a folder with one sub-folder per extract.")
+        if not any(root.iterdir()):
+            raise Problem(f"EXTRACTS_DIR={root} is empty: it needs one sub-folder per extract.")
+        ignored = [path for path in sorted(root.iterdir()) if path.name not in (*contract, STATE_OF_THE_EXTRACTION)]
     for extract in contract:
-        for path in _walk(root / extract):
-            is_read = ending_of(path.name) and not _is_of_a_tool(path.relative_to(root))
-            look = _look(path) if is_read else None
+        folder = sources.below(extract)
+        if isinstance(folder, Address):
+            continue
+        for path in _walk(folder):
+            name = f"{extract}/{path.relative_to(folder).as_posix()}"
+            look = _look(path) if _is_read(name) else None
             if look is None:
                 ignored.append(path)
             else:
-                found.append(_Delivered(extract, _name_below(root, path), path, format_of(path.name), look))
+                found.append(_Delivered(extract, _require_text(name, path), path, format_of(path.name), look))
     return found, [printable(path) for path in ignored]
 
 
-def _misplaced(root: Path, contract: dict[str, Any]) -> dict[str, list[str]]:
+def _some(names: list[str]) -> list[str]:
+    """A few of many names as text, and how many more there are."""
+    more = [f"{len(names) - 5:,} more objects of this kind"] if len(names) > 6 else names[5:6]
+    return [printable(name) for name in names[:5]] + more
+
+
+def _misplaced(sources: _Sources, contract: dict[str, Any], fetched: Fetched) -> dict[str, list[str]]:
     """{extract: sentences about folders and files beside the folders whose names resemble the extract's}."""
     problems: dict[str, list[str]] = {}
-    for path in sorted(root.iterdir()):
-        if path.name in contract or _is_of_a_tool(path.relative_to(root)):
+    if isinstance(root := sources.folder, Path):
+        found = [(path.name, path.is_dir()) for path in sorted(root.iterdir())]
+    else:
+        found = sorted(fetched.top)
+    for given, is_folder in found:
+        if given in contract or _is_of_a_tool(given) or not (is_folder or ending_of(given)):
             continue
-        is_folder = path.is_dir()
-        if not is_folder and not ending_of(path.name):
-            continue
-        name = (path.name if is_folder else path.name.split(".")[0]).lower().replace("-", "_").removeprefix("raw_")
+        name = (given if is_folder else given.split(".")[0]).lower().replace("-", "_").removeprefix("raw_")
         for meant in difflib.get_close_matches(name, sorted(contract), n=1, cutoff=0.8):
             kind = "folder" if is_folder else "file"
             problems.setdefault(meant, []).append(
-                f"The {kind} {printable(path)} is not read. If it contains {meant}, move it to {root / meant}."
+                f"The {kind} {printable(sources.text(given))} is not read. If it contains {meant}, move it to "
+                f"{sources.text(meant)}."
             )
     return problems
 
 
-def _is_of_a_tool(path: Path) -> bool:
+def _unread_history(sources: _Sources) -> list[str]:
+    """A warning if streamed jobs are in EXTRACTS_DIR, and are to be read from another place."""
+    if sources.history and isinstance(sources.folder, Path) and any(_walk(sources.folder / "job_history")):
+        return [f"{sources.folder / 'job_history'} is not read: JOB_HISTORY_DIR is {sources.text('job_history')}."]
+    return []
+
+
+def _is_read(path: str) -> bool:
+    """Whether a path below EXTRACTS_DIR is a delivery."""
+    return bool(ending_of(path)) and not _is_of_a_tool(path)
+
+
+def _is_of_a_tool(path: str) -> bool:
     """Whether a path below EXTRACTS_DIR is hidden, unfinished, or a tool's own file.
 
     As in Spark, Hive and Athena: names that begin with . or _, also of folders. ~$ is the lock of an open document, and
     .metadata.json the description of a table (Iceberg).
     """
-    return any(part.startswith((".", "_", "~$")) for part in path.parts) or path.name.endswith(".metadata.json")
+    return any(part.startswith((".", "_", "~$")) for part in path.split("/")) or path.endswith(".metadata.json")
 
 
 def _walk(folder: Path) -> list[Path]:
@@ -333,27 +437,38 @@ def _look(path: Path) -> tuple[int, ...] | None:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def _name_below(root: Path, path: Path) -> str:
-    name = path.relative_to(root).as_posix()
+def _require_text(name: str, path: Path) -> str:
     if name != name.encode(errors="replace").decode():
         raise unparsable(path, "its name is not UTF-8")
     return name
 
 
-def _require_folders(root: Path, contract: dict[str, Any], found: set[str], stored: set[str]) -> None:
-    """Raise Problem unless each required extract has a file, or has stored files and still its folder."""
-    streamed = "job_history" in found or ("job_history" in stored and (root / "job_history").is_dir())
+def _require_folders(
+    sources: _Sources, contract: dict[str, Any], found: set[str], stored: set[str], fetched: Fetched
+) -> None:
+    """Raise Problem unless each required extract has a file, or has stored files and still its folder.
+
+    Object storage has no empty folders: there an extract with stored files needs nothing.
+    """
+
+    def is_there(extract: str) -> bool:
+        folder = sources.below(extract)
+        return folder.is_dir() if isinstance(folder, Path) else extract in stored
+
+    streamed = "job_history" in found or ("job_history" in stored and is_there("job_history"))
+    if isinstance(sources.history, Address) and "job_history" not in found | stored:
+        raise Problem(f"{sources.history} has no streamed job files. Check the address.")
     for name, terms in contract.items():
         may_be_streamed = name in STREAMED
         if not terms["required"] or name in found or (may_be_streamed and streamed):
             continue
-        is_there = (root / name).is_dir()
-        if is_there and (name in stored or (may_be_streamed and "job_history" in stored)):
+        if is_there(name) and (name in stored or (may_be_streamed and "job_history" in stored)):
             continue
-        state = "has no file to read" if is_there else "is missing"
+        is_empty = isinstance(sources.below(name), Path) and is_there(name)
+        state = "has no file to read" if is_empty else "is missing"
         instead = " (job_history can replace it)" if may_be_streamed else ""
-        hints = "".join(f" {text}" for text in _misplaced(root, contract).get(name, []))
-        raise Problem(f"The required folder {root / name} {state}{instead}.{hints}")
+        hints = "".join(f" {text}" for text in _misplaced(sources, contract, fetched).get(name, []))
+        raise Problem(f"The required folder {sources.text(name)} {state}{instead}.{hints}")
 
 
 def _wait_until_settled(
@@ -365,7 +480,7 @@ def _wait_until_settled(
     """
 
     def is_known(file: _Delivered) -> bool:
-        return [*file.look] == (seen.get(file.path) or [None])[:-1]
+        return file.version is not None or [*file.look] == (seen.get(file.path) or [None])[:-1]
 
     until = time.monotonic() + LONGEST_WAIT
     while True:
@@ -484,8 +599,10 @@ def _store_load(
                     )
                 except Unreadable as problem:
                     one.unlink(missing_ok=True)
+                    if file.version is not None:  # a download's name says nothing
+                        problem = Unreadable(str(problem).replace(printable(file.file), printable(file.path)))
                     if not (file.is_kept or contract.get("quarantine_files")):
-                        raise
+                        raise problem
                     if not file.is_kept:
                         quarantined.append(_set_aside(file, hashes[file.path], root, str(problem)))
                     continue
@@ -573,16 +690,16 @@ def _store_together(
     files: list[_Delivered], hashes: dict[str, str], load: int, contract: Contract, part: Path
 ) -> list[dict[str, Any]] | None:
     """Convert files to ``part``; their entries in the manifest, or None: they must be converted one by one."""
-    root = Path(str(files[0].file).removesuffix(files[0].path))
+    names = {file.file: file.path for file in files}
     try:
         for file in files:
             if file.file.name.endswith(".gz"):
                 _read_to_the_end(file.file)
         with connection().cursor() as cursor:
             if contract.extract == "job_history":
-                rows = convert_streamed(cursor, [file.file for file in files], root, load, part)
+                rows = convert_streamed(cursor, names, load, part)
             else:
-                rows = convert_alike(cursor, [file.file for file in files], root, load, contract, part)
+                rows = convert_alike(cursor, names, load, contract, part)
     except (OSError, EOFError, zlib.error, ValueError, LacksColumn, NotAlike, duckdb.Error):
         part.unlink(missing_ok=True)
         return None
@@ -593,7 +710,8 @@ def _store_together(
 
 
 def _entry(file: _Delivered, sha256: str, rows: int) -> dict[str, Any]:
-    return {"extract": file.extract, "path": file.path, "sha256": sha256, "bytes": file.look[0], "rows": rows}
+    entry = {"extract": file.extract, "path": file.path, "sha256": sha256, "bytes": file.look[0], "rows": rows}
+    return entry if file.version is None else entry | {"version": file.version}
 
 
 def _describe_load(manifest: dict[str, Any], seconds: float) -> str:
@@ -641,10 +759,22 @@ def _read_seen(store: Path) -> dict[str, list[Any]]:
         return {}
 
 
-def _write_seen(store: Path, found: list[_Delivered], hashes: dict[str, str], noted: dict[str, list[Any]]) -> None:
-    """Save the attributes of the files, all of which are stored. Without this cache the files are read again."""
+def _write_seen(
+    store: Path, found: list[_Delivered], hashes: dict[str, str], noted: dict[str, list[Any]], new: set[str]
+) -> None:
+    """Save the attributes of the files, all of which are stored. Without this cache the files are read again.
+
+    Of an object whose content is not new, its version: that is in no manifest.
+    """
     settled = time.time_ns() - SETTLED_NS
-    seen = {file.path: [*file.look, hashes[file.path]] for file in found if max(file.look[1:3]) < settled}
+    local = [file for file in found if file.version is None]
+    seen = {path: entry for path, entry in noted.items() if len(entry) == 2}
+    seen |= {
+        file.path: [file.version, hashes[file.path]]
+        for file in found
+        if file.version is not None and file.path not in new
+    }
+    seen |= {file.path: [*file.look, hashes[file.path]] for file in local if max(file.look[1:3]) < settled}
     scratch = store / "seen.json.new"
     with suppress(OSError):
         if seen != noted:

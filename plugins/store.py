@@ -1,7 +1,8 @@
 """The store of deliveries: its content, its verification, merging and removal of loads.
 
     000001/manifest.json    the content of the load: {"format", "load", "id": random, never used twice, "taken_in_at",
-                            "files": [{"extract", "path", "sha256", "bytes", "rows"}], one for each delivered file,
+                            "files": [{"extract", "path", "sha256", "bytes", "rows"}], one for each delivered file;
+                            of an object in a bucket also its "version",
                             "stored": {extract: {"file", "sha256", "rows"}},
                             "supersedes": [{"path", "sha256"}], contents of earlier loads that files here continue,
                             "quarantined": [{"extract", "path", "sha256", "bytes", "reason"}], quarantined files}
@@ -15,7 +16,8 @@
                             "lacks": {path: [columns]}}
     loads.json              all loads that were stored and not forgotten: {number: id}
     seen.json               a cache that avoids reading files: path -> [size, mtime_ns, ctime_ns, inode, sha256] of the
-                            files in EXTRACTS_DIR at the last run, all of them stored
+                            files in EXTRACTS_DIR at the last run, all of them stored; [version, sha256] of objects
+    .downloads/             objects that a run has downloaded and not yet stored
     .incoming/              files that a run is writing, or that a killed run left
 
 Stored files never change. A folder is written under another name; its rename commits its content.
@@ -129,6 +131,15 @@ class Store:
     def known(self) -> dict[str, dict[str, int]]:
         """All contents that were ever delivered, also forgotten ones: {path: {sha256: bytes}}."""
         return _contents([*self.loads, *self.forgotten])
+
+    def versions(self) -> set[tuple[str, str]]:
+        """(path, version) of all objects that were ever delivered."""
+        return {
+            (file["path"], file["version"])
+            for load in [*self.loads, *self.forgotten]
+            for file in [*load["files"], *load.get("quarantined", [])]
+            if "version" in file
+        }
 
     def superseded(self) -> set[tuple[str, str]]:
         """(path, sha256) of the contents that a later content continues."""

@@ -42,6 +42,7 @@ class Taking:
         self.settling = 0.0
         self.limits: dict[str, object] = {}
         self.quarantines = False
+        self.history = ""
         self.contract = CONTRACT
         for extract in ("customers", "steps"):
             write_text(self.extracts / extract / "a.csv", "id\n1\n")
@@ -65,6 +66,7 @@ class Taking:
             "settling_seconds": self.settling,
             "limits": self.limits,
             "quarantine_files": self.quarantines,
+            "job_history_dir": self.history,
         }
         return json.loads(self.module.ingest_deliveries(str(folder), str(self.store), json.dumps(contract)))
 

@@ -14,7 +14,13 @@ FILES = sorted(path.name for path in PROJECT.glob("requirements*.txt"))
 
 # The environments of the Makefile, each with what is installed into it.
 ENVIRONMENTS = {
-    ".venv": ["requirements-uv.txt", "requirements.txt", "requirements-dev.txt", "requirements-extract.txt"],
+    ".venv": [
+        "requirements-uv.txt",
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-extract.txt",
+        "requirements-store.txt",
+    ],
     ".venv-bench": ["requirements-uv.txt", "requirements.txt", "requirements-bench.txt"],
     ".venv-spark": ["requirements-uv.txt", "requirements.txt", "requirements-dev.txt", "requirements-spark.txt"],
     # without this project's packages, whose versions Airflow does not take
@@ -95,8 +101,9 @@ def test_each_set_holds_all_that_ships(file):
     assert pins("requirements.txt").keys() - pins(file).keys() == set()
 
 
-def test_the_tests_run_with_the_packages_of_the_extraction():
-    assert pins("requirements-extract.txt").items() - pins("requirements-dev.txt").items() == set()
+@pytest.mark.parametrize("file", ["requirements-extract.txt", "requirements-store.txt"])
+def test_the_tests_run_with_the_packages_of_the_extras(file):
+    assert pins(file).items() - pins("requirements-dev.txt").items() == set()
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -55,6 +55,11 @@
 
 {% macro prepare_extracts() -%}
     {%- if execute and is_sample() and flags.WHICH in ['build', 'run', 'seed'] -%}
+        {%- if env_var('JOB_HISTORY_DIR', '') -%}
+            {{ exceptions.raise_compiler_error(
+                "JOB_HISTORY_DIR is set, and EXTRACTS_DIR is not: set the folder of the other extracts, too."
+            ) }}
+        {%- endif -%}
         {%- do keep_sample_from_deliveries() -%}
     {%- endif -%}
     {%- if execute and not is_sample() -%}

@@ -1,0 +1,284 @@
+"""Extracts in a bucket, read through a real server of the S3 protocol: each object counts once, or the run stops."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from building import PROJECT
+from object_server import BUCKET, Server, denied, serving
+from reference.files import nest, write_text, write_world
+from reference.worlds import random_world
+from taking import Taking
+
+ADDRESS = f"s3://{BUCKET}/extracts"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with serving() as server:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def stored(taking: Taking, server: Server) -> Taking:
+    """A store that takes in from a bucket with what is required; streamed jobs instead of jobs and steps."""
+    server.put("extracts/customers/a.csv", "id\n1\n")
+    taking.bucket = ADDRESS
+    return taking
+
+
+def streamed(server: Server, job: str, account: str = "1", recipe: str = "7", day: str = "20261120", **fields) -> str:
+    key = f"{account}/jobs/{recipe}/{day}/{job}/{account}-{recipe}-{job}.json"
+    server.put(f"extracts/job_history/{key}", json.dumps({"id": job, **fields}))
+    return f"job_history/{key}"
+
+
+def records(taking: Taking) -> list[tuple[str, str]]:
+    """(path, id) of all stored streamed jobs that count."""
+    import duckdb
+
+    files = taking.take_in("")["files"].get("job_history", [])
+    found = []
+    with duckdb.connect() as db:
+        for stored in sorted({file[1] for file in files}):
+            found += db.execute(f"select file_name, record ->> 'id' from '{taking.store / stored}'").fetchall()
+    return sorted(found)
+
+
+def paths(taking: Taking, extract: str = "job_history") -> list[str]:
+    return [path for _, _, path, _ in taking.take_in("")["files"].get(extract, [])]
+
+
+# ------------------------------------------------------------------------------------------------------------ downloads
+
+
+class TestDownloads:
+    def test_each_object_is_downloaded_once_and_is_a_delivery_under_its_key(self, stored, server):
+        first = streamed(server, "j-1")
+        stored.take_in(ADDRESS)
+        assert records(stored) == [(first, "j-1")]
+        assert sorted(server.downloaded) == ["extracts/customers/a.csv", f"extracts/{first}"]
+
+        server.forget_requests()
+        second = streamed(server, "j-2")
+        server.forget_requests()
+        assert stored.take_in(ADDRESS)["taken_in"] == 1
+        assert server.downloaded == [f"extracts/{second}"]
+        assert records(stored) == [(first, "j-1"), (second, "j-2")]
+
+        server.forget_requests()
+        assert stored.take_in(ADDRESS)["newest_load"] == 2
+        assert server.downloaded == []
+        assert not (stored.store / ".downloads").exists()
+
+    def test_a_folder_with_the_same_files_gives_the_same_rows(self, stored, server, tmp_path, monkeypatch):
+        for n in range(30):
+            streamed(server, f"j-{n}", account=str(n % 3), recipe=str(n % 5))
+        server.put("extracts/job_history/lines.json", "".join(f'{{"id": "line {n}"}}\n' for n in range(3)))
+        server.put("extracts/seats/a.csv", "id,product\n1,workato_go\n")
+        stored.take_in(ADDRESS)
+        local = Taking(tmp_path / "local", stored.module)
+        for extract in ("jobs", "steps"):
+            (local.extracts / extract / "a.csv").unlink()
+        for found in server.client.list_objects_v2(Bucket=BUCKET)["Contents"]:
+            body = server.client.get_object(Bucket=BUCKET, Key=found["Key"])["Body"].read()
+            write_text(local.extracts / found["Key"].removeprefix("extracts/"), body.decode())
+        local.take_in()
+        assert records(stored) == records(local)
+        assert len(records(stored)) == 33
+        assert stored.rows("000001/seats.parquet", "id, product, file_name") == [("1", "workato_go", "seats/a.csv")]
+
+    def test_a_replaced_object_is_a_further_delivery_and_a_touched_one_is_not(self, stored, server):
+        streamed(server, "j-1")
+        path = streamed(server, "j-1", status="pending")
+        stored.take_in(ADDRESS)
+        streamed(server, "j-1", status="succeeded")
+        assert stored.take_in(ADDRESS)["taken_in"] == 1
+        assert records(stored) == [(path, "j-1"), (path, "j-1")]
+        server.forget_requests()
+        server.put_in_parts(f"extracts/{path}", json.dumps({"id": "j-1", "status": "succeeded"}))
+        assert stored.take_in(ADDRESS)["taken_in"] == 0  # it has another ETag and the same content
+        assert server.downloaded == [f"extracts/{path}"]
+        for _ in range(2):
+            server.forget_requests()
+            assert stored.take_in(ADDRESS)["taken_in"] == 0
+            assert server.downloaded == []
+
+    def test_small_objects_are_converted_together(self, stored, server, monkeypatch):
+        expected = sorted((streamed(server, f"j-{n}"), f"j-{n}") for n in range(20))
+        one_by_one = []
+        convert = stored.module._store_file
+        monkeypatch.setattr(
+            stored.module,
+            "_store_file",
+            lambda file, *others: (one_by_one.append(file.path), convert(file, *others))[1],
+        )
+        stored.take_in(ADDRESS)
+        assert one_by_one == ["customers/a.csv"]
+        assert records(stored) == expected
+
+    def test_keys_that_are_no_file_names_are_deliveries_of_their_own(self, stored, server):
+        keys = ["a/J.json", "a/j.json", "a b/50%.json", "a%20b/ä+&=.json", "a", "x" * 300 + ".json", "quote'[1]*?.json"]
+        for n, key in enumerate(keys):
+            server.put(f"extracts/job_history/{key}", json.dumps({"id": str(n)}))
+        server.put("extracts/job_history/a/b/../c.json", "{}")
+        answer = stored.take_in(ADDRESS)
+        expected = sorted((f"job_history/{key}", str(n)) for n, key in enumerate(keys) if key != "a")
+        assert records(stored) == expected
+        assert len(answer["ignored"]) == 2  # without an ending, and no path
+        server.forget_requests()
+        assert stored.take_in(ADDRESS)["taken_in"] == 0
+        assert server.downloaded == []
+
+    def test_the_streamed_jobs_alone_may_be_in_a_bucket(self, taking, server):
+        path = streamed(server, "j-1")
+        taking.history = f"{ADDRESS}/job_history"
+        taking.take_in()
+        assert records(taking) == [(path, "j-1")]
+        assert taking.jobs() == [(1, "jobs/a.csv")]
+        taking.write("job_history/b.json", [{"id": "j-2"}])
+        told = taking.take_in()["to_look_at"]
+        assert [text for text in told if "is not read: JOB_HISTORY_DIR is s3://" in text]
+        assert records(taking) == [(path, "j-1")]
+
+    def test_or_in_another_local_folder(self, taking, tmp_path):
+        write_text(tmp_path / "streams/1/jobs/7/20261120/j-1/a.json", '{"id": "j-1"}')
+        taking.history = str(tmp_path / "streams")
+        taking.take_in()
+        assert records(taking) == [("job_history/1/jobs/7/20261120/j-1/a.json", "j-1")]
+        taking.history = str(tmp_path / "nowhere")
+        taking.stops("JOB_HISTORY_DIR=", "does not exist")
+
+    def test_a_signed_address_that_is_refused_is_read_through_the_package(self, stored, server):
+        path = streamed(server, "j-1")
+        server.spoil = lambda request: denied(request) if "X-Amz-Signature" in request.args else None
+        stored.take_in(ADDRESS)
+        assert records(stored) == [(path, "j-1")]
+
+    def test_importing_costs_nothing_without_an_address(self):
+        code = "import sys; sys.path.insert(0, 'plugins'); import deliveries; print(*sys.modules)"
+        loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True).stdout
+        assert "object_store" in loaded.split()
+        assert not {"fsspec", "s3fs", "gcsfs", "adlfs", "boto3", "botocore", "urllib3"} & set(loaded.split())
+
+
+# ---------------------------------------------------------------------------------------------------------------- kills
+
+KILLED = """
+import sys
+sys.path[:0] = ["plugins", "tests"]
+import deliveries
+from taking import Taking
+from pathlib import Path
+Taking(Path(sys.argv[1]), deliveries).answer(sys.argv[2])
+"""
+
+
+class TestKills:
+    def test_killed_while_it_downloads_a_run_continues_and_each_object_counts_once(self, stored, server, tmp_path):
+        """A real SIGKILL, after 30 of 200 objects were answered: what was complete is not downloaded again."""
+        expected = sorted((streamed(server, f"j-{n}"), f"j-{n}") for n in range(200))
+        server.forget_requests()
+
+        def slowly(request):
+            if request.method == "GET" and "/job_history/" in request.path:
+                time.sleep(0.02)
+
+        server.spoil = slowly
+        run = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), ADDRESS], cwd=PROJECT)
+        downloads = stored.store / ".downloads"
+        while len(list(downloads.glob("*.json"))) < 30:
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.kill()
+        run.wait()
+        complete = len(list(downloads.glob("*.json")))
+        assert 30 <= complete < 200
+        assert not (stored.store / "000001").exists()
+
+        server.spoil = lambda request: None
+        server.forget_requests()
+        stored.take_in(ADDRESS)
+        again = [key for key in server.downloaded if "/job_history/" in key]
+        assert len(again) == len(set(again)) == 200 - complete
+        assert records(stored) == expected
+
+    def test_killed_after_its_load_was_stored_nothing_counts_twice(self, stored, server, monkeypatch):
+        expected = [(streamed(server, "j-1"), "j-1")]
+
+        def die(self):
+            raise KeyboardInterrupt
+
+        import object_store
+
+        with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+            killed.setattr(object_store.Fetched, "forget", die)
+            stored.take_in(ADDRESS)
+        server.forget_requests()
+        assert stored.take_in(ADDRESS)["taken_in"] == 0
+        assert server.downloaded == []
+        assert records(stored) == expected
+
+    def test_downloads_from_before_a_restart_of_the_machine_are_not_trusted(self, stored, server):
+        path = streamed(server, "j-1")
+        downloads = stored.store / ".downloads"
+        server.spoil = lambda request: (
+            denied(request) if "customers" in request.path and request.method == "GET" else None
+        )
+        stored.answer(ADDRESS)
+        kept = next(downloads.glob("*.json"))
+        kept.write_bytes(b"\0" * kept.stat().st_size)  # as a file system may after a power cut
+        (downloads / "boot").write_text("another")
+        server.spoil = lambda request: None
+        stored.take_in(ADDRESS)
+        assert records(stored) == [(path, "j-1")]
+
+
+# ---------------------------------------------------------------------------------------------------------- real builds
+
+
+def write_as_the_platform(world, folder: Path, seed: str) -> None:
+    """What can be nested as streamed files, at the platform's keys; the rest beside it."""
+    nested, rest = nest(world, seed)
+    write_world(rest, folder, "json", seed=seed)
+    for number, job in enumerate(nested):
+        day = (job.get("completed_at") or job["started_at"])[:10].replace("-", "")
+        place = f"{job['account_id']}/jobs/{job['recipe_id']}/{day}/{number}"
+        wrapped = {"source": "stream", "logEntries": job} if number % 2 else job
+        write_text(folder / "job_history" / place / f"{number}.json", json.dumps(wrapped))
+
+
+class TestMarts:
+    def test_a_world_in_a_bucket_has_the_marts_of_the_same_world_as_files(self, build, workbench, server):
+        """And the second run, with new objects, downloads these alone."""
+        folder = workbench.clear_extracts()
+        write_as_the_platform(random_world("object storage", size=60), folder, "object storage")
+        local = build(folder)
+        for path in folder.rglob("*"):
+            if path.is_file():
+                server.put(f"extracts/{path.relative_to(folder).as_posix()}", path.read_bytes())
+        kept_back = [key for key in server.all_keys() if "/job_history/" in key][::3]
+        assert len(kept_back) > 10
+        contents = {key: server.get(key) for key in kept_back}
+        for key in kept_back:
+            server.delete(key)
+        environment = server.environment | {"EXTRACTS_DIR": ADDRESS}
+        first = build(folder, env=environment, keep=False)
+        assert first.exit_code == 0, first.output
+        for key, content in contents.items():
+            server.put(key, content)
+        server.forget_requests()
+        second = build(folder, env=environment, onto=first, keep=False)
+        assert sorted(server.downloaded) == sorted(kept_back)
+        assert f"in {ADDRESS}: {len(server.listed)} list requests, {len(kept_back)} new" in second.output
+        expected, found = (built.tables("marts", "metering") for built in (local, second))
+        assert sum(map(len, expected.values())) > 3000
+        assert [table for table, rows in expected.items() if found[table] != rows] == []
