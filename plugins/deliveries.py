@@ -83,6 +83,7 @@ from store import (
     tidy,
     unparsable,
 )
+from stream_listing import Lookback, read_lookback
 
 # Streamed jobs can replace these extracts.
 STREAMED = ("jobs", "steps")
@@ -122,10 +123,10 @@ def ingest_deliveries(folder: str, store: str, contract: str, *, progress: Progr
     kind, whether it is required, whether it may be unreadable], ...]}}, "types": {kind: {"as": type in Parquet,
     "read": SQL that reads {value}}}, "committed": {id: number}, "settling_seconds": number, "is_whole": bool,
     "limits": of conversion.Limits, "quarantine_files": bool, "job_history_dir": where streamed jobs are, empty: in
-    ``folder``}``; committed are the loads that the last committed run
-    read. is_whole: everything stored will be read, so all checksums are verified first, and quarantined files are tried
-    again. With quarantine_files a file that cannot be loaded is quarantined, and the run continues. The answer is
-    JSON: ``{"problem": null, "root": store, "folder": the folder as text for messages, "ignored": [paths],
+    ``folder``, "stream_lookback_days": number, "list_all": "1" or ""}``; committed are the loads that the last
+    committed run read. is_whole: everything stored will be read, so all checksums are verified first, and quarantined
+    files are tried again. With quarantine_files a file that cannot be loaded is quarantined, and the run continues. The
+    answer is JSON: ``{"problem": null, "root": store, "folder": the folder as text for messages, "ignored": [paths],
     "to_look_at": [warnings], "newest_load": 0 if there is none, "taken_in": number of new files, "by_extract": summary
     of the new files as text for messages, "loads": {number: id}, "files": {extract: [[load, path of the stored file
     below the store, path that was delivered, rows], ...]}, "superseded": {extract: [[load, path that was delivered,
@@ -197,7 +198,7 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
         extracts = contract["extracts"]
         seen = _read_seen(root)
         sources = _sources(folder, contract.get("job_history_dir", ""))
-        fetched = _fetch(sources, extracts, store, seen, progress)
+        fetched = _fetch(sources, extracts, store, seen, read_lookback(contract), progress)
         found, ignored = _list_folders(sources, extracts)
         ignored += _some(fetched.ignored)
         there = {file.extract for file in found} | fetched.extracts
@@ -222,7 +223,7 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
         to_look_at += fetched.to_look_at + _unread_history(sources)
         to_look_at += chain.from_iterable(_misplaced(sources, extracts, fetched).values())
         _write_seen(root, found, hashes, seen, {file.path for file in new})
-        fetched.forget()
+        fetched.finish()
     if folder or accepts_missing():
         note_loads(store)
     if folder:
@@ -311,11 +312,16 @@ def _sources(folder: str, history: str) -> _Sources:
 
 
 def _fetch(
-    sources: _Sources, extracts: dict[str, Any], store: Store, seen: dict[str, list[Any]], progress: Progress
+    sources: _Sources,
+    extracts: dict[str, Any],
+    store: Store,
+    seen: dict[str, list[Any]],
+    lookback: Lookback,
+    progress: Progress,
 ) -> Fetched:
     """List and download the objects that are new, if a source is an address."""
     if not sources.addresses:
-        return Fetched(store.root / ".downloads")
+        return Fetched(store.root)
     known, versions = store.known(), store.versions()
 
     def is_known(path: str, version: str) -> bool:
@@ -323,7 +329,7 @@ def _fetch(
         is_noted = len(noted) == 2 and noted[0] == version and noted[1] in known.get(path, {})
         return is_noted or (path, version) in versions
 
-    return fetch(sources.addresses, list(extracts), store.root, is_known, _is_read, progress)
+    return fetch(sources.addresses, list(extracts), store.root, is_known, _is_read, lookback, progress)
 
 
 def _downloaded(fetched: Fetched) -> list[_Delivered]:

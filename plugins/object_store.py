@@ -1,8 +1,8 @@
 """Downloads what is new at s3://, gs:// and az:// addresses, through fsspec, to a folder beside the stored deliveries.
 
-``fetch(places, ...) -> Fetched`` lists the objects of each place and downloads those that the store does not know by
-path and version (the store's ETag, or generation). ``Fetched.forget()`` removes the downloads, which are in the store
-by then.
+``fetch(places, ...) -> Fetched`` lists the objects of each place (streamed jobs: stream_listing.py) and downloads those
+that the store does not know by path and version (the store's ETag, or generation). ``Fetched.finish()`` is called when
+they are stored: it removes the downloads, and notes what was listed.
 
 A download is written as ``….part`` and renamed when it has the listed size. Its name is a digest of the object's path
 and version, so keys that differ only by letter case, or that no file system accepts, are files of their own, and a run
@@ -22,6 +22,7 @@ import hashlib
 import importlib
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -33,6 +34,7 @@ from typing import Any
 from conversion import Problem
 from progress import FileProgress, Progress, as_bytes
 from store import NO_ROOM, ending_of, printable, storing, unstorable
+from stream_listing import Lookback, Stream, read_notes, write_notes
 
 AT_ONCE = 16  # requests
 IN_A_BATCH = 512  # downloads, after which progress is counted
@@ -119,16 +121,23 @@ class Object:
 class Fetched:
     """The new objects with their downloads; the extracts with any object; how many are known; what was not read."""
 
-    folder: Path
+    store: Path
     new: list[tuple[Object, Path]] = field(default_factory=list)
     extracts: set[str] = field(default_factory=set)
     known: int = 0
     ignored: list[str] = field(default_factory=list)
     top: list[tuple[str, bool]] = field(default_factory=list)  # names at EXTRACTS_DIR, and whether each is a folder
     to_look_at: list[str] = field(default_factory=list)
+    notes: dict[str, dict[str, object]] = field(default_factory=dict)  # of streams that were listed, by their address
 
-    def forget(self) -> None:
-        """Remove the downloads. What cannot be removed is removed by a later run."""
+    @property
+    def folder(self) -> Path:
+        return self.store / ".downloads"
+
+    def finish(self) -> None:
+        """Note what was listed, and remove the downloads. What cannot be removed is removed by a later run."""
+        if self.notes:
+            write_notes(self.store, read_notes(self.store) | self.notes)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -155,6 +164,7 @@ class Bucket:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.requests = 0
+        self._lock = threading.Lock()
         self.cloud = CLOUDS[address.protocol]
         try:
             fsspec = importlib.import_module("fsspec")
@@ -173,10 +183,15 @@ class Bucket:
     # ------------------------------------------------------------------------------------------------------- listing
 
     def objects(self, prefix: str) -> Iterator[tuple[str, int, str]]:
-        """(key below the address, size, version) of all objects whose keys begin with ``prefix``, in pages."""
+        """(key below the address, size, version) of all objects whose keys begin with ``prefix``."""
+        for page in self.pages(prefix):
+            yield from page
+
+    def pages(self, prefix: str) -> Iterator[list[tuple[str, int, str]]]:
+        """The same, in pages: those of a request to S3, otherwise all in one."""
         with self.naming_errors():
             for page, _ in self._pages(prefix, ""):
-                yield from page
+                yield page
 
     def level(self, prefix: str) -> tuple[list[tuple[str, int, str]], list[str]]:
         """The objects directly below the folder ``prefix``, and the names of its folders."""
@@ -196,11 +211,16 @@ class Bucket:
         root = f"{self.address.bucket}/{self.address.prefix}"
         folder, _, begins = prefix.rpartition("/")
         base = f"{root}{folder}".rstrip("/")
-        if delimiter:
-            entries = {entry["name"]: entry for entry in self._files.ls(base, detail=True)}
-        else:
-            entries = self._files.find(base, detail=True, **({"prefix": begins} if begins else {}))
-        self.requests += max(1, -(-len(entries) // PAGE))
+        try:
+            if delimiter:
+                entries = {entry["name"]: entry for entry in self._files.ls(base, detail=True)}
+            else:
+                entries = self._files.find(base, detail=True, **({"prefix": begins} if begins else {}))
+        except FileNotFoundError:
+            if not prefix:
+                raise
+            entries = {}
+        self._count(max(1, -(-len(entries) // PAGE)))
         objects, folders = [], []
         for name, entry in entries.items():
             below = name.lstrip("/").removeprefix(root)
@@ -215,7 +235,7 @@ class Bucket:
         asked = {"Bucket": self.address.bucket, "Prefix": self.address.prefix + prefix, "Delimiter": delimiter}
         while True:
             page = self._files.call_s3("list_objects_v2", **asked)
-            self.requests += 1
+            self._count(1)
             yield (
                 [(entry["Key"][start:], entry["Size"], version_of(entry)) for entry in page.get("Contents", [])],
                 [entry["Prefix"][start + len(prefix) :].rstrip("/") for entry in page.get("CommonPrefixes", [])],
@@ -225,6 +245,10 @@ class Bucket:
             if page["NextContinuationToken"] == asked.get("ContinuationToken"):
                 raise Problem(f"The listing of {self.address} repeats a page: run again.")
             asked["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _count(self, requests: int) -> None:
+        with self._lock:
+            self.requests += requests
 
     # -------------------------------------------------------------------------------------------------- downloading
 
@@ -401,6 +425,7 @@ def fetch(
     store: Path,
     is_known: Callable[[str, str], bool],
     is_read: Callable[[str], bool],
+    lookback: Lookback,
     progress: Progress,
 ) -> Fetched:
     """List the places, download what is new. Raises Problem; what is complete by then is kept for the next run.
@@ -408,50 +433,64 @@ def fetch(
     ``places``: {"": the address of EXTRACTS_DIR, "job_history": an address of this extract alone}. ``is_known``:
     whether the store has a path and version; ``is_read``: whether a path below EXTRACTS_DIR is read.
     """
-    fetched = Fetched(store / ".downloads")
+    fetched = Fetched(store)
+    notes = read_notes(store)
     for name, address in places.items():
-        bucket = Bucket(address)
-        wanted = _list(bucket, name, [one for one in extracts if name or one not in places], is_known, is_read, fetched)
-        listed = fetched.known + len(fetched.new) + len(wanted)
+        bucket, wanted, listed = Bucket(address), [], 0
+
+        def show(bucket: Bucket = bucket) -> None:
+            progress.show(f"Listing {printable(bucket.address.text)}: {bucket.requests:,} list requests so far")
+
+        elsewhere = places.keys() - {""} if not name else ()
+        pages = _pages(bucket, name, [one for one in extracts if one not in elsewhere], notes, lookback, fetched, show)
+        for extract, prefix, page in pages:
+            listed += len(page)
+            for key, size, version in page:
+                path = f"{extract}/{key.removeprefix(prefix)}"
+                if key.endswith("/") and not size:  # the marker of a folder
+                    continue
+                if is_unnameable(path) or not is_read(path):
+                    fetched.ignored.append(f"{address.protocol}://{address.bucket}/{address.prefix}{key}")
+                    continue
+                fetched.extracts.add(extract)
+                if is_known(path, version):  # only counted, so that memory is bounded by what is new
+                    fetched.known += 1
+                else:
+                    wanted.append(Object(address.prefix + key, path, size, version))
         requests = f"{bucket.requests:,} list request{'' if bucket.requests == 1 else 's'}"
         progress.line(f"Listed {listed:,} objects in {printable(address.text)}: {requests}, {len(wanted):,} new")
         _download(bucket, wanted, fetched, progress)
     return fetched
 
 
-def _list(
+def _pages(
     bucket: Bucket,
     name: str,
     extracts: list[str],
-    is_known: Callable[[str, str], bool],
-    is_read: Callable[[str], bool],
+    notes: dict[str, dict[str, object]],
+    lookback: Lookback,
     fetched: Fetched,
-) -> list[Object]:
-    """The new objects of a place. Known ones are only counted, so that memory is bounded by what is new."""
-    wanted = []
+    show: Callable[[], None],
+) -> Iterator[tuple[str, str, list[tuple[str, int, str]]]]:
+    """(extract, prefix of its keys, a page of its objects) of a place, for all its extracts."""
+    address = bucket.address
     prefixes = {name: ""}
     if not name:
         files, folders = bucket.level("")
         fetched.top = [(folder, True) for folder in folders] + [(key, False) for key, *_ in files if key]
         prefixes = {extract: f"{extract}/" for extract in extracts if extract in folders}
         if not fetched.top:
-            raise Problem(f"{bucket.address} has no objects: it needs one folder per extract.")
+            raise Problem(f"{address} has no objects: it needs one folder per extract.")
     for extract, prefix in prefixes.items():
-        for key, size, version in bucket.objects(prefix):
-            if key.endswith("/") and not size:  # the marker of a folder
-                continue
-            path = f"{extract}/{key.removeprefix(prefix)}"
-            if is_unnameable(path) or not is_read(path):
-                fetched.ignored.append(
-                    f"{bucket.address.protocol}://{bucket.address.bucket}/{bucket.address.prefix}{key}"
-                )
-                continue
-            fetched.extracts.add(extract)
-            if is_known(path, version):
-                fetched.known += 1
-            else:
-                wanted.append(Object(bucket.address.prefix + key, path, size, version))
-    return wanted
+        if extract != "job_history":
+            for page in bucket.pages(prefix):
+                yield extract, prefix, page
+            continue
+        place = f"{address.protocol}://{address.bucket}/{address.prefix}{prefix}"
+        stream = Stream(bucket, prefix, notes.get(place, {}), lookback, show)
+        for page in stream.pages():
+            yield extract, prefix, page
+        fetched.notes[place] = stream.note
 
 
 def _download(bucket: Bucket, wanted: list[Object], fetched: Fetched, progress: Progress) -> None:

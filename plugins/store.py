@@ -14,6 +14,7 @@
     reading.json            the stored files that this project cannot read, or that lack columns: {"project": a
                             digest of the contract and code for reading, "unreadable": {path below the store: reason},
                             "lacks": {path: [columns]}}
+    listed.json             what of a bucket was listed when (stream_listing.py)
     loads.json              all loads that were stored and not forgotten: {number: id}
     seen.json               a cache that avoids reading files: path -> [size, mtime_ns, ctime_ns, inode, sha256] of the
                             files in EXTRACTS_DIR at the last run, all of them stored; [version, sha256] of objects

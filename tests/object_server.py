@@ -1,7 +1,7 @@
 """A server of the S3 protocol on loopback: moto, with what object storage does wrong on request.
 
-``serving()`` starts it in this process, ``python object_server.py PORT`` in one of its own. A test changes what it
-answers through ``Server.spoil``, a function of the request that returns an answer, or None for moto's.
+``serving()`` starts it in this process, ``python object_server.py PORT FOLDER`` in one of its own. A test changes what
+it answers through ``Server.spoil``, a function of the request that returns an answer, or None for moto's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 from urllib.request import Request as Ask
@@ -128,9 +129,19 @@ def denied(request: Request) -> Response:
     return Response(text, status=403, content_type="application/xml")
 
 
-def main(port: str) -> None:
+def main(port: str, folder: str) -> None:
+    """Serve a folder's files as the objects of the bucket. Prints a line when they are there."""
+    from moto.s3.models import s3_backends
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    make_server("127.0.0.1", int(port), _Noted(Server()), threaded=True).serve_forever()
+    objects = s3_backends["123456789012"]["aws"]
+    objects.create_bucket(BUCKET, "us-east-1")
+    for path in Path(folder).rglob("*"):
+        if path.is_file():
+            objects.put_object(BUCKET, path.relative_to(folder).as_posix(), path.read_bytes())
+    server = make_server("127.0.0.1", int(port), _Noted(Server()), threaded=True)
+    print("ready", flush=True)
+    server.serve_forever()
 
 
 if __name__ == "__main__":

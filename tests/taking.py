@@ -42,7 +42,10 @@ class Taking:
         self.settling = 0.0
         self.limits: dict[str, object] = {}
         self.quarantines = False
+        self.bucket = ""  # an address in place of the folder
         self.history = ""
+        self.lookback = 7
+        self.list_all = ""
         self.contract = CONTRACT
         for extract in ("customers", "steps"):
             write_text(self.extracts / extract / "a.csv", "id\n1\n")
@@ -58,17 +61,21 @@ class Taking:
             write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
         return file
 
-    def answer(self, folder: Path | str | None = None) -> dict:
-        folder = self.extracts if folder is None else folder
-        contract = self.contract | {
+    def terms(self) -> dict:
+        return self.contract | {
             "committed": self.committed,
             "is_whole": self.whole,
             "settling_seconds": self.settling,
             "limits": self.limits,
             "quarantine_files": self.quarantines,
             "job_history_dir": self.history,
+            "stream_lookback_days": self.lookback,
+            "list_all": self.list_all,
         }
-        return json.loads(self.module.ingest_deliveries(str(folder), str(self.store), json.dumps(contract)))
+
+    def answer(self, folder: Path | str | None = None) -> dict:
+        folder = (self.bucket or self.extracts) if folder is None else folder
+        return json.loads(self.module.ingest_deliveries(str(folder), str(self.store), json.dumps(self.terms())))
 
     def take_in(self, folder: Path | str | None = None) -> dict:
         answer = self.answer(folder)
@@ -85,7 +92,9 @@ class Taking:
         assert self.contents() == before
 
     def contents(self) -> dict[Path, bytes]:
-        return {path: path.read_bytes() for path in self.store.rglob("*") if path.is_file()}
+        """What is stored; without downloads, which the next run takes in."""
+        paths = [path for path in self.store.rglob("*") if path.is_file() and path.parent.name != ".downloads"]
+        return {path: path.read_bytes() for path in paths}
 
     def jobs(self) -> list[tuple[int, str]]:
         return [(load, path) for load, _, path, _ in self.take_in("")["files"]["jobs"]]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,16 @@ def stored(taking: Taking, server: Server) -> Taking:
     return taking
 
 
-def streamed(server: Server, job: str, account: str = "1", recipe: str = "7", day: str = "20261120", **fields) -> str:
-    key = f"{account}/jobs/{recipe}/{day}/{job}/{account}-{recipe}-{job}.json"
+TODAY = datetime.now(UTC).date()
+
+
+def day(ago: int) -> str:
+    return f"{TODAY - timedelta(days=ago):%Y%m%d}"
+
+
+def streamed(server: Server, job: str, account: str = "1", recipe: str = "7", ago: int = 0, **fields) -> str:
+    """Put a one-job file, dated so many days ago; returns its path below EXTRACTS_DIR."""
+    key = f"{account}/jobs/{recipe}/{day(ago)}/{job}/{account}-{recipe}-{job}.json"
     server.put(f"extracts/job_history/{key}", json.dumps({"id": job, **fields}))
     return f"job_history/{key}"
 
@@ -200,6 +209,10 @@ class TestKills:
             time.sleep(0.01)
         run.kill()
         run.wait()
+        before = 0
+        while before < len(server.asked):  # what the killed run had asked for
+            before = len(server.asked)
+            time.sleep(0.5)
         complete = len(list(downloads.glob("*.json")))
         assert 30 <= complete < 200
         assert not (stored.store / "000001").exists()
@@ -220,7 +233,7 @@ class TestKills:
         import object_store
 
         with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-            killed.setattr(object_store.Fetched, "forget", die)
+            killed.setattr(object_store.Fetched, "finish", die)
             stored.take_in(ADDRESS)
         server.forget_requests()
         assert stored.take_in(ADDRESS)["taken_in"] == 0
@@ -240,6 +253,115 @@ class TestKills:
         server.spoil = lambda request: None
         stored.take_in(ADDRESS)
         assert records(stored) == [(path, "j-1")]
+
+
+# -------------------------------------------------------------------------------------------------------------- listing
+
+
+def asked_for(server: Server) -> list[str]:
+    """The prefixes below job_history that were listed."""
+    start = "extracts/job_history/"
+    return sorted(prefix.removeprefix(start) for prefix in server.listed if prefix.startswith(start))
+
+
+class TestLookback:
+    @pytest.fixture
+    def listed(self, stored, server):
+        """Two recipes with a job of today and one of 40 days ago, taken in."""
+        for recipe in ("7", "8"):
+            streamed(server, f"today {recipe}", recipe=recipe)
+            streamed(server, f"before {recipe}", recipe=recipe, ago=40)
+        stored.take_in(ADDRESS)
+        server.forget_requests()
+        return stored
+
+    def test_the_first_run_lists_everything(self, stored, server):
+        streamed(server, "j-1", ago=400)
+        server.forget_requests()
+        stored.take_in(ADDRESS)
+        assert asked_for(server) == [""]
+        assert len(records(stored)) == 1
+
+    def test_the_next_run_lists_the_last_days_of_known_recipes(self, listed, server):
+        late = streamed(server, "late", ago=7)
+        early = streamed(server, "early", ago=40)
+        server.forget_requests()
+        assert listed.take_in(ADDRESS)["taken_in"] == 1
+        dates = sorted({day(ago)[:-1] for ago in range(-1, 8)})
+        of_recipes = [f"1/jobs/{recipe}/{begins}" for recipe in "78" for begins in dates]
+        assert asked_for(server) == ["", "1/", "1/jobs/", *of_recipes]
+        assert late in paths(listed)
+        assert early not in paths(listed)
+
+        listed.list_all = "1"
+        server.forget_requests()
+        assert listed.take_in(ADDRESS)["taken_in"] == 1
+        assert asked_for(server) == [""]
+        assert early in paths(listed)
+
+    def test_new_recipes_and_accounts_and_keys_of_another_form_are_listed_whole(self, listed, server):
+        expected = [
+            streamed(server, "old of a new recipe", recipe="9", ago=90),
+            streamed(server, "old of a new account", account="2", ago=90),
+        ]
+        for key in ("more.json", "1/more.json", "1/jobs/more.json", "1/activity/7/20200101/a.json"):
+            server.put(f"extracts/job_history/{key}", '{"id": "other"}')
+            expected.append(f"job_history/{key}")
+        assert listed.take_in(ADDRESS)["taken_in"] == len(expected)
+        assert set(expected) < set(paths(listed))
+        late = streamed(server, "late of a new recipe", recipe="9", ago=1)
+        again = streamed(server, "old of a known recipe", recipe="9", ago=90)
+        server.forget_requests()
+        listed.take_in(ADDRESS)
+        assert late in paths(listed)
+        assert again not in paths(listed)
+
+    @pytest.mark.parametrize(("listed_days_ago", "is_whole"), [(30, False), (80, True), (-30, True)])
+    def test_the_look_back_begins_before_the_last_listing(self, listed, server, listed_days_ago, is_whole):
+        """After a pause; after a long one, or one that was listed in the future, each recipe is listed whole."""
+        note = json.loads((listed.store / "listed.json").read_text())
+        ((address, of),) = note.items()
+        assert (address, of["listed_at"]) == (f"{ADDRESS}/job_history/", TODAY.isoformat())
+        of["listed_at"] = (TODAY - timedelta(days=listed_days_ago)).isoformat()
+        (listed.store / "listed.json").write_text(json.dumps(note))
+        within = streamed(server, "within", ago=listed_days_ago + 7 if listed_days_ago > 0 else 50)
+        far = streamed(server, "far", ago=120)
+        listed.take_in(ADDRESS)
+        assert within in paths(listed)
+        assert (far in paths(listed)) == is_whole
+
+    def test_what_was_listed_is_noted_when_it_is_stored(self, listed, server):
+        old = streamed(server, "old", recipe="9", ago=90)
+        server.spoil = lambda request: denied(request) if request.path.endswith("old.json") else None
+        listed.stops("may not be read")
+        server.spoil = lambda request: None
+        listed.take_in(ADDRESS)
+        assert old in paths(listed)
+
+    @pytest.mark.parametrize("note", ["", "[]", '{"s3": 3}', "lost", "\0"])
+    def test_without_a_readable_note_everything_is_listed(self, listed, server, note):
+        early = streamed(server, "early", ago=40)
+        (listed.store / "listed.json").unlink() if note == "lost" else (listed.store / "listed.json").write_text(note)
+        listed.take_in(ADDRESS)
+        assert early in paths(listed)
+
+    def test_the_number_of_days_is_an_option(self, listed, server):
+        listed.lookback = 40
+        early = streamed(server, "early", ago=39)
+        listed.take_in(ADDRESS)
+        assert early in paths(listed)
+        listed.list_all = "perhaps"
+        listed.stops("LIST_ALL=perhaps is neither 1 nor 0")
+
+    def test_the_number_of_list_requests_is_told(self, listed, server):
+        said = []
+        from progress import Progress
+
+        listed.module.ingest_deliveries(
+            ADDRESS, str(listed.store), json.dumps(listed.terms()), progress=Progress(said.append)
+        )
+        assert f"Listed 3 objects in {ADDRESS}: {len(server.listed)} list requests, 0 new" in said
+        assert len(server.listed) > 6
 
 
 # ---------------------------------------------------------------------------------------------------------- real builds

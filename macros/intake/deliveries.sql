@@ -72,7 +72,8 @@
     {%- do terms.update({
         'committed': committed, 'is_whole': is_whole_run(), 'settling_seconds': var('settling_seconds') | float,
         'quarantine_files': boolean_option('quarantine_files'),
-        'job_history_dir': env_var('JOB_HISTORY_DIR', ''),
+        'job_history_dir': env_var('JOB_HISTORY_DIR', ''), 'list_all': env_var('LIST_ALL', ''),
+        'stream_lookback_days': var('stream_lookback_days') | float,
         'limits': {
             'null_marks': var('null_marks'), 'least_rows': var('unreadable_least_rows') | int,
             'fail_share': var('unreadable_fail_share') | float, 'warn_share': var('unreadable_warn_share') | float,

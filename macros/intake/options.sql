@@ -86,7 +86,7 @@
         'job_history_messages_path': 'text', 'job_history_called_recipe_path': 'text',
         'only_stored_deliveries': 'boolean', 'quarantine_files': 'boolean', 'recompute_month': 'month',
         'dashboard': 'boolean', 'null_marks': 'list', 'listing_tolerance_hours': 'number',
-        'unconfirmed_after_days': 'number', 'settling_seconds': 'number',
+        'unconfirmed_after_days': 'number', 'settling_seconds': 'number', 'stream_lookback_days': 'number',
         'freshness_warn_hours': 'number', 'freshness_error_hours': 'number', 'freshness_kept_warn_hours': 'number',
         'unreadable_least_rows': 'number', 'unreadable_fail_share': 'number', 'unreadable_warn_share': 'number',
     }) }}
