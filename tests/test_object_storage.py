@@ -1,10 +1,12 @@
 """Extracts in a bucket, read through a real server of the S3 protocol: each object counts once, or the run stops."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from object_server import BUCKET, Server, denied, serving
 from reference.files import nest, write_text, write_world
 from reference.worlds import random_world
 from taking import Taking
+from werkzeug.wrappers import Response
 
 ADDRESS = f"s3://{BUCKET}/extracts"
 
@@ -362,6 +365,229 @@ class TestLookback:
         )
         assert f"Listed 3 objects in {ADDRESS}: {len(server.listed)} list requests, 0 new" in said
         assert len(server.listed) > 6
+
+
+# ------------------------------------------------------------------------------------------------------------ bad input
+
+
+def not_found(request):
+    text = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
+    return Response(text, status=404, content_type="application/xml")
+
+
+def is_read_of(request, text: str) -> bool:
+    return request.method == "GET" and "list-type" not in request.args and text in request.path
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("address", "texts"),
+        [
+            ("s3://nowhere/x", ["EXTRACTS_DIR=s3://nowhere/x", "s3://nowhere does not exist"]),
+            (f"s3://{BUCKET}/empty", ["has no objects: it needs one folder per extract"]),
+            ("s3://", ["neither a local folder nor an address such as s3://bucket/prefix"]),
+            ("ftp://host/x", ["neither a local folder nor an address", "s3://, gs://, az://"]),
+        ],
+    )
+    def test_an_address_that_leads_nowhere_is_named(self, address, texts, stored, server):
+        stored.bucket = address
+        stored.stops(*texts)
+
+    def test_streamed_jobs_that_are_not_there_are_named(self, taking, server):
+        taking.history = f"s3://{BUCKET}/wrong"
+        taking.stops("JOB_HISTORY_DIR=", "has no streamed job files")
+
+    def test_without_credentials_it_says_what_to_set(self, stored, server, monkeypatch, tmp_path):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+        stored.stops(f"EXTRACTS_DIR={ADDRESS}", "no usable credentials", "Set AWS_ACCESS_KEY_ID", "AWS_PROFILE")
+        monkeypatch.setenv("AWS_PROFILE", "unknown")
+        stored.stops("no usable credentials", "unknown")
+
+    @pytest.mark.parametrize(
+        ("code", "text"),
+        [("AccessDenied", "may not be listed: grant s3:ListBucket"), ("InvalidAccessKeyId", "credentials are refused")],
+    )
+    def test_without_permission_it_says_what_to_grant(self, code, text, stored, server):
+        answer = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
+        server.spoil = lambda request: Response(answer, status=403, content_type="application/xml")
+        stored.stops(text, ADDRESS)
+
+    def test_an_object_that_may_not_be_read_is_named(self, stored, server):
+        path = streamed(server, "j-1")
+        server.spoil = lambda request: denied(request) if is_read_of(request, "j-1") else None
+        stored.stops(f"s3://{BUCKET}/extracts/{path} may not be read: grant s3:ListBucket")
+        server.spoil = lambda request: None
+        stored.take_in()
+        assert records(stored) == [(path, "j-1")]
+
+    def test_missing_packages_are_named_with_the_command_that_installs_them(self, stored, server, monkeypatch):
+        monkeypatch.setitem(sys.modules, "s3fs", None)
+        stored.stops("needs packages that are not installed (s3fs)", "make store", "requirements-store.txt")
+
+    def test_an_object_deleted_after_it_was_listed_is_told_and_stops_nothing(self, stored, server):
+        kept, gone = streamed(server, "kept"), streamed(server, "gone")
+        server.spoil = lambda request: not_found(request) if is_read_of(request, "gone") else None
+        told = stored.take_in()["to_look_at"]
+        assert [text for text in told if "1 object of" in text and "disappeared after the listing" in text]
+        assert records(stored) == [(kept, "kept")]
+        server.spoil = lambda request: None  # it is there again
+        stored.take_in()
+        assert records(stored) == sorted([(kept, "kept"), (gone, "gone")])
+
+    @pytest.mark.parametrize("length", ["said", "true"])
+    def test_an_interrupted_download_is_no_delivery(self, stored, server, length):
+        """The connection ends early, or a proxy delivers less and says so."""
+        whole, path = streamed(server, "whole"), streamed(server, "cut", error="x" * 1000)
+
+        def cut(request):
+            if not is_read_of(request, "cut"):
+                return None
+            answer = Response(json.dumps({"id": "cut", "error": "x" * 500})[:-3])
+            if length == "said":
+                answer.headers["Content-Length"] = "1030"
+            return answer
+
+        server.spoil = cut
+        stored.stops("cut", "run again")
+        assert paths(stored) == []
+        server.spoil = lambda request: None
+        server.forget_requests()
+        stored.take_in()
+        assert f"extracts/{whole}" not in server.downloaded
+        assert records(stored) == sorted([(path, "cut"), (whole, "whole")])
+
+    def test_an_interruption_that_passes_stops_nothing(self, stored, server):
+        path, failures = streamed(server, "j-1"), iter([500, 503])
+
+        def fail(request):
+            status = next(failures, None) if is_read_of(request, "j-1") else None
+            return Response("", status=status) if status else None
+
+        server.spoil = fail
+        stored.take_in()
+        assert records(stored) == [(path, "j-1")]
+
+    @pytest.mark.parametrize("size", [50_000, 3_000_000])
+    def test_a_full_disk_is_named(self, stored, server, tmp_path, size):
+        """No file may be larger than 20 kB: small and large objects are written by different code."""
+        path = streamed(server, "large", error="x" * size)
+        code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)){KILLED}"
+        code = code.replace("Taking(Path(sys.argv[1]), deliveries)", "answer = Taking(Path(sys.argv[1]), deliveries)")
+        code += "print(answer['problem'])"
+        run = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path), ADDRESS], cwd=PROJECT, capture_output=True, text=True
+        )
+        assert "The deliveries cannot be stored under" in run.stdout, run.stderr
+        assert "File too large" in run.stdout
+        stored.take_in()
+        assert records(stored) == [(path, "large")]
+
+    def test_a_file_that_cannot_be_parsed_is_named_by_its_key_and_can_be_quarantined(self, stored, server):
+        path = streamed(server, "j-1")
+        server.put(f"extracts/{path}", '{"id": ')
+        stored.stops(f"The file {path} cannot be parsed")
+        stored.quarantines = True
+        answer = stored.take_in()
+        assert [(load, name) for _, load, name, _, _ in answer["quarantined"]] == [(1, path)]
+        server.forget_requests()
+        stored.take_in()
+        assert server.downloaded == []
+
+    def test_a_hundred_thousand_objects_are_listed_in_pages(self, stored, server, monkeypatch):
+        """Of known objects nothing stays in memory."""
+        import object_store
+        from progress import Progress
+        from stream_listing import Lookback
+
+        def page(files, method, **asked):
+            number = int(asked.get("ContinuationToken", "0"))
+            keys = [f"h/1/jobs/7/20260101/j{number:03}{n:03}/a.json" for n in range(1000)]
+            more = {"IsTruncated": True, "NextContinuationToken": str(number + 1)} if number < 99 else {}
+            return {"Contents": [{"Key": key, "Size": 9, "ETag": f"{key} as it is"} for key in keys]} | more
+
+        import s3fs
+
+        monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", page)
+        places = {"job_history": object_store.parse_address("JOB_HISTORY_DIR", f"s3://{BUCKET}/h")}
+        said = []
+        tracemalloc.start()
+        fetched = object_store.fetch(
+            places,
+            ["job_history"],
+            stored.store,
+            lambda *of: True,
+            lambda path: True,
+            Lookback(),
+            Progress(said.append),
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert fetched.known == 100_000
+        assert said[-1:] == [f"Listed 100,000 objects in s3://{BUCKET}/h: 100 list requests, 0 new"]
+        assert peak < 15_000_000
+
+
+# --------------------------------------------------------------------------------------------------- the other clouds
+
+
+class TestOtherClouds:
+    """Google Cloud Storage and Azure, as far as fsspec's interface goes: a file system in memory is in their place."""
+
+    @pytest.fixture
+    def memory(self, taking, monkeypatch):
+        import fsspec
+        import object_store
+        from fsspec.implementations.memory import MemoryFileSystem
+
+        files = MemoryFileSystem()
+        files.store.clear()
+        files.pseudo_dirs[:] = [""]
+        clouds = {
+            name: dataclasses.replace(of, package="fsspec", options={}) for name, of in object_store.CLOUDS.items()
+        }
+        monkeypatch.setattr(object_store, "CLOUDS", clouds)
+        monkeypatch.setattr(fsspec, "filesystem", lambda protocol, **options: files)
+        files.pipe("/box/extracts/customers/a.csv", b"id\n1\n")
+        return files
+
+    @pytest.mark.parametrize("protocol", ["gs", "az"])
+    def test_objects_are_listed_and_downloaded_through_fsspec(self, protocol, taking, memory):
+        taking.bucket = f"{protocol}://box/extracts"
+        for recipe, ago in (("7", 0), ("7", 40), ("8", 90)):
+            memory.pipe(
+                f"/box/extracts/job_history/1/jobs/{recipe}/{day(ago)}/j/{ago}.json", f'{{"id": "{ago}"}}'.encode()
+            )
+        taking.take_in()
+        assert sorted(number for _, number in records(taking)) == ["0", "40", "90"]
+        assert taking.take_in()["taken_in"] == 0
+        memory.pipe(f"/box/extracts/job_history/1/jobs/7/{day(3)}/j/3.json", b'{"id": "3"}')
+        memory.pipe(f"/box/extracts/job_history/1/jobs/7/{day(60)}/j/60.json", b'{"id": "60"}')
+        assert taking.take_in()["taken_in"] == 1
+        taking.list_all = "1"
+        assert taking.take_in()["taken_in"] == 1
+
+    def test_a_container_that_is_not_there_is_named(self, taking, memory):
+        taking.bucket = "gs://elsewhere/x"
+        taking.stops("EXTRACTS_DIR=gs://elsewhere/x", "does not exist")
+
+    @pytest.mark.parametrize(
+        ("protocol", "texts"),
+        [
+            ("gs", ["no usable credentials", "Set GOOGLE_APPLICATION_CREDENTIALS"]),
+            ("az", ["no usable credentials", "Set AZURE_STORAGE_CONNECTION_STRING"]),
+        ],
+    )
+    def test_without_credentials_the_real_packages_say_so(self, protocol, texts, taking, monkeypatch, tmp_path):
+        for name in [name for name in os.environ if name.startswith(("AZURE_", "GOOGLE_"))]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+        monkeypatch.setenv("NO_GCE_CHECK", "true")
+        taking.bucket = f"{protocol}://box/extracts"
+        taking.stops(*texts)
 
 
 # ---------------------------------------------------------------------------------------------------------- real builds
