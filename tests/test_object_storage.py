@@ -594,12 +594,11 @@ class TestOtherClouds:
 
 
 def write_as_the_platform(world, folder: Path, seed: str) -> None:
-    """What can be nested as streamed files, at the platform's keys; the rest beside it."""
+    """What can be nested as streamed files, at the platform's keys of today; the rest beside it."""
     nested, rest = nest(world, seed)
     write_world(rest, folder, "json", seed=seed)
     for number, job in enumerate(nested):
-        day = (job.get("completed_at") or job["started_at"])[:10].replace("-", "")
-        place = f"{job['account_id']}/jobs/{job['recipe_id']}/{day}/{number}"
+        place = f"{job['account_id']}/jobs/{job['recipe_id']}/{day(0)}/{number}"
         wrapped = {"source": "stream", "logEntries": job} if number % 2 else job
         write_text(folder / "job_history" / place / f"{number}.json", json.dumps(wrapped))
 
@@ -626,6 +625,8 @@ class TestMarts:
         server.forget_requests()
         second = build(folder, env=environment, onto=first, keep=False)
         assert sorted(server.downloaded) == sorted(kept_back)
+        queries = [query for _, _, query in server.asked if query.get("prefix") == "extracts/job_history/"]
+        assert [query["delimiter"] for query in queries] == ["/"]  # the accounts, and not everything
         assert f"in {ADDRESS}: {len(server.listed)} list requests, {len(kept_back)} new" in second.output
         expected, found = (built.tables("marts", "metering") for built in (local, second))
         assert sum(map(len, expected.values())) > 3000

@@ -27,14 +27,13 @@
             "insert into run_state.stored_loads values (" ~ number ~ ", " ~ literal(identity) ~ ")"
         ) -%}
     {%- endfor -%}
-    {%- for name, files in found.files.items() -%}
-        {%- set rows = [] -%}
-        {%- for file in files -%}
-            {%- set values = [literal(name), file[0], literal(file[1]), literal(file[2])] -%}
-            {%- do rows.append("(" ~ values | join(', ') ~ ")") -%}
-        {%- endfor -%}
-        {%- do statements.append("insert into run_state.stored_files values " ~ rows | join(', ')) -%}
-    {%- endfor -%}
+    {#- as one text: ten thousand files would be ten thousand turns of a loop, and as many expressions to parse -#}
+    {%- do statements.append(
+        "insert into run_state.stored_files "
+        ~ "select entry.key, cast(file[1] as bigint), file[2], file[3] from ("
+        ~ "select entry, unnest(entry.value) as file from (select unnest(map_entries(from_json("
+        ~ literal(tojson(found.files)) ~ ", '\"MAP(VARCHAR, VARCHAR[][])\"'))) as entry) as entries) as files"
+    ) -%}
     {%- for name, files in found.superseded.items() -%}
         {%- for load, path, rows in files -%}
             {%- set values = [literal(name), load, literal(path), rows] -%}
