@@ -1,10 +1,10 @@
 """How much memory one large file takes, and whether many small loads make a run slower.
 
     python benchmarks/taking_in.py files [--formats plain.csv …] [--megabytes 100 400]
-    python benchmarks/taking_in.py loads [--loads 20 500] [--runs 5]
+    python benchmarks/taking_in.py loads [--loads 20 500] [--files 1] [--runs 5]
 
 ``files`` takes in one file of jobs of each format and size, by `dbt run-operation take_in` into an empty store, and
-prints the command's time and the peak of its resident memory. ``loads`` stores as many loads of one small file each,
+prints the command's time and the peak of its resident memory. ``loads`` stores as many loads of some small files each,
 computes everything, then measures scheduled runs with nothing new, in turn: medians and their ratio.
 """
 
@@ -42,13 +42,14 @@ def main() -> None:
     files.add_argument("--formats", nargs="+", default=list(FORMATS), choices=list(FORMATS))
     loads = parts.add_parser("loads")
     loads.add_argument("--loads", type=int, nargs="+", default=[20, 500])
+    loads.add_argument("--files", type=int, default=1, help="of each load")
     loads.add_argument("--runs", type=int, default=5)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         if asked.part == "files":
             measure_files(Path(scratch), asked.formats, asked.megabytes)
         else:
-            measure_loads(Path(scratch), asked.loads, asked.runs)
+            measure_loads(Path(scratch), asked.loads, asked.files, asked.runs)
 
 
 def measure_files(scratch: Path, names: list[str], sizes: list[int]) -> None:
@@ -64,12 +65,13 @@ def measure_files(scratch: Path, names: list[str], sizes: list[int]) -> None:
             shutil.rmtree(scratch / "warehouse")
 
 
-def measure_loads(scratch: Path, counts: list[int], runs: int) -> None:
+def measure_loads(scratch: Path, counts: list[int], files: int, runs: int) -> None:
     measured: dict[int, list[tuple[float, float]]] = {count: [] for count in counts}
     for count in counts:
         print(f"storing {count} loads", file=sys.stderr, flush=True)
         storing = get_context("spawn").Process(
-            target=store_loads, args=(extracts(scratch / f"{count} loads"), scratch / f"warehouse {count}", count)
+            target=store_loads,
+            args=(extracts(scratch / f"{count} loads"), scratch / f"warehouse {count}", count, files),
         )
         storing.start()
         storing.join()
@@ -90,12 +92,13 @@ def measure_loads(scratch: Path, counts: list[int], runs: int) -> None:
     )
 
 
-def store_loads(folder: Path, warehouse: Path, count: int) -> None:
-    """Take one new file in so many times, by the operation that a run begins with, in a process that ends."""
+def store_loads(folder: Path, warehouse: Path, count: int, files: int) -> None:
+    """Take new files in so many times, by the operation that a run begins with, in a process that ends."""
     os.environ |= environment(folder, warehouse)
     manifest = dbtRunner().invoke(["parse", *QUIET]).result
     for number in range(count):
-        write_csv(folder / "jobs" / f"{number:04}.csv", 1000, f"{number}-")
+        for file in range(files):
+            write_csv(folder / "jobs" / f"{number:04}-{file}.csv", 1000 // files, f"{number}-{file}-")
         result = dbtRunner(manifest=manifest).invoke(
             ["run-operation", "take_in", "--vars", "{settling_seconds: 0}", *QUIET]
         )
