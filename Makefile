@@ -9,14 +9,14 @@ SAMPLE := EXTRACTS_DIR= JOB_HISTORY_DIR= AS_OF_DATE=
 # Values that a caller sets reach a command through its environment, unchanged: neither make nor the shell expands the text of
 # an id, a file name or an option.
 BENCH ?= --steps 1000000 10000000 --runs 3
-GIVEN := JOB LOAD CUSTOMER MONTH FORCE OUTPUT OUT VARS RULES RULES_AS_OF TERMS RATIOS WAREHOUSE_DIR EXTRACTS_DIR AS_OF_DATE \
-	PYTEST PROOF MUTANTS SPARK BENCH WORKATO_TOKEN WORKATO_REGION WORKATO_URL EXTRACT_LINES EXTRACT_MINUTES \
+GIVEN := JOB LOAD CUSTOMER CLOSES CERTIFICATE MONTH FORCE OUTPUT OUT VARS RULES RULES_AS_OF TERMS RATIOS WAREHOUSE_DIR EXTRACTS_DIR \
+	AS_OF_DATE PYTEST PROOF MUTANTS SPARK BENCH WORKATO_TOKEN WORKATO_REGION WORKATO_URL EXTRACT_LINES EXTRACT_MINUTES \
 	JOB_HISTORY_DIR LIST_ALL STATEMENTS_FOR NOTIFY_WEBHOOK NOTIFY_EMAIL_TO NOTIFY_EMAIL_FROM NOTIFY_FINDINGS NOTIFY_USAGE_PERCENT \
 	SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASSWORD SMTP_SECURITY
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 OPTIONS := $(BIN)/python scripts/with_options.py
 
-.PHONY: build check extract store demo dashboard statement screenshots test prove browser test-duckdb-2 test-spark test-schedulers java proof mutants accuracy parse lint docs explain what-if scheduled-run verify close bridge forget-load bench backtest sample clean requirements
+.PHONY: build check extract store demo dashboard statement screenshots test prove browser test-duckdb-2 test-spark test-schedulers java proof mutants accuracy parse lint docs explain what-if scheduled-run verify close bridge forget-load forget bench backtest sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environments: packages for runs, and additional packages for developers. Installed by uv, or otherwise by pip.
@@ -193,6 +193,11 @@ bridge: $(VENV)/run.stamp
 # Removes a load from the stored deliveries permanently: make forget-load LOAD=3. The next run computes everything without it.
 forget-load: $(VENV)/run.stamp
 	@$(BIN)/python -B scripts/forget_load.py --load="$$LOAD"
+
+# Removes a customer from the warehouse: make forget CUSTOMER=1008 [CLOSES=remove] [CERTIFICATE=file] (docs/retention.md).
+forget: $(VENV)/run.stamp
+	@$(BIN)/python -B scripts/forget_customer.py --customer="$$CUSTOMER" --closes="$$CLOSES" --certificate="$$CERTIFICATE" \
+		--vars="$$VARS"
 
 # Measures this project, the shortest script, Polars and pandas; writes benchmarks/RESULTS.md. Takes a long time.
 bench: .venv-bench/bench.stamp

@@ -1,11 +1,13 @@
 /*
 From the vendor's figure to ours, and from our figure at the close to the one now: one row per line, in order. In each
 part (vendor, close) the lines add up to the last one, figure_now. `make bridge MONTH=… CUSTOMER=…` prints it, and the
-dashboard shows it for closed months. Both create the temporary views closed_months and closed_figures, which include
-months that were closed after the last run (plugins/closes.py). By hand, in the project's folder, without those:
+dashboard shows it for closed months. Both create the temporary views closed_months, closed_figures and
+closed_restatements, which include months that were closed after the last run, and leave out erased customers
+(plugins/closes.py). By hand, in the project's folder, without those:
 
     duckdb -readonly -csv -cmd "set variable usage_months = ['2026-07-01']; set variable customer_ids = ['1001'];
         create temp view closed_figures as from marts.usage_closes;
+        create temp view closed_restatements as from marts.usage_restatements;
         create temp view closed_months as select distinct usage_month, closed_at from marts.usage_closes" \
         warehouse/usage.duckdb -f analyses/bridge.sql
 
@@ -177,7 +179,7 @@ customer_items as (
             customer_id,
             metric,
             call_type
-        from marts.usage_restatements
+        from closed_restatements
     ) as figures
 
     union all by name
@@ -194,7 +196,7 @@ customer_items as (
         run_id,
         restated_at as happened_at,
         restated_quantity - retracted_quantity as quantity
-    from marts.usage_restatements
+    from closed_restatements
 
 ),
 

@@ -8,10 +8,16 @@
                             deliveries.parquet    per customer and extract a digest of the content that was counted
     closes/restatements/<run_id>.parquet      what a run changed in closed months, one row per figure and cause
     closes/projects/<digest>.zip              models, rule book and options of a run, to recompute its figures
+    closes/erasures.json                      the erased customers (make forget), a line each: {"number", "erased_at",
+                                              "pseudonym", "is_kept": whether figures are kept under it, "closes":
+                                              {folder before: folder now}, "restatements": {run: [SHA-256 before, now]},
+                                              "previous": SHA-256 of the line before}. Only they rewrite closes: the
+                                              manifest of a rewritten close names the digest that it had before
     closes/state.json                         the last run that compared the closed months: its loads, options, rules,
                                               code and project, the closes, and all restatements with their SHA-256
     closes/state.<run_id>.json                the same of the run that is being published
     closes/.incoming/                         files that are being written, or that a killed process left
+    closes.erased/, closes.before/            closes/ after an erasure and before it, while one replaces the other
 
 A close is committed by the rename of its folder, and a restatement by the swap of the published file (publishing.py).
 
@@ -25,6 +31,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import re
 import shutil
 import zipfile
 import zlib
@@ -39,7 +46,7 @@ from conversion import Problem
 from store import sha256_of
 from swapping import replace_text, sync_path, sync_tree
 
-FORMAT = 1  # of closes and of their state
+FORMAT = 2  # of closes and of their state; 2: erased customers
 
 # What a project needs to compute its figures again.
 PROJECT_FILES = (
@@ -67,6 +74,11 @@ class Closes:
     root: Path
     closes: list[dict[str, Any]] = field(default_factory=list)  # manifests, with "folder" and "digest"
     state: dict[str, Any] = field(default_factory=dict)
+    erasures: list[dict[str, Any]] = field(default_factory=list)  # the records, oldest first
+
+    def pseudonyms(self) -> list[str]:
+        """The names of the erased customers."""
+        return sorted({record["pseudonym"] for record in self.erasures})
 
     def of_month(self, month: str) -> dict[str, Any] | None:
         """The manifest of a month's close; None if the month is open."""
@@ -90,6 +102,7 @@ def open_closes(warehouse: Path) -> Closes:
         raise CloseProblem(f"{found.root} has lost the close {lost[0]}. Restore it from a backup.")
     if found.closes and not found.state:
         raise CloseProblem(f"{found.root / 'state.json'} is missing. Restore it from a backup.")
+    found.erasures = _read_erasures(found)
     months = [close["month"] for close in found.closes]
     if twice := [month for month in months if months.count(month) > 1]:
         raise CloseProblem(f"{found.root} has two closes of {twice[0]}. Restore the folder from a backup.")
@@ -101,7 +114,7 @@ def open_closes(warehouse: Path) -> Closes:
 def closed_months(closes: str) -> str:
     """The closes in a folder, for a run.
 
-    JSON: ``{"problem": text or null, "state", "figures": [paths], "restatements": [paths]}``.
+    JSON: ``{"problem": text or null, "state", "erased": [pseudonyms], "figures": [paths], "restatements": [paths]}``.
     """
     try:
         found = open_closes(Path(closes).parent)
@@ -111,6 +124,7 @@ def closed_months(closes: str) -> str:
         {
             "problem": None,
             "state": found.state if found.closes else {},
+            "erased": found.pseudonyms(),
             "figures": [str(found.root / close["folder"] / "figures.parquet") for close in found.closes],
             "restatements": [str(path) for path in found.restatements()],
         }
@@ -118,9 +132,11 @@ def closed_months(closes: str) -> str:
 
 
 def show_closes(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
-    """Create the temporary views closed_months and closed_figures in a connection to the published file.
+    """Create the temporary views closed_months, closed_figures and closed_restatements in a connection to the published
+    file.
 
-    They are the closes of the published run, and the later ones. Raises CloseProblem, and duckdb.CatalogException if
+    They are the closes of the published run, and the later ones; without the figures of erased customers, to which no
+    current figure corresponds. Raises CloseProblem, and duckdb.CatalogException if
     the file is of a release without closes.
     """
     published = {
@@ -129,7 +145,12 @@ def show_closes(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
             "select distinct strftime(usage_month, '%Y-%m') from marts.usage_closes"
         ).fetchall()
     }
-    later = [close for close in open_closes(warehouse).closes if close["month"] not in published]
+    closes = open_closes(warehouse)
+    later = [close for close in closes.closes if close["month"] not in published]
+    connection.execute(
+        "create or replace temp table erased_pseudonyms as select unnest(?::varchar[]) as customer_id",
+        [closes.pseudonyms()],
+    )
     connection.execute("create or replace temp table later_months (usage_month date, closed_at timestamp)")
     connection.execute("create or replace temp table later_figures as from marts.usage_closes limit 0")
     for close in later:
@@ -149,6 +170,11 @@ def show_closes(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
         create or replace temp view closed_figures as
         select usage_month, customer_id, metric, call_type, quantity
         from (from marts.usage_closes union all from later_figures)
+        where customer_id not in (select customer_id from erased_pseudonyms)
+    """)
+    connection.execute("""
+        create or replace temp view closed_restatements as
+        from marts.usage_restatements where customer_id not in (select customer_id from erased_pseudonyms)
     """)
 
 
@@ -253,6 +279,7 @@ def prepare_state(warehouse: Path, run_id: str, inputs: dict[str, Any], restated
     state = state_of(inputs, run_id, keep_project(closes.root, project)) | {
         "closes": [close["folder"] for close in closes.closes],
         "restatements": restatements,
+        "erasures": closes.state.get("erasures"),
     }
     write_state(closes.root / f"state.{run_id}.json", state)
 
@@ -260,6 +287,7 @@ def prepare_state(warehouse: Path, run_id: str, inputs: dict[str, Any], restated
 def finish_closes(warehouse: Path, run_id: str | None) -> None:
     """Commit the state of the published run; remove what other runs and killed processes left."""
     root = warehouse / "closes"
+    _finish_erasure(warehouse)
     if not root.is_dir():
         return
     for path in root.glob("state.*.json"):
@@ -279,8 +307,187 @@ def finish_closes(warehouse: Path, run_id: str | None) -> None:
 
 
 def is_unfinished(warehouse: Path) -> bool:
-    """Whether a run left a state that is not committed."""
+    """Whether a run or an erasure left a state that is not committed."""
+    if (warehouse / "closes.erased").exists() or (warehouse / "closes.before").exists():
+        return True
     return any((warehouse / "closes").glob("state.*.json"))
+
+
+# ----------------------------------------------------------------------------------------------------- erased customers
+
+
+def erase_from_closes(
+    warehouse: Path, customer: str, pseudonym: str, erased_at: str, *, is_kept: bool, has_ratios: bool
+) -> dict[str, int]:
+    """Rewrite the closes and restatements of a customer under a pseudonym, or without the figures.
+
+    This is the only rewriting of a close; a record in erasures.json ties the digests before and after together. Returns
+    {"closes": rows, "restatements": rows} of the customer; nothing is written if there are none. ``has_ratios``:
+    whether the customer had credit ratios, whose digest is of all customers and cannot be kept. All of it happens in
+    one step. Raises CloseProblem or OSError.
+    """
+    closes = open_closes(warehouse)
+    target = warehouse / "closes.new"
+    shutil.rmtree(target, ignore_errors=True)
+    if not closes.closes:
+        return {"closes": 0, "restatements": 0}
+    shutil.copytree(closes.root, target, ignore=shutil.ignore_patterns(".incoming", "state.*.json"))
+    try:
+        rewriting = _Rewriting(customer, pseudonym if is_kept else None)
+        record = {
+            "number": len(closes.erasures) + 1,
+            "erased_at": erased_at,
+            "pseudonym": pseudonym,
+            "is_kept": is_kept,
+            "closes": {},
+            "restatements": {},
+        }
+        names = []
+        for close in closes.closes:
+            name = rewriting.rewrite_close(target / close["folder"], close, record, has_ratios)
+            names.append(name)
+            if name != close["folder"]:
+                record["closes"][close["folder"]] = name
+        restatements = []
+        for run in closes.state.get("restatements", []):
+            path = target / "restatements" / f"{run['run_id']}.parquet"
+            rows = rewriting.rewrite(path, "restatements")
+            now = run if rows is None else run | {"rows": rows, "sha256": sha256_of(path)}
+            if now != run:
+                record["restatements"][run["run_id"]] = [run["sha256"], now["sha256"]]
+            restatements.append(now)
+        if not record["closes"] and not record["restatements"]:
+            return rewriting.found
+        path = target / "erasures.json"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        record["previous"] = hashlib.sha256(lines[-1].encode()).hexdigest() if lines else None
+        path.write_text("".join(f"{line}\n" for line in [*lines, json.dumps(record)]), encoding="utf-8")
+        write_state(
+            target / "state.json",
+            closes.state | {"closes": names, "restatements": restatements, "erasures": sha256_of(path)},
+        )
+        sync_tree(target)
+        target.rename(warehouse / "closes.erased")
+        sync_path(warehouse)
+        _finish_erasure(warehouse)
+        return rewriting.found
+    finally:
+        shutil.rmtree(target, ignore_errors=True)
+
+
+class _Rewriting:
+    """Rewrites files of closes for a customer. ``name``: the new one; None: the rows are removed."""
+
+    def __init__(self, customer: str, name: str | None) -> None:
+        self.customer, self.name = customer, name
+        self.found = {"closes": 0, "restatements": 0}
+
+    def rewrite_close(self, folder: Path, close: dict[str, Any], record: dict[str, Any], has_ratios: bool) -> str:
+        """Rewrite the files and the manifest of a close in a folder, which gets the new name; returns it."""
+        files = {}
+        figures = self.rewrite(folder / "figures.parquet", "closes")
+        deliveries = self.rewrite(folder / "deliveries.parquet", None, has_ratios=has_ratios)
+        for name, rows in (("figures.parquet", figures), ("deliveries.parquet", deliveries)):
+            if rows is not None:
+                files[name] = close["files"][name] | {"rows": rows, "sha256": sha256_of(folder / name)}
+        hidden = hide_words(close["reasons"], {self.customer}, record["pseudonym"])
+        if not files and hidden == close["reasons"]:
+            return folder.name
+        manifest = {name: value for name, value in close.items() if name not in ("folder", "digest")}
+        erasure = {"number": record["number"], "was": close["digest"]}
+        if has_ratios:
+            erasure["not_verifiable"] = ["credit_ratios"]
+        manifest |= {
+            "format": FORMAT,
+            "files": close["files"] | files,
+            "reasons": hidden,
+            "erasures": [*close.get("erasures", []), erasure],
+        }
+        written = json.dumps(manifest, indent=1, sort_keys=True).encode()
+        (folder / "manifest.json").write_bytes(written)
+        name = f"{close['month']}-{hashlib.sha256(written).hexdigest()}"
+        folder.rename(folder.with_name(name))
+        return name
+
+    def rewrite(self, path: Path, kind: str | None, *, has_ratios: bool = False) -> int | None:
+        """Rewrite a Parquet file with the column customer_id. Returns its new number of rows; None: it is as before.
+
+        Without ``kind`` it has digests of deliveries, of which nothing is kept.
+        """
+        with duckdb.connect() as connection:
+            file = f"read_parquet({_as_literal(glob.escape(str(path)))}, hive_partitioning = false)"
+            is_theirs = f"customer_id = {_as_literal(self.customer)}"
+            if has_ratios and not kind:
+                is_theirs = f"({is_theirs} or extract_name = 'credit_ratios')"
+            (rows,) = connection.execute(f"select count(*) from {file} where {is_theirs}").fetchone()
+            if not rows:
+                return None
+            if kind:
+                self.found[kind] += rows
+            query = f"select * from {file} where not {is_theirs}"
+            if kind and self.name:
+                named = f"case when {is_theirs} then {_as_literal(self.name)} else customer_id end"
+                query = f"select * replace ({named} as customer_id) from {file}"
+            scratch = path.with_name(f"{path.name}.new")
+            (left,) = connection.execute(
+                f"copy ({query}) to {_as_literal(str(scratch))} (format parquet, compression zstd)"
+            ).fetchone()
+        scratch.replace(path)
+        return left
+
+
+def hide_words(texts: list[str], words: set[str], instead: str) -> list[str]:
+    """The texts with another text in place of whole words."""
+    pattern = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return [re.sub(rf"(?<![\w-])(?:{pattern})(?![\w-])", lambda _: instead, text) for text in texts]
+
+
+def _as_literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _finish_erasure(warehouse: Path) -> None:
+    """Put the closes after an erasure in the place of those before it."""
+    root, erased, before = warehouse / "closes", warehouse / "closes.erased", warehouse / "closes.before"
+    if erased.is_dir():
+        if root.is_dir() and not before.exists():
+            root.rename(before)
+        erased.rename(root)
+        sync_path(warehouse)
+    if before.is_dir():
+        shutil.rmtree(before)
+        sync_path(warehouse)
+
+
+def _read_erasures(closes: Closes) -> list[dict[str, Any]]:
+    """The records of erased customers, each tied to the one before. Raises CloseProblem."""
+    path, noted = closes.root / "erasures.json", closes.state.get("erasures")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        records = [json.loads(line) for line in lines]
+        if noted:
+            _require_whole(path, noted)
+        previous = None
+        for line, record in zip(lines, records, strict=True):
+            if record["previous"] != previous:
+                raise _changed(path)
+            previous = hashlib.sha256(line.encode()).hexdigest()
+    except FileNotFoundError:
+        records = []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, error) from error
+    became = {old: new for record in records for old, new in record["closes"].items()}
+    for close in closes.closes:
+        for erasure in close.get("erasures", []):
+            old = f"{close['month']}-{erasure['was']}"
+            if old not in became:
+                raise CloseProblem(f"{path} lacks the record of a rewritten close, {old}. Restore it from a backup.")
+            old = became[old]
+    names = {close["folder"] for close in closes.closes}
+    for name in became.values():
+        if name not in became and name not in names:
+            raise CloseProblem(f"{closes.root} has lost the close {name}. Restore it from a backup.")
+    return records
 
 
 # ------------------------------------------------------------------------------------------------------------- projects

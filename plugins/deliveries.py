@@ -44,8 +44,11 @@ from conversion import (
     convert_alike,
     convert_streamed,
     open_bytes,
+    read_files,
     refuse_unreadable,
+    write_rows,
 )
+from erasing import Erasures, open_erasures, rename_files
 from object_store import Address, Fetched, fetch, is_address, parse_address
 from progress import NO_PROGRESS, FileProgress, Progress, as_bytes, as_count
 from store import (
@@ -58,6 +61,7 @@ from store import (
     contracts_of,
     damaged_files,
     ending_of,
+    erase_file,
     files_text,
     format_of,
     in_parallel,
@@ -104,7 +108,7 @@ class _Delivered:
     """A file of EXTRACTS_DIR. ``path``: below it, with /; ``look``: its size, mtime_ns, ctime_ns and inode.
 
     ``is_kept``: a quarantined file, whose bytes are in the store. ``version``: of the object whose download ``file``
-    is; None: it is no object.
+    is; None: it is no object. ``delivered``: its path, if ``path`` is the name of a file with erased rows.
     """
 
     extract: str
@@ -114,6 +118,11 @@ class _Delivered:
     look: tuple[int, ...]
     is_kept: bool = False
     version: str | None = None
+    delivered: str = ""
+
+    @property
+    def real_path(self) -> str:
+        return self.delivered or self.path
 
 
 def ingest_deliveries(folder: str, store: str, contract: str, *, progress: Progress = NO_PROGRESS) -> str:
@@ -184,6 +193,7 @@ def unreadable_files(store: str, paths: list[str]) -> set[str]:
 def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progress) -> dict[str, Any]:
     take_over_older_loads(root, contract, progress)
     store = open_store(root)
+    erasures = open_erasures(root.parent)
     require_known_loads(store, contract.get("committed", {}))
     if store.is_half_forgotten() and not folder:
         raise Problem(f"A forgotten load of {root} is not completely removed: make forget-load or a run completes it.")
@@ -198,12 +208,12 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
         extracts = contract["extracts"]
         seen = _read_seen(root)
         sources = _sources(folder, contract.get("job_history_dir", ""))
-        fetched = _fetch(sources, extracts, store, seen, read_lookback(contract), progress)
+        fetched = _fetch(sources, extracts, store, seen, read_lookback(contract), progress, erasures)
         found, ignored = _list_folders(sources, extracts)
         ignored += _some(fetched.ignored)
         there = {file.extract for file in found} | fetched.extracts
         _require_folders(sources, extracts, there, store.extracts(), fetched)
-        found += _downloaded(fetched)
+        found = _with_stored_names(found + _downloaded(fetched), store, erasures)
         found = _wait_until_settled(found, seen, contract.get("settling_seconds", 0), progress)
         hashes, continued = _hash_files(found, seen, store, progress)
         known = store.known()
@@ -214,7 +224,9 @@ def _take_in(folder: str, root: Path, contract: dict[str, Any], progress: Progre
         else:
             progress.line(f"No new files: {files_text(stored)} in {printable(folder)}, stored already.")
         again = _set_aside_before(store, new, hashes) if contract.get("is_whole") else []
-        load, to_look_at = _store_load(new + again, hashes, continued, store, contract, progress)
+        load, to_look_at, names = _store_load(new + again, hashes, continued, store, contract, progress, erasures)
+        found = [replace(file, path=names.get(file.path, file.path)) for file in found]
+        hashes |= {name: hashes[path] for path, name in names.items() if path in hashes}
         if load:
             progress.line(_describe_load(load, progress.elapsed))
             store = open_store(root)
@@ -318,16 +330,24 @@ def _fetch(
     seen: dict[str, list[Any]],
     lookback: Lookback,
     progress: Progress,
+    erasures: Erasures | None,
 ) -> Fetched:
-    """List and download the objects that are new, if a source is an address."""
+    """List and download the objects that are new, if a source is an address. Erased rows are known by another name."""
     if not sources.addresses:
         return Fetched(store.root)
     known, versions = store.known(), store.versions()
 
-    def is_known(path: str, version: str) -> bool:
+    erased_names = erasures.names if erasures else lambda path: ()
+    if erasures:
+        lookback = replace(lookback, is_erased=lambda recipe: erasures.mentions(f"job_history/{recipe}"))
+
+    def is_stored(path: str, version: str) -> bool:
         noted = seen.get(path, [])
         is_noted = len(noted) == 2 and noted[0] == version and noted[1] in known.get(path, {})
         return is_noted or (path, version) in versions
+
+    def is_known(path: str, version: str) -> bool:
+        return is_stored(path, version) or any(is_stored(name, version) for name in erased_names(path))
 
     return fetch(sources.addresses, list(extracts), store.root, is_known, _is_read, lookback, progress)
 
@@ -372,6 +392,19 @@ def _some(names: list[str]) -> list[str]:
     """A few of many names as text, and how many more there are."""
     more = [f"{len(names) - 5:,} more objects of this kind"] if len(names) > 6 else names[5:6]
     return [printable(name) for name in names[:5]] + more
+
+
+def _with_stored_names(found: list[_Delivered], store: Store, erasures: Erasures | None) -> list[_Delivered]:
+    """The files with the names under which they are stored, if they have erased rows."""
+    if not erasures:
+        return found
+    known = store.known()
+
+    def stored_name(file: _Delivered) -> str:
+        names = [] if file.path in known else erasures.names(file.path)
+        return next((name for name in names if name in known), file.path)
+
+    return [replace(file, path=stored_name(file), delivered=file.path) for file in found]
 
 
 def _misplaced(sources: _Sources, contract: dict[str, Any], fetched: Fetched) -> dict[str, list[str]]:
@@ -572,10 +605,12 @@ def _store_load(
     store: Store,
     contract: dict[str, Any],
     progress: Progress,
-) -> tuple[dict[str, Any] | None, list[str]]:
-    """Write the files as the next load, all or none; returns its manifest, and warnings.
+    erasures: Erasures | None,
+) -> tuple[dict[str, Any] | None, list[str], dict[str, str]]:
+    """Write the files as the next load, all or none; returns its manifest, warnings, and new names of files.
 
-    None if the load would be empty: no rows, no quarantined file and no superseded file.
+    Rows of erased accounts are stored without content. The manifest is None if the load would be empty: no rows, no
+    quarantined file and no superseded file.
     """
     root = store.root
     number = next_number(store, *contract.get("committed", {}).values())
@@ -584,6 +619,7 @@ def _store_load(
     limits = Limits(**contract.get("limits", {}))
     quarantined: list[dict[str, Any]] = []
     notes: dict[tuple[str, str], list[str]] = {}
+    names: dict[str, str] = {}
     done = FileProgress(progress, "Taking in", len(new), sum(file.look[0] for file in new))
     hashes = hashes | {file.path: file.file.name.split(".")[0] for file in new if file.is_kept}
 
@@ -610,12 +646,17 @@ def _store_load(
                     if not (file.is_kept or contract.get("quarantine_files")):
                         raise problem
                     if not file.is_kept:
-                        quarantined.append(_set_aside(file, hashes[file.path], root, str(problem)))
+                        quarantined.append(_set_aside(file, hashes[file.path], root, str(problem), erasures))
                     continue
                 parts.append(one)
                 entries.append(entry)
                 for note in found:
                     notes.setdefault((file.extract, note), []).append(file.path)
+        if erasures:
+            with storing(root):
+                renamed = _erase(parts, files, entries, erasures)
+            names.update(renamed)
+            entries = [entry | {"path": renamed.get(entry["path"], entry["path"])} for entry in entries]
         done.add(sum(file.look[0] for file in files), sum(entry["rows"] for entry in entries), len(files))
         return entries, parts
 
@@ -631,7 +672,7 @@ def _store_load(
         files = [entry for entries, _ in kept for entry in entries]
         supersedes = _supersedes(files, hashes, continued, store)
         if not (files or quarantined or supersedes):
-            return None, []
+            return None, [], names
         manifest = {"load": number, "taken_in_at": now(), "files": files}
         if supersedes:
             manifest["supersedes"] = supersedes
@@ -643,10 +684,36 @@ def _store_load(
             sync([root, root.parent])
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
-    return manifest, [
-        f"{sorted(paths)[0]}{f' and {files_text(len(paths) - 1)} more' if len(paths) > 1 else ''}: {note}."
-        for (_, note), paths in sorted(notes.items())
-    ]
+    return (
+        manifest,
+        [
+            f"{sorted(paths)[0]}{f' and {files_text(len(paths) - 1)} more' if len(paths) > 1 else ''}: {note}."
+            for (_, note), paths in sorted(notes.items())
+            if not (erasures and any(map(erasures.mentions, paths)))
+        ],
+        names,
+    )
+
+
+def _erase(
+    parts: list[Path], files: list[_Delivered], entries: list[dict[str, Any]], erasures: Erasures
+) -> dict[str, str]:
+    """Erase the content of erased accounts from converted parts; returns the new names of files."""
+    names: dict[str, str] = {}
+    known = {file.real_path: file.path for file in files}
+    rows = {entry["path"]: entry["rows"] for entry in entries}
+    delivered = {path: rows[name] for path, name in known.items() if name in rows}
+    for part in parts:
+        erased = part.with_suffix(".erased")
+        found, is_changed = erase_file(part, files[0].extract, erasures, erased, delivered)
+        if is_changed:
+            erased.replace(part)
+        names |= {known[path]: name for path, name in found.items() if known[path] == path}
+        if stored := {path: name for path, name in known.items() if name != path}:
+            query = rename_files(f"from {read_files([part])}", stored)
+            write_rows(connection().cursor(), query, erased, files[0].extract)
+            erased.replace(part)
+    return names
 
 
 def _supersedes(
@@ -663,8 +730,12 @@ def _supersedes(
     ]
 
 
-def _set_aside(file: _Delivered, sha256: str, root: Path, problem: str) -> dict[str, Any]:
-    """Keep the bytes of a file that cannot be loaded; returns its entry in the manifest."""
+def _set_aside(file: _Delivered, sha256: str, root: Path, problem: str, erasures: Erasures | None) -> dict[str, Any]:
+    """Keep the bytes of a file that cannot be loaded, unless its name says that it is of an erased account; returns
+    its entry in the manifest."""
+    if erasures and erasures.mentions(file.real_path):
+        entry = _entry(file, sha256, 0)
+        return entry | {"path": erasures.alias(file.real_path), "reason": "erased", "erased": True}
     try:
         keep_content(root, file.file, file.path, sha256)
     except OSError as error:
@@ -680,7 +751,7 @@ def _together(new: list[_Delivered]) -> list[list[_Delivered]]:
     for file in new:
         is_streamed = file.extract == "job_history" and file.format == "json"
         # a folder may be named column=value
-        is_parquet = file.extract != "job_history" and file.format == "parquet" and "=" not in file.path
+        is_parquet = file.extract != "job_history" and file.format == "parquet" and "=" not in file.real_path
         kind = (file.extract, file.file.suffix)
         if not (is_streamed or is_parquet) or file.is_kept or not 0 < file.look[0] < SMALL_FILE:
             together.append([file])
@@ -696,7 +767,7 @@ def _store_together(
     files: list[_Delivered], hashes: dict[str, str], load: int, contract: Contract, part: Path
 ) -> list[dict[str, Any]] | None:
     """Convert files to ``part``; their entries in the manifest, or None: they must be converted one by one."""
-    names = {file.file: file.path for file in files}
+    names = {file.file: file.real_path for file in files}
     try:
         for file in files:
             if file.file.name.endswith(".gz"):
@@ -709,10 +780,10 @@ def _store_together(
     except (OSError, EOFError, zlib.error, ValueError, LacksColumn, NotAlike, duckdb.Error):
         part.unlink(missing_ok=True)
         return None
-    if rows.keys() != {file.path for file in files} or any(_look(file.file) != file.look for file in files):
+    if rows.keys() != {file.real_path for file in files} or any(_look(file.file) != file.look for file in files):
         part.unlink(missing_ok=True)
         return None
-    return [_entry(file, hashes[file.path], rows[file.path]) for file in files]
+    return [_entry(file, hashes[file.path], rows[file.real_path]) for file in files]
 
 
 def _entry(file: _Delivered, sha256: str, rows: int) -> dict[str, Any]:
@@ -739,7 +810,7 @@ def _store_file(
             _read_to_the_end(file.file)
         with connection().cursor() as cursor:
             scratch = part.with_suffix(".scratch")
-            rows, notes = convert(cursor, file.file, file.format, file.path, load, contract, part, scratch)
+            rows, notes = convert(cursor, file.file, file.format, file.real_path, load, contract, part, scratch)
             notes += refuse_unreadable(cursor, part, rows, contract, limits)
     if _look(file.file) != file.look:
         raise Problem(f"The file {printable(file.file)} cannot be parsed: it changed while it was read")

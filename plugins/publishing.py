@@ -42,7 +42,7 @@ from dbt_common.exceptions import DbtRuntimeError
 from locking import Held, take_lock
 from swapping import ASIDE, point, sync_path, sync_tree
 
-BUILD_FORMAT = 6  # of build/usage.duckdb; the same number as in macros/intake/run_state.sql
+BUILD_FORMAT = 7  # of build/usage.duckdb; the same number as in macros/intake/run_state.sql
 
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")
@@ -51,20 +51,27 @@ COPYING = Path(__file__).with_name("copying.py")
 _held: dict[Path, IO[str]] = {}
 
 
-def hold_warehouse(folder: Path) -> None:
+def hold_warehouse(folder: Path, command: str = "") -> None:
     """Take the lock of the build database in ``folder``. Raises DbtRuntimeError if another process holds it.
 
+    ``command``: what the holder runs, for others; by default a dbt command with its arguments.
     The system releases the lock when the process ends, for whatever reason.
     """
     path = (folder / "lock").resolve()
     if path in _held:
         return
     try:
-        _held[path] = take_lock(path, " ".join(["dbt", *sys.argv[1:]]))
+        _held[path] = take_lock(path, command or " ".join(["dbt", *sys.argv[1:]]))
     except Held as holder:
         raise DbtRuntimeError(
             f"Another run uses {folder.parent}: {holder}. This run stops and has changed nothing."
         ) from None
+
+
+def release_warehouse(folder: Path) -> None:
+    """Release the lock of hold_warehouse(), for another process."""
+    if lock := _held.pop((folder / "lock").resolve(), None):
+        lock.close()
 
 
 class PublishingFailed(Exception):

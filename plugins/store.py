@@ -5,7 +5,8 @@
                             of an object in a bucket also its "version",
                             "stored": {extract: {"file", "sha256", "rows"}},
                             "supersedes": [{"path", "sha256"}], contents of earlier loads that files here continue,
-                            "quarantined": [{"extract", "path", "sha256", "bytes", "reason"}], quarantined files}
+                            "quarantined": [{"extract", "path", "sha256", "bytes", "reason", "erased": true if its
+                            bytes are not kept}], quarantined files}
     000001/jobs.parquet     the rows of all its files of jobs, converted (conversion.py), in the order of the files
     merged-000001-000010-…/ the same for several loads: {"format", "loads": [their manifests], "stored", "replaces":
                             [merged folders]}. Other folders of these loads are obsolete; the next run removes them.
@@ -42,7 +43,7 @@ import shutil
 import tempfile
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -52,6 +53,7 @@ from typing import Any
 
 import duckdb
 from conversion import Column, Contract, LacksColumn, Problem, convert, merge, read_files, write_rows
+from erasing import Erasures, erase_rows, names_of_files, rename_files
 from progress import FileProgress, Progress, as_bytes
 from swapping import replace_text, sync_path
 
@@ -64,7 +66,7 @@ FORMATS = {
     ".json.gz": "json",
 }
 
-FORMAT = 3  # of the store
+FORMAT = 4  # of the store; 4: a load may have erased rows, which an older release would count and load again
 OLDEST_READ = 2  # older formats are converted first
 # The keys of each delivered, stored and quarantined file in a manifest.
 FILE_KEYS = {"extract", "path", "sha256", "bytes", "rows"}
@@ -147,13 +149,13 @@ class Store:
         return {(file["path"], file["sha256"]) for load in self.loads for file in load.get("supersedes", [])}
 
     def quarantined(self) -> list[tuple[int, dict[str, Any]]]:
-        """(load, file) of the quarantined files that were not loaded later."""
+        """(load, file) of the quarantined files that were not loaded later, and not erased."""
         used = {(file["path"], file["sha256"]) for load in self.loads for file in load["files"]}
         return [
             (load["load"], file)
             for load in self.loads
             for file in load.get("quarantined", [])
-            if (file["path"], file["sha256"]) not in used
+            if (file["path"], file["sha256"]) not in used and not file.get("erased")
         ]
 
     def extracts(self) -> set[str]:
@@ -676,6 +678,131 @@ def forget_load(root: Path, number: int, progress: Progress) -> dict[str, Any]:
                 kept_file(root, file).unlink(missing_ok=True)
     note_loads(store)
     return load
+
+
+# ------------------------------------------------------------------------------------------------ erased accounts
+
+
+def erase_accounts(root: Path, erasures: Erasures, is_named_in: Callable[[Path], bool], progress: Progress) -> None:
+    """Remove the content of erased accounts from all stored files, piece by piece, and from the names of files.
+
+    ``is_named_in``: whether the bytes of a quarantined file are of an erased account; then they are not kept. A second
+    call completes a first one that was interrupted. Raises Problem if a stored file cannot be read.
+    """
+    store = tidy(open_store(root), progress)
+    for name in ("seen.json", "listed.json"):
+        (root / name).unlink(missing_ok=True)
+    shutil.rmtree(root / ".downloads", ignore_errors=True)
+    for number, piece in enumerate(store.pieces, start=1):
+        progress.show(f"Erasing: folder {number} of {len(store.pieces)} of the stored deliveries")
+        _erase_from_piece(root, piece, erasures, is_named_in)
+    for path in sorted(root.glob("forgotten/*.json")):
+        manifest = json.loads(path.read_bytes())
+        renamed = _with_names(manifest, lambda file: _hidden(file["path"], erasures))
+        if renamed != manifest:
+            _replace(path, json.dumps(renamed, indent=1))
+    store = tidy(open_store(root), progress)
+    _follow_superseded(store, erasures)
+    needed = {kept_file(root, file) for _, file in store.quarantined()}
+    for load in store.loads:
+        for file in load.get("quarantined", []):
+            if file.get("erased") and kept_file(root, file) not in needed:
+                with storing(root):
+                    kept_file(root, file).unlink(missing_ok=True)
+
+
+def _erase_from_piece(root: Path, piece: Piece, erasures: Erasures, is_named_in: Callable[[Path], bool]) -> None:
+    """Write a piece without the content of erased accounts, which replaces it, if it has any."""
+    incoming, names, stored = root / ".incoming", {}, {}
+    with storing(root):
+        shutil.rmtree(incoming, ignore_errors=True)
+        incoming.mkdir()
+    try:
+        for extract, file in piece.stored.items():
+            source, target = root / piece.folder / file["file"], incoming / f"{extract}.parquet"
+            paths = {of["path"]: of["rows"] for load in piece.loads for of in load["files"] if of["extract"] == extract}
+            _require_as_stored(source, file["sha256"])
+            with storing(root):
+                renamed, is_changed = erase_file(source, extract, erasures, target, paths)
+            names |= renamed
+            if is_changed:
+                with storing(root):
+                    stored[extract] = {"file": target.name, "sha256": sha256_of(target), "rows": file["rows"]}
+        loads = []
+        for load in piece.loads:
+            load = _with_names(load, lambda file: names.get(file["path"], file["path"]), ("files",))
+            aside = []
+            for file in load.get("quarantined", []):
+                if not file.get("erased"):
+                    kept = kept_file(root, file)
+                    if erasures.mentions(file["path"]) or (kept.exists() and is_named_in(kept)):
+                        file = file | {"path": erasures.alias(file["path"]), "reason": "erased", "erased": True}
+                aside.append(file)
+            loads.append(load | ({"quarantined": aside} if aside else {}))
+        if not stored and loads == piece.loads:
+            return
+        with storing(root):
+            for extract, file in piece.stored.items():
+                if extract not in stored:
+                    target = incoming / f"{extract}.parquet"
+                    os.link(root / piece.folder / file["file"], target)
+                    stored[extract] = file | {"file": target.name}
+            numbers = [load["load"] for load in loads]
+            replaces = [piece.folder] if piece.folder.startswith(MERGED) else []
+            replaces += [name for name in piece.replaces if (root / name).exists()]
+            manifest = {"format": FORMAT, "merged_at": now(), "loads": loads, "stored": stored, "replaces": replaces}
+            _write_manifest(incoming, manifest)
+            incoming.rename(root / f"{MERGED}{min(numbers):06}-{max(numbers):06}-{uuid.uuid4().hex[:8]}")
+            sync([root])
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+def erase_file(
+    source: Path, extract: str, erasures: Erasures, target: Path, paths: dict[str, int]
+) -> tuple[dict[str, str], bool]:
+    """Write a stored or converted file without the content of erased accounts to ``target``.
+
+    ``paths``: {delivered file: rows}. Returns their new names, where they have one, and whether there was anything
+    to erase; if not, ``target`` is not written.
+    """
+    counts = erase_rows(connection(), source, extract, erasures, target)
+    names = names_of_files(counts or {}, paths, erasures)
+    if of_rows := {old: new for old, new in names.items() if old in (counts or {})}:
+        scratch = target.with_suffix(".renamed")
+        write_rows(connection().cursor(), rename_files(f"from {read_files([target])}", of_rows), scratch, extract)
+        scratch.replace(target)
+    return names, counts is not None
+
+
+def _with_names(
+    load: dict[str, Any],
+    name_of: Callable[[dict[str, Any]], str],
+    of: tuple[str, ...] = ("files", "quarantined", "supersedes"),
+) -> dict[str, Any]:
+    """A manifest with other names of its files."""
+    return load | {key: [file | {"path": name_of(file)} for file in load[key]] for key in of if key in load}
+
+
+def _hidden(path: str, erasures: Erasures) -> str:
+    return erasures.alias(path) if erasures.mentions(path) else path
+
+
+def _follow_superseded(store: Store, erasures: Erasures) -> None:
+    """Give superseded contents the names that their files have now."""
+    stored = {(file["path"], file["sha256"]) for load in store.loads for file in load["files"]}
+
+    def name_of(file: dict[str, Any]) -> str:
+        names = [file["path"], *erasures.names(file["path"])]
+        return next((name for name in names if (name, file["sha256"]) in stored), names[0])
+
+    for piece in store.pieces:
+        loads = [_with_names(load, name_of, ("supersedes",)) for load in piece.loads]
+        if loads != piece.loads:
+            path = store.root / piece.folder / "manifest.json"
+            manifest = json.loads(path.read_bytes())
+            is_merged = piece.folder.startswith(MERGED)
+            _replace(path, json.dumps(manifest | ({"loads": loads} if is_merged else loads[0]), indent=1))
 
 
 # ------------------------------------------------------------------------------------------ stores of older releases

@@ -42,11 +42,12 @@ Entry = tuple[str, int, str]  # key below the address, size, version
 
 @dataclass
 class Lookback:
-    """How far back a run lists. ``today``: a date in UTC; ``note``: of listed.json for this address, or empty."""
+    """How far back a run lists. ``today``: a date in UTC; ``is_erased``: whether the note must not name this recipe."""
 
     days: int = 7
     lists_all: bool = False
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
+    is_erased: Callable[[str], bool] = lambda recipe: False
 
     def prefixes(self, listed_at: str) -> list[str]:
         """What the dates begin with, from the look-back before the last listing on to tomorrow; [""]: any."""
@@ -92,7 +93,8 @@ class Stream:
                     recipes.add(found[1])
             yield page
             self.show()
-        self.note = {"listed_at": self.lookback.today.isoformat(), "recipes": sorted(recipes)}
+        named = sorted(recipe for recipe in recipes if not self.lookback.is_erased(recipe))
+        self.note = {"listed_at": self.lookback.today.isoformat(), "recipes": named}
 
     def _new_pages(self, recipes: set[str], listed_at: str) -> Iterator[list[Entry]]:
         known_accounts = {recipe.split("/")[0] for recipe in recipes}

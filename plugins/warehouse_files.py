@@ -54,6 +54,7 @@ from dbt.flags import get_flags
 from dbt_common.events.functions import fire_event
 from dbt_common.events.types import Note
 from dbt_common.exceptions import DbtRuntimeError
+from erasing import unfinished
 from progress import PATIENCE, Progress, as_bytes, terminal
 from publishing import code_digests, hold_warehouse, revision_of
 from replaying import forget_replays, replay_changes
@@ -89,6 +90,8 @@ class Plugin(BasePlugin):
             raise DbtRuntimeError(f"WAREHOUSE_DIR={folder.parent} cannot be written: {error.strerror}.") from error
         try:
             hold_warehouse(folder)
+            if problem := unfinished(folder.parent):
+                raise DbtRuntimeError(problem)
             if newer := newer_format(str(folder.parent / "deliveries")):
                 raise DbtRuntimeError(newer)
             said = publishing.finish_publishing(folder.parent / "usage.duckdb")

@@ -77,7 +77,8 @@ def verify_close(warehouse: Path, month: str) -> int:
     """Recompute a closed month, print what differs from its close, and return the exit code."""
     progress = Progress(lambda text: print(text, file=sys.stderr, flush=True), terminal())
     try:
-        close = open_closes(warehouse).of_month(month)
+        closes = open_closes(warehouse)
+        close = closes.of_month(month)
         if close is None:
             print(f"{month} is not closed in {warehouse}: there is nothing to verify.")
             return 2
@@ -91,6 +92,7 @@ def verify_close(warehouse: Path, month: str) -> int:
             progress.line(f"Recomputing {month} from the loads, rule book and options of its close")
             missing = recompute_close(warehouse, close, Path(scratch))
             differing = differing_rows(warehouse / "closes" / close["folder"], Path(scratch), month)
+            leave_out_erased(differing, close, closes.pseudonyms())
     except (Problem, RunFailed) as problem:
         print(problem)
         return 2
@@ -142,6 +144,13 @@ def differing_rows(folder: Path, scratch: Path, month: str) -> dict[str, list[tu
     return found
 
 
+def leave_out_erased(differing: dict[str, list[tuple]], close: dict, pseudonyms: list[str]) -> None:
+    """Remove what a close cannot say any more of the erased customers: their figures and contents."""
+    not_verifiable = {name for erasure in close.get("erasures", []) for name in erasure.get("not_verifiable", [])}
+    differing["figures"] = [row for row in differing["figures"] if row[0] not in pseudonyms]
+    differing["deliveries"] = [row for row in differing["deliveries"] if row[1] not in not_verifiable]
+
+
 def report_close(close: dict, differing: dict[str, list[tuple]], missing: list[int]) -> int:
     """Print whether a close holds, and what differs; returns the exit code."""
     month, figures = close["month"], differing["figures"]
@@ -162,6 +171,8 @@ def report_close(close: dict, differing: dict[str, list[tuple]], missing: list[i
         print(f"The close of {month} does not hold.")
         return 1
     rows = close["files"]["figures.parquet"]["rows"]
+    if close.get("erasures"):
+        print(f"Customers were erased since (make forget): {len(close['erasures'])}. Their figures are not compared.")
     print(f"The close of {month} holds: {rows:,} figures and all digests of deliveries equal a recomputation.")
     print(f"Manifest {close['digest']}")
     return 0

@@ -244,6 +244,13 @@ def forget(warehouse: Path, load: int | str) -> subprocess.CompletedProcess[str]
     return run_script(PROJECT / "scripts" / "forget_load.py", f"--load={load}", WAREHOUSE_DIR=str(warehouse))
 
 
+def forget_customer(warehouse: Path, customer: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """What ``make forget`` runs. More: closes, certificate; names in capital letters are of the environment."""
+    options = [f"--{name}={value}" for name, value in {"customer": customer, **more}.items() if name.islower()]
+    environment = {name: value for name, value in more.items() if name.isupper()} | {"WAREHOUSE_DIR": str(warehouse)}
+    return run_script(PROJECT / "scripts" / "forget_customer.py", *options, AS_OF_DATE="", **environment)
+
+
 def restore_all_but_deliveries(warehouse: Path, backup: Path | None = None) -> None:
     """Put all of a warehouse but its deliveries and closes back from a backup; None: remove it."""
     for folder, command in ((warehouse, ["rm", "-r"]), (backup, ["cp", "-a", "-t", warehouse])):

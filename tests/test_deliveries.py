@@ -1119,7 +1119,7 @@ class TestOlderStore:
         assert answer["problem"] is None
         for name, manifest in was.items():
             now = older.manifest(name)
-            assert (now["format"], now["load"], now["taken_in_at"]) == (3, manifest["load"], manifest["taken_in_at"])
+            assert (now["format"], now["load"], now["taken_in_at"]) == (4, manifest["load"], manifest["taken_in_at"])
             assert [
                 {k: f[k] for k in ("extract", "path", "sha256", "bytes", "rows")} for f in manifest["files"]
             ] == now["files"]
@@ -1145,7 +1145,7 @@ class TestOlderStore:
             assert [rows for *_, rows in older.take_in("")["files"]["jobs"]] == [2, 1]
             assert older.module.verify_store(str(older.store)) == ""
             assert not [*older.store.glob(".*")]
-        assert (formats[0], formats[-1]) == ([1, 1], [3, 3])
+        assert (formats[0], formats[-1]) == ([1, 1], [4, 4])
         assert len(formats) >= 50
 
     def test_a_rotten_file_stops_it(self, older):
@@ -1159,5 +1159,5 @@ class TestOlderStore:
     def test_a_newer_store_is_refused(self, taking):
         taking.take_in()
         manifest = taking.store / "000001/manifest.json"
-        manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 4'))
-        taking.stops("written by a newer release (format 4; this one writes 3): run that release.")
+        manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 5'))
+        taking.stops("written by a newer release (format 5; this one writes 4): run that release.")

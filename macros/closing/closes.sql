@@ -32,7 +32,7 @@
     {%- endif -%}
     {%- set state = literal(tojson(found.state)) -%}
     {%- set statements = ["create or replace table run_state.closing as select " ~ state ~ " as state"] -%}
-    {%- for table in ['closed_figures', 'restatements', 'replayed_restatements', 'restating'] -%}
+    {%- for table in ['closed_figures', 'erased_customers', 'restatements', 'replayed_restatements', 'restating'] -%}
         {%- do statements.append("truncate table run_state." ~ table) -%}
     {%- endfor -%}
     {%- do run_statements(statements) -%}
@@ -42,6 +42,11 @@
             'closed_figures',
             "select usage_month, customer_id, metric, call_type, quantity, closed_at, " ~ digest
             ~ " as manifest_digest from " ~ parquet_files(found.figures)
+        ) -%}
+    {%- endif -%}
+    {%- if found.erased -%}
+        {%- do replace_state(
+            'erased_customers', "select unnest(" ~ literal(tojson(found.erased)) ~ "::json::varchar[]) as customer_id"
         ) -%}
     {%- endif -%}
     {%- if found.restatements -%}

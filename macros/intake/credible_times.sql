@@ -160,7 +160,7 @@
         where exists (
             select 1 from {{ intake }}.rejected_rows
             where
-                reason = 'unconfirmed extracted_at'
+                reason in ('unconfirmed extracted_at', '{{ erased_reasons()[1] }}')
                 and (credible_until is null or extracted_at <= credible_until)
                 and not {{ is_new_load() }}
         )

@@ -2,6 +2,15 @@
     {%- set base_credible_times = ref('base_credible_times') -%}
     case
     {%- if execute %}
+        {#- Such a row has nothing but its times (plugins/erasing.py). -#}
+        {%- if 'extracted_at' in extract_contract(name).columns %}
+        when
+            {{ is_erased(name) }}
+            and extracted_at
+            > (select base_credible_times.credible_until from {{ base_credible_times }} as base_credible_times)
+            then '{{ erased_reasons()[1] }}'
+        {%- endif %}
+        when {{ is_erased(name) }} then '{{ erased_reasons()[0] }}'
     {%- for column in extract_contract(name).columns.values() %}
     {%- set terms = column.meta %}
     {%- if not terms.may_be_unreadable %}
@@ -46,6 +55,29 @@
     {%- endif %}
     {%- endif %}
     end
+{%- endmacro %}
+
+
+{% macro erased_reasons() -%}
+    {{ return(['erased', 'erased, with an unconfirmed extracted_at']) }}
+{%- endmacro %}
+
+{#- The mark of plugins/erasing.py; of a streamed job and each of its lines within its JSON. -#}
+{% macro is_erased(name) -%}
+    {%- set is_marked = "extra = '" ~ erased_mark() ~ "'" -%}
+    {{ "(" ~ is_marked ~ " or " ~ is_erased_entry('entry') ~ ")" if name in ['jobs', 'steps'] else is_marked }}
+{%- endmacro %}
+
+{% macro is_erased_entry(column) -%}
+    {{ column }} like '{{ erased_mark()[:-1] }}%'
+{%- endmacro %}
+
+{% macro is_erased_reason(column) -%}
+    coalesce({{ column }} in ('{{ erased_reasons() | join("', '") }}'), false)
+{%- endmacro %}
+
+{% macro erased_mark() -%}
+    {{ return('{"ERASED":true}') }}
 {%- endmacro %}
 
 

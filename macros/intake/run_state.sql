@@ -1,7 +1,7 @@
 {#- State for later runs, in the schema run_state. models/_sources/_run_state.yml describes the tables. -#}
 
 {% macro build_format() -%}
-    {{ return(6) }}
+    {{ return(7) }}
 {%- endmacro %}
 
 
@@ -29,6 +29,7 @@
         'committed_inputs': "inputs string",
         'closing': "state string",
         'closed_figures': figure ~ ", quantity decimal(38, 9), closed_at timestamp, manifest_digest string",
+        'erased_customers': "customer_id string",
         'restatements': restatement,
         'replayed_restatements': restatement,
         'restating': "last_cause string, lost_a_load boolean, new_loads string, is_compared boolean",

@@ -18,15 +18,10 @@ with
 superseded as (
 
     select
-        extract_name,
+        case when extract_name = 'job_history' then 'jobs' else extract_name end as extract_name,
         sum(file_rows) as rows_read
-    from (
-        select
-            file_rows,
-            case when extract_name = 'job_history' then 'jobs' else extract_name end as extract_name
-        from {{ source('run_state', 'superseded_files') }}
-    ) as files
-    group by extract_name
+    from {{ source('run_state', 'superseded_files') }}
+    group by case when extract_name = 'job_history' then 'jobs' else extract_name end
 
 ),
 
@@ -40,7 +35,8 @@ delivered as (
             else extract_name
         end as extract_name,
         rows_read,
-        rows_quarantined
+        rows_quarantined,
+        rows_erased
     from {{ ref('delivery_totals') }}
 
     union all
@@ -48,7 +44,8 @@ delivered as (
     select
         extract_name,
         rows_read,
-        0 as rows_quarantined
+        0 as rows_quarantined,
+        0 as rows_erased
     from superseded
 
     union all
@@ -56,7 +53,8 @@ delivered as (
     select
         'steps' as extract_name,
         0 as rows_read,
-        count(*) as rows_quarantined
+        count(*) as rows_quarantined,
+        0 as rows_erased
     from {{ ref('stg_steps_without_job') }}
     {% for extract in keys.keys() | list + requests + ['jobs'] %}
         union all
@@ -64,7 +62,8 @@ delivered as (
         select
             '{{ extract }}' as extract_name,
             0 as rows_read,
-            0 as rows_quarantined
+            0 as rows_quarantined,
+            0 as rows_erased
     {% endfor %}
 
 ),
@@ -74,7 +73,8 @@ delivered_by_extract as (
     select
         extract_name,
         sum(rows_read) as rows_read,
-        sum(rows_quarantined) as rows_quarantined
+        sum(rows_quarantined) as rows_quarantined,
+        sum(rows_erased) as rows_erased
     from delivered
     group by extract_name
 
@@ -188,7 +188,8 @@ extract_row_counts as (
         cast(delivered_by_extract.rows_read as bigint) as rows_read,
         cast(coalesce(used.rows_used, 0) as bigint) as rows_used,
         cast(coalesce(repeated.rows_repeated, 0) as bigint) as rows_repeated,
-        cast(delivered_by_extract.rows_quarantined as bigint) as rows_quarantined
+        cast(delivered_by_extract.rows_quarantined as bigint) as rows_quarantined,
+        cast(delivered_by_extract.rows_erased as bigint) as rows_erased
 
     from delivered_by_extract
     left join used on delivered_by_extract.extract_name = used.extract_name

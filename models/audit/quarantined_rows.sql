@@ -8,6 +8,7 @@ quarantined_rows as (
         reason,
         row_content
     from {{ ref('rejected_rows') }}
+    where not {{ is_erased_reason('reason') }}
 
     union all
 

@@ -36,6 +36,7 @@ rejected as (
         coalesce(rejected.extracted_at, newest.extracted_at) as extracted_at
     from {{ ref('rejected_rows') }} as rejected
     left join newest on rejected.load_id = newest.load_id
+    where not {{ is_erased_reason('rejected.reason') }}
 
     union all
 

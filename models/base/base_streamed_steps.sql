@@ -12,7 +12,7 @@
 
 with
 
--- An unusable job keeps its lines.
+-- An unusable job keeps its lines. Those of an erased one count as erased.
 streamed_jobs as (
 
     select
@@ -25,7 +25,7 @@ streamed_jobs as (
     from {{ ref('base_jobs') }}
     where
         extract_name = 'job_history'
-        and quarantine_reason is null
+        and (quarantine_reason is null or {{ is_erased_reason('quarantine_reason') }})
 
 ),
 

@@ -14,6 +14,7 @@ counted as (
             load_id,
             count(*) as rows_usable,
             0 as rows_quarantined,
+            0 as rows_erased,
             {{ 'cast(null as timestamp)' if extract in undated else 'max(extracted_at)' }} as newest_extracted_at
         from {{ ref('base_' ~ extract) }}
         where quarantine_reason is null
@@ -27,6 +28,7 @@ counted as (
             load_id,
             count(*) as rows_usable,
             0 as rows_quarantined,
+            0 as rows_erased,
             max(extracted_at) as newest_extracted_at
         from {{ ref(index) }}
         group by extract_name, load_id
@@ -38,6 +40,7 @@ counted as (
         load_id,
         sum(steps) as rows_usable,
         0 as rows_quarantined,
+        0 as rows_erased,
         max(newest_extracted_at) as newest_extracted_at
     from {{ ref('delivered_steps') }}
     group by extract_name, load_id
@@ -48,8 +51,10 @@ counted as (
         extract_name,
         load_id,
         0 as rows_usable,
-        count(*) as rows_quarantined,
-        cast(null as timestamp) as newest_extracted_at
+        count(*) filter (where not {{ is_erased_reason('reason') }}) as rows_quarantined,
+        count(*) filter (where {{ is_erased_reason('reason') }}) as rows_erased,
+        -- An erased row keeps its time, so that the as-of date stays.
+        max(case when reason = '{{ erased_reasons()[0] }}' then extracted_at end) as newest_extracted_at
     from {{ ref('rejected_rows') }}
     group by extract_name, load_id
 
@@ -60,8 +65,9 @@ delivery_totals as (
     select
         extract_name,
         load_id,
-        cast(sum(rows_usable + rows_quarantined) as bigint) as rows_read,
+        cast(sum(rows_usable + rows_quarantined + rows_erased) as bigint) as rows_read,
         cast(sum(rows_quarantined) as bigint) as rows_quarantined,
+        cast(sum(rows_erased) as bigint) as rows_erased,
         max(newest_extracted_at) as newest_extracted_at
     from counted
     group by extract_name, load_id

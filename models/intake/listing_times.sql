@@ -13,7 +13,8 @@ times as (
             extracted_at
         from {{ ref('base_' ~ extract) }}
         where
-            quarantine_reason is null
+            -- a listing stays one without the rows of an erased customer
+            (quarantine_reason is null or quarantine_reason = '{{ erased_reasons()[0] }}')
             and extracted_at is not null
         group by extracted_at
         {% if not loop.last %}union all{% endif %}

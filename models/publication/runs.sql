@@ -26,7 +26,8 @@ totals as (
         cast(sum(rows_read) as bigint) as rows_read,
         cast(sum(rows_used) as bigint) as rows_used,
         cast(sum(rows_repeated) as bigint) as rows_repeated,
-        cast(sum(rows_quarantined) as bigint) as rows_quarantined
+        cast(sum(rows_quarantined) as bigint) as rows_quarantined,
+        cast(sum(rows_erased) as bigint) as rows_erased
     from extract_row_counts
 
 ),
@@ -45,6 +46,7 @@ this_run as (
         totals.rows_used,
         totals.rows_repeated,
         totals.rows_quarantined,
+        totals.rows_erased,
         findings.findings,
         {{ 'true' if ran_data_tests() else 'false' }} as ran_data_tests,
         {{ project_revision() }} as project_revision,
@@ -68,6 +70,7 @@ runs as (
         rows_used,
         rows_repeated,
         rows_quarantined,
+        rows_erased,
         findings,
         ran_data_tests,
         project_revision,

@@ -14,6 +14,13 @@ restatements as (
 
 ),
 
+-- Pseudonyms: their current figures are erased, so nothing adds up to them.
+erased_customers as (
+
+    select * from {{ source('run_state', 'erased_customers') }}
+
+),
+
 figures as (
 
     select
@@ -60,7 +67,9 @@ closed_month_figures as (
         cast(sum(known_quantity) as decimal(38, 9)) as known_quantity,
         cast(sum(quantity) as decimal(38, 9)) as quantity
     from figures
-    where {{ 'true' if compares_closes() else 'false' }}
+    where
+        {{ 'true' if compares_closes() else 'false' }}
+        and customer_id not in (select erased_customers.customer_id from erased_customers)
     group by usage_month, customer_id, metric, call_type
     having sum(known_quantity) <> 0 or sum(quantity) <> 0
 
