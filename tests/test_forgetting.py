@@ -166,8 +166,8 @@ def stream(extracts, account, *jobs, name="s"):
 def others(build):
     """Every published table with rows by customer: the rows of others.
 
-    Without what is of a run, the ranks among all customers, and the recipe from which one was cloned: it is the
-    forgotten customer's.
+    Without what is of a run, the ranks among all customers, figures under a pseudonym, and the recipe from which one
+    was cloned: it is the forgotten customer's.
     """
     found = {}
     tables = build.rows(
@@ -179,7 +179,8 @@ def others(build):
             kept = ", ".join(
                 column for column in columns if column not in ("run_id", "restated_at", "parent_recipe_id")
             )
-            found[table] = build.rows(f"select {kept} from {table} where customer_id <> ? order by all", GONE)
+            of_others = "customer_id <> ? and not starts_with(customer_id, 'erased-')"
+            found[table] = build.rows(f"select {kept} from {table} where {of_others} order by all", GONE)
     assert len(found) > 20
     return found
 
