@@ -319,6 +319,31 @@ class TestLookback:
         assert late in paths(listed)
         assert again not in paths(listed)
 
+    def test_a_forgotten_account_is_not_named_and_its_objects_are_not_downloaded_again(self, listed, server):
+        from erasing import new_erasures
+        from progress import NO_PROGRESS
+        from store import erase_accounts
+
+        streamed(server, "gone", account="4711")
+        listed.take_in(ADDRESS)
+        (listed.store / ".downloads").mkdir()
+        erasures = new_erasures(listed.store.parent)
+        erasures.accounts[erasures.digest("account", "4711")] = {"erased_at": TODAY.isoformat()}
+        erasures.save()
+        erase_accounts(listed.store, erasures, lambda path: False, NO_PROGRESS)
+        assert not [*listed.store.glob("listed.json"), *listed.store.glob(".downloads")]
+
+        server.forget_requests()
+        assert listed.take_in(ADDRESS)["taken_in"] == 0
+        assert server.downloaded == []
+        again = streamed(server, "again", account="4711")
+        server.forget_requests()
+        assert listed.take_in(ADDRESS)["taken_in"] == 1
+        assert server.downloaded == [f"extracts/{again}"]
+        named = [path for path in paths(listed) if "4711" in path]
+        assert (named, "4711" in (listed.store / "listed.json").read_text()) == ([], False)
+        assert [id for _, id in records(listed) if id] == ["before 7", "today 7", "before 8", "today 8"]
+
     @pytest.mark.parametrize(("listed_days_ago", "is_whole"), [(30, False), (80, True), (-30, True)])
     def test_the_look_back_begins_before_the_last_listing(self, listed, server, listed_days_ago, is_whole):
         """After a pause; after a long one, or one that was listed in the future, each recipe is listed whole."""
