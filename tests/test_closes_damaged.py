@@ -160,14 +160,14 @@ DAMAGES = {
     "two closes": (second_close, "has two closes of 2026-03. Restore the folder from a backup."),
     "manifest of a newer format": (
         lambda closes: newer(folder_of(closes) / "manifest.json"),
-        "was written by a newer release (format 99; this one reads 1): run that release. Nothing was changed.",
+        "was written by a newer release (format 99; this one reads 2): run that release. Nothing was changed.",
     ),
     "state edited": (lambda closes: edit(closes / "state.json", b'"loads"', b'"Loads"'), CHANGED),
     "state cut": (lambda closes: (p := closes / "state.json", p.write_bytes(b""))[0], "cannot be read"),
     "state removed": (lambda closes: remove(closes / "state.json"), "is missing. Restore it from a backup."),
     "state of a newer format": (
         lambda closes: newer(closes / "state.json"),
-        "was written by a newer release (format 99; this one reads 1): run that release. Nothing was changed.",
+        "was written by a newer release (format 99; this one reads 2): run that release. Nothing was changed.",
     ),
     "restatement edited": (lambda closes: append(restatement(closes)), CHANGED),
     "restatement removed": (lambda closes: remove(restatement(closes)), MISSING),
