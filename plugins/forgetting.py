@@ -182,12 +182,8 @@ class Forgetting:
             "has_dashboard": (self.warehouse / "dashboard").exists(),
             "certificate": str(target),
         }
-        erasures = new_erasures(self.warehouse)
-        pending["pseudonym"] = erasures.pseudonym(customer)
+        pending["pseudonym"] = new_erasures(self.warehouse).pseudonym(customer)
         self._note(pending)
-        erasures.accounts[erasures.digest("account", customer)] = {"erased_at": pending["begun_at"]}
-        erasures.recipes |= {erasures.digest("recipe", recipe) for recipe in texts["recipes"]}
-        erasures.save()
         return pending
 
     def _note(self, pending: dict[str, Any]) -> None:
@@ -250,7 +246,7 @@ class Forgetting:
     def _remove(self, pending: dict[str, Any]) -> None:
         erasures = new_erasures(self.warehouse)
         customer = pending["customer"]
-        if not erasures.is_erased(customer):  # the first call was interrupted before it was on the list
+        if not erasures.is_erased(customer):  # an interrupted call may have put it on the list
             erasures.accounts[erasures.digest("account", customer)] = {"erased_at": pending["begun_at"]}
         erasures.recipes |= {erasures.digest("recipe", recipe) for recipe in pending["texts"]["recipes"]}
         erasures.save()

@@ -596,18 +596,23 @@ def _write_merged(root: Path, pieces: list[Piece], without: set[str] | frozenset
                 if written != rows:
                     raise Problem(f"Merging {rows:,} rows of {extract} gave {written:,} rows: nothing was changed.")
                 stored[extract] = {"file": target.name, "sha256": sha256_of(target), "rows": rows}
-        replaces = [piece.folder for piece in pieces if piece.folder.startswith(MERGED)]
-        replaces += [name for piece in pieces for name in piece.replaces if (root / name).exists()]
-        numbers = [load["load"] for load in loads]
-        name = f"{MERGED}{min(numbers):06}-{max(numbers):06}-{uuid.uuid4().hex[:8]}"
-        with storing(root):
-            _write_manifest(
-                incoming, {"format": FORMAT, "merged_at": now(), "loads": kept, "stored": stored, "replaces": replaces}
-            )
-            incoming.rename(root / name)
-            sync([root])
+        _replace_pieces(root, pieces, incoming, kept, stored)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _replace_pieces(
+    root: Path, pieces: list[Piece], incoming: Path, loads: list[dict[str, Any]], stored: dict[str, dict[str, Any]]
+) -> None:
+    """Give written files their manifest and their name: from then on they stand in place of the pieces."""
+    replaces = [piece.folder for piece in pieces if piece.folder.startswith(MERGED)]
+    replaces += [name for piece in pieces for name in piece.replaces if (root / name).exists()]
+    numbers = [load["load"] for piece in pieces for load in piece.loads]
+    manifest = {"format": FORMAT, "merged_at": now(), "loads": loads, "stored": stored, "replaces": replaces}
+    with storing(root):
+        _write_manifest(incoming, manifest)
+        incoming.rename(root / f"{MERGED}{min(numbers):06}-{max(numbers):06}-{uuid.uuid4().hex[:8]}")
+        sync([root])
 
 
 @dataclass(frozen=True)
@@ -747,13 +752,7 @@ def _erase_from_piece(root: Path, piece: Piece, erasures: Erasures, is_named_in:
                     target = incoming / f"{extract}.parquet"
                     os.link(root / piece.folder / file["file"], target)
                     stored[extract] = file | {"file": target.name}
-            numbers = [load["load"] for load in loads]
-            replaces = [piece.folder] if piece.folder.startswith(MERGED) else []
-            replaces += [name for name in piece.replaces if (root / name).exists()]
-            manifest = {"format": FORMAT, "merged_at": now(), "loads": loads, "stored": stored, "replaces": replaces}
-            _write_manifest(incoming, manifest)
-            incoming.rename(root / f"{MERGED}{min(numbers):06}-{max(numbers):06}-{uuid.uuid4().hex[:8]}")
-            sync([root])
+        _replace_pieces(root, [piece], incoming, loads, stored)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
 
