@@ -801,7 +801,7 @@ def billing_contexts(jobs, steps_by_job, types, mcp_jobs, recipes, result):
 def contexts_by_asset(jobs, steps_by_job, types, mcp_jobs, recipes):
     """C-MCP-ASSET: (account, job id) -> context, where a call through an MCP server counts as what it invoked. [A76]"""
     by_asset = {
-        key: "workflow" if key in mcp_jobs and kind in (*AGENT_TYPES, "recipe_function") else kind
+        key: "workflow" if key in mcp_jobs and kind in ("skill", "recipe_function") else kind
         for key, kind in types.items()
     }
     decided = billing_contexts(jobs, steps_by_job, by_asset, set(), recipes, Result())

@@ -13,7 +13,7 @@ Rows = list[tuple[str, dict[str, Any]]]
 
 
 AT_ONCE = 20  # worlds that are asked about in one go
-QUESTIONS = 200  # how often is asked at most: a count, so that a slow machine finds what a fast one finds
+QUESTIONS = 40  # how often is asked at most: minutes; a count, so that a slow machine finds what a fast one finds
 
 
 def reduce(world: World, differing: Callable[[list[World]], list[bool]], questions: int = QUESTIONS) -> World:
