@@ -689,24 +689,24 @@ def _copy_tables(connection: duckdb.DuckDBPyConnection, traces: Traces) -> bool:
         columns.setdefault((schema, table), []).append((column, kind))
     for (schema, table), of in columns.items():
         name = f"{quoted(schema)}.{quoted(table)}"
-        theirs = _names_customer([column for column, kind in of if kind == "VARCHAR"], traces)
+        theirs = _rows_of_customer(f"old.{name}", "rowid", of, traces)
         connection.execute(f"create schema if not exists new.{quoted(schema)}")
-        connection.execute(f"create table new.{name} as from old.{name} where not ({theirs})")
+        connection.execute(f"create table new.{name} as from old.{name} where rowid not in ({theirs})")
         (before,) = connection.execute(f"select count(*) from old.{name}").fetchone()
         (after,) = connection.execute(f"select count(*) from new.{name}").fetchone()
         is_found = is_found or before != after
     return is_found
 
 
-def _names_customer(columns: list[str], traces: Traces) -> str:
-    """SQL: whether a column is a text of the customer, or has its id within a longer text, such as a path."""
+def _rows_of_customer(relation: str, row: str, columns: list[tuple[str, str]], traces: Traces) -> str:
+    """SQL: the rows, by ``row``, that have a text of the customer, or its id within a longer text, such as a path."""
+    texts = ", ".join(quoted(column) for column, kind in columns if kind == "VARCHAR")
     within = literal(rf"(?:^|[^\pL\pN]){re.escape(traces.customer)}(?:$|[^\pL\pN])")
-    conditions = [
-        f"coalesce({name} in (from traces) or ({name} like '%_/_%' or {name} like '{{%') "
-        f"and regexp_matches({name}, {within}), false)"
-        for name in map(quoted, columns)
-    ]
-    return " or ".join(conditions) or "false"
+    return (
+        f"select {row} from (select {row}, unnest([{texts}]::varchar[]) as text from {relation}) "
+        f"where text in (from traces) or contains(text, {literal(traces.customer)}) "
+        f"and (text like '%_/_%' or text like '{{%') and regexp_matches(text, {within})"
+    )
 
 
 def _rewrite_parquet(path: Path, traces: Traces) -> bool:
@@ -714,12 +714,13 @@ def _rewrite_parquet(path: Path, traces: Traces) -> bool:
     scratch = path.with_name(f".{path.name}.new")
     with duckdb.connect() as connection:
         connection.execute("create temp table traces as select unnest(?::varchar[]) as text", [sorted(traces.every)])
-        file = f"read_parquet({literal(as_pattern(path))}, hive_partitioning = false)"
-        kinds = connection.execute(f"describe from {file}").fetchall()
-        theirs = _names_customer([row[0] for row in kinds if row[1] == "VARCHAR"], traces)
-        if not connection.execute(f"select 1 from {file} where {theirs} limit 1").fetchone():
+        file = f"read_parquet({literal(as_pattern(path))}, hive_partitioning = false, file_row_number = true)"
+        kinds = [(name, kind) for name, kind, *_ in connection.execute(f"describe from {file}").fetchall()]
+        theirs = _rows_of_customer(file, "file_row_number", kinds, traces)
+        if not connection.execute(f"{theirs} limit 1").fetchone():
             return False
-        connection.execute(f"copy (from {file} where not ({theirs})) to {literal(scratch)} (format parquet)")
+        kept = f"select * exclude (file_row_number) from {file} where file_row_number not in ({theirs})"
+        connection.execute(f"copy ({kept}) to {literal(scratch)} (format parquet)")
     shutil.copymode(path, scratch)
     scratch.replace(path)
     return True
