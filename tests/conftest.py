@@ -81,8 +81,12 @@ def explain() -> ModuleType:
 # ----------------------------------------------------------------------------------------------------------- quick runs
 
 NEEDS_A_BUILD = {"forks", "workbench", "build", "sample", "projects"}
+# All tests of these modules look at a few builds, and change none: one worker makes them.
+OF_ONE_WORKER = ("test_forgetting.py",)
 # Of the classes and tests these take longest. One that began last would keep a worker busy while the others have ended.
 LONGEST = (
+    "test_closes.py::TestACauseAlone",
+    "test_forgetting.py",
     "test_after_random_runs",
     "test_incremental.py::TestOptions",
     "test_repair.py::TestRepair",
@@ -145,7 +149,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Keep the tests of a class on one worker: they share a build. All others go wherever there is time, in order."""
+    """Keep the tests of a class, or of some modules, on one worker: they share builds. All others go wherever there is
+    time, in order."""
     from xdist.scheduler import LoadScopeScheduling
 
     class LoadClasses(LoadScopeScheduling):
@@ -156,6 +161,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def scope_of(nodeid: str) -> str:
-    """The class of a test; the test itself, where it has none."""
+    """What one worker runs: the class of a test, or the test itself, where it has none; some modules as a whole."""
     module, *scopes = nodeid.split("::")
+    if module.endswith(OF_ONE_WORKER):
+        return module
     return "::".join([module, *scopes[:1]]) if len(scopes) > 1 else nodeid
