@@ -169,7 +169,7 @@
         {{ return(true) }}
     {%- endif -%}
     {%- set run = run_query("select recomputes from run_state.this_run").rows -%}
-    {%- set dates = ['date', 'month', 'date_of_month', 'billed_month', 'billing_period'] -%}
+    {%- set dates = ['date', 'month', 'date_of_month', 'billed_month', 'billed_date', 'billing_period'] -%}
     {%- set scopes = {
         'nothing': [],
         'dates': dates,
@@ -276,12 +276,18 @@
 {%- endmacro %}
 
 
+{#- The condition of a scope, for what a model reads: the engine does not push it below date_trunc(), some joins and what
+    is read twice, and each run would read all days. -#}
 {% macro in_affected(scope) -%}
+    {%- set is_billed = scope in ['billed_date', 'billing_period'] -%}
     {%- if not execute -%}
         {%- do ref('affected_dates') -%}
+        {%- do ref('stg_term_changes') if is_billed -%}
     {%- endif -%}
     {%- if is_recomputed(scope) -%}
     true
+    {%- elif is_billed -%}
+    {{ is_billed_anew(scope, ref('affected_dates'), ref('stg_term_changes')) }}
     {%- else -%}
     {{ is_affected(scope, ref('affected_dates')) }}
     {%- endif -%}
@@ -317,7 +323,9 @@
     Replaced are the months and periods that begin at most a month before the month of the first day that is affected,
     or on which a changed term began: docs/decisions/billing-from-a-day.md -#}
 {% macro is_billed_anew(scope, affected, term_changes) -%}
-    {%- set column = {'billed_month': 'usage_month', 'billing_period': 'period_from'}[scope] -%}
+    {%- set column = {
+        'billed_month': 'usage_month', 'billed_date': 'usage_date', 'billing_period': 'period_from',
+    }[scope] -%}
     {%- set first_date = run_query(
         "select cast(date_trunc('month', min(first_date)) - interval '1' month as date) from ("
         ~ "select first_date from " ~ affected ~ " union all select effective_from from " ~ term_changes

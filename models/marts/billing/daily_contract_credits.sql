@@ -5,6 +5,7 @@ with
 used as (
 
     select * from {{ ref('daily_contract_usage') }}
+    where {{ in_affected('billing_period') }}
 
 ),
 

@@ -32,7 +32,9 @@ used as (
         quantity,
         false as is_level
     from {{ ref('daily_billable_usage') }}
-    where not is_admin
+    where
+        not is_admin
+        and {{ in_affected('billed_date') }}
 
     union all
 
@@ -45,7 +47,9 @@ used as (
         quantity,
         true as is_level
     from {{ ref('metered_seats') }}
-    where not is_admin
+    where
+        not is_admin
+        and {{ in_affected('billed_date') }}
 
 ),
 

@@ -5,6 +5,7 @@ with
 usage_by_capability as (
 
     select * from {{ ref('usage_by_capability') }}
+    where {{ in_affected('billed_date') }}
 
 ),
 

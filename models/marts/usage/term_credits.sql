@@ -5,7 +5,16 @@ with
 billable as (
 
     select * from {{ ref('daily_customer_usage') }}
-    where is_in_month_figure
+    where
+        is_in_month_figure
+        and {{ in_affected('billed_date') }}
+
+),
+
+counted as (
+
+    select * from {{ ref('daily_billable_usage') }}
+    where {{ in_affected('billed_date') }}
 
 ),
 
@@ -47,7 +56,7 @@ counted_by_terms as (
         terms.terms,
         terms.measure
 
-    from {{ ref('daily_billable_usage') }} as used
+    from counted as used
     inner join customer_terms
         on
             used.customer_id = customer_terms.customer_id

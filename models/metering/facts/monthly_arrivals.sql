@@ -10,6 +10,7 @@ units as (
         cast(date_trunc('month', usage_date) as date) as usage_month,
         {{ local_date('extracted_at') }} as arrived_on
     from {{ ref('dated_units') }}
+    where {{ in_affected('date_of_month') }}
 
 ),
 

@@ -14,7 +14,9 @@ counts as (
         *,
         cast(date_trunc('month', usage_date) as date) as usage_month
     from {{ ref('daily_step_counts') }}
-    where usage_date is null or usage_date <= (select as_of.as_of_date from as_of)
+    where
+        (usage_date is null or usage_date <= (select as_of.as_of_date from as_of))
+        and {{ in_affected('date_of_month') }}
 
 ),
 

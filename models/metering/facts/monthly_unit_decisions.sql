@@ -32,7 +32,9 @@ jobs as (
         *,
         cast(date_trunc('month', usage_date) as date) as usage_month
     from {{ ref('metered_jobs') }}
-    where usage_date is null or usage_date <= (select as_of.as_of_date from as_of)
+    where
+        (usage_date is null or usage_date <= (select as_of.as_of_date from as_of))
+        and {{ in_affected('date_of_month') }}
 
 ),
 
@@ -42,7 +44,9 @@ requests as (
         *,
         cast(date_trunc('month', usage_date) as date) as usage_month
     from {{ ref('metered_requests') }}
-    where usage_date is null or usage_date <= (select as_of.as_of_date from as_of)
+    where
+        (usage_date is null or usage_date <= (select as_of.as_of_date from as_of))
+        and {{ in_affected('date_of_month') }}
 
 ),
 
