@@ -89,7 +89,8 @@ closing_obstacles as (
         usage_month,
         'rows in quarantine' as obstacle,
         extract_name as subject,
-        cast(quarantined_rows as string) || ' rows may belong to the month' as detail
+        cast(quarantined_rows as string) || case when quarantined_rows = 1 then ' row' else ' rows' end
+        || ' may belong to the month' as detail
     from quarantined
     where usage_month in (select months.usage_month from months)
 
