@@ -829,6 +829,7 @@ def data(warehouse: Warehouse, customers: list[Row], run: Row, csv_folder: Path)
         "quarantined_total": len(read["quarantined_rows"]),
         "extracts": list(read["extract_row_counts"]),
         "any_erased": any(row.get("rows_erased") for row in read["extract_row_counts"]),
+        "any_ignored": any(row.get("rows_ignored") for row in read["extract_row_counts"]),
         "freshness": [row | {"state": _state_of_extract(row)} for row in read["extract_freshness"]],
         "rules": [
             row

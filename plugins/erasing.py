@@ -6,8 +6,8 @@
 
 An erased row keeps its place and extracted_at, and a job that counted its completion, so that no other customer's
 figure changes: the as-of date, listings and covered months stay. Everything else is null, and its column extra is MARK.
-In streamed jobs the job and each of its lines are such objects. A delivered file of erased rows alone has a name made
-of an HMAC instead of its own.
+In streamed files the event and each line of a job are such objects; that of an API log keeps its kind and time. A
+delivered file of erased rows alone has a name made of an HMAC instead of its own.
 
 Decisions::
 
@@ -29,14 +29,23 @@ from typing import Any
 
 import duckdb
 from conversion import Problem, as_pattern, literal, quoted, read_files, write_rows
+from streamed_events import (
+    ACCOUNTS,
+    API_REQUEST,
+    JOB,
+    REQUEST_TIMES,
+    SUBJECT,
+    accounts_of,
+    as_text,
+    first_text,
+    kind_of,
+)
 from swapping import replace_text
 
 FORMAT = 1
 FOLDER = "erased"
 MARK = '{"ERASED":true}'  # as in macros/intake/quarantine.sql; names of delivered columns are in lower case
 OWNERS = {"customers": "id", "recipes": "user_id", "connections": "user_id"}  # account_id for all others
-# Texts that mean no value in a streamed job's account_id.
-NO_VALUE = {"", "\\n", "null", "none", "nil", "nan", "nat", "<na>", "n/a", "(null)", '""', "''"}
 
 
 @dataclass
@@ -285,17 +294,21 @@ def rename_files(source: str, names: dict[str, str]) -> str:
     return f"select * replace (case file_name {whens} else file_name end as file_name) from ({source})"
 
 
-# -------------------------------------------------------------------------------------------------------- streamed jobs
+# ------------------------------------------------------------------------------------------------------ streamed events
 
 
 def _has_streamed(connection: duckdb.DuckDBPyConnection, files: str, erasures: Erasures) -> bool:
-    """Whether a file of streamed jobs may have an erased account; a text within the JSON is looked at, too."""
+    """Whether a file of streamed events may have an erased account; a text within the JSON is looked at, too."""
+    paths = [f"{place}.{path}" for place in ("", ".logEntries") for path in (*ACCOUNTS, SUBJECT)]
+    single = f"json_extract_string(record, [{', '.join(literal(f'${path}') for path in paths)}])"
+    listed = [
+        f"json_extract_string(record, '${place}[*].{path}')"
+        for place in ("", ".logEntries")
+        for path in (*ACCOUNTS, SUBJECT)
+    ]
     found = connection.execute(
         "select distinct unnest(list_concat("
-        "  case when json_valid(record) then list_concat("
-        "    [json_extract_string(record, '$.account_id'), json_extract_string(record, '$.logEntries.account_id')],"
-        "    list_concat(json_extract_string(record, '$[*].account_id'),"
-        "      json_extract_string(record, '$.logEntries[*].account_id'))) else [] end,"
+        f"  case when json_valid(record) then flatten([{single}, {', '.join(listed)}]) else [] end,"
         "  [split_part(file_name, '/', 2)])) as account "
         f"from {files}"
     ).fetchall()
@@ -309,7 +322,7 @@ def _has_streamed(connection: duckdb.DuckDBPyConnection, files: str, erasures: E
 
 
 def _rewrite_streamed(connection: duckdb.DuckDBPyConnection, source: Path, erasures: Erasures) -> str | None:
-    """A query of the rows of a file of streamed jobs, with the changed ones of a temporary table; or None."""
+    """A query of the rows of a file of streamed events, with the changed ones of a temporary table; or None."""
     numbered = f"read_parquet([{literal(as_pattern(source))}], hive_partitioning = false, file_row_number = true)"
     connection.execute("create or replace temp table erased_records (number bigint, record varchar)")
     found = False
@@ -338,7 +351,7 @@ def _rewrite_streamed(connection: duckdb.DuckDBPyConnection, source: Path, erasu
 
 
 def erase_record(record: str | None, file_name: str | None, erasures: Erasures) -> str | None:
-    """The JSON text of streamed jobs without the content of erased accounts. Others keep their text."""
+    """The JSON text of streamed events without the content of erased accounts. Others keep their text."""
     parts = (file_name or "").split("/")
     of_path = parts[1] if len(parts) > 2 and parts[0] == "job_history" else None
     try:
@@ -347,25 +360,24 @@ def erase_record(record: str | None, file_name: str | None, erasures: Erasures) 
         return MARK if record is not None and erasures.is_erased(of_path) else record
     counted = erasures.counted_ids
     kept, erased = [], []
-    for text, job in entries:
-        said = _text(job.get("account_id")) if isinstance(job, dict) else None
-        account = of_path if said is None or said.strip().lower() in NO_VALUE else said
-        (erased.append(_skeleton(job, counted)) if erasures.is_erased(account) else kept.append(text))
+    for text, event in entries:
+        is_erased = any(map(erasures.is_erased, accounts_of(event, of_path)))
+        (erased.append(_skeleton(event, counted)) if is_erased else kept.append(text))
     if not erased:
         return record
     return f"[{','.join(erased + kept if not kept else kept + erased)}]" if is_list else erased[0]
 
 
-def jobs_of_record(record: str | None) -> list[Any]:
-    """The jobs in the JSON text of a streamed record; none if it cannot be read."""
+def events_of_record(record: str | None) -> list[Any]:
+    """The events in the JSON text of a streamed record; none if it cannot be read."""
     try:
-        return [job for _, job in _entries(record)[0]]
+        return [event for _, event in _entries(record)[0]]
     except (ValueError, RecursionError, TypeError):
         return []
 
 
 def _entries(record: str | None) -> tuple[list[tuple[str, Any]], bool]:
-    """(JSON text, value) of each job of a record, and whether they are in a list."""
+    """(JSON text, value) of each event of a record, and whether they are in a list."""
     if record is None:
         raise ValueError("no record")
     value = json.loads(record)
@@ -416,25 +428,24 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def _skeleton(job: Any, counted: set[str]) -> str:
-    """What is left of an erased job: its times, and the number of its lines."""
+def _skeleton(event: Any, counted: set[str]) -> str:
+    """What is left of an erased event: of a job its times, and the number of its lines; of an API log kind and time."""
     told: dict[str, Any] = {"ERASED": True}
-    if isinstance(job, dict):
-        times = {name: _text(job.get(name)) for name in ("extracted_at", "completed_at")}
+    times: dict[str, str | None] = {}
+    kind = kind_of(event)
+    if kind == API_REQUEST:
+        told["kind"] = API_REQUEST
+        times["extracted_at"] = first_text(event, ("extracted_at", *REQUEST_TIMES))
+    elif kind == JOB and isinstance(event, dict):
+        times = {name: as_text(event.get(name)) for name in ("extracted_at", "completed_at")}
         times["extracted_at"] = times["extracted_at"] or times["completed_at"]
-        if _text(job.get("id")) not in counted:
+        if as_text(event.get("id")) not in counted:
             del times["completed_at"]
-        told |= {name: time for name, time in times.items() if time and len(time) < 64}
-        lines = job.get("lines")
-        if isinstance(lines, list):
-            told["lines"] = [{"ERASED": True}] * len(lines)
+    told |= {name: time for name, time in times.items() if time and len(time) < 64}
+    lines = event.get("lines") if isinstance(event, dict) else None
+    if isinstance(lines, list):
+        told["lines"] = [{"ERASED": True}] * len(lines)
     return json.dumps(told, separators=(",", ":"))
-
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value)
 
 
 # --------------------------------------------------------------------------------------------------- files of the store

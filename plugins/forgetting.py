@@ -34,12 +34,13 @@ from typing import Any
 import duckdb
 from closes import erase_from_closes, open_closes
 from conversion import Problem, as_pattern, literal, quoted
-from erasing import FOLDER, jobs_of_record, new_erasures, open_erasures, owner_of, pending_erasure
+from erasing import FOLDER, events_of_record, new_erasures, open_erasures, owner_of, pending_erasure
 from locking import Held, take_lock
 from progress import Progress
 from publishing import finish_publishing, hold_warehouse, published_run, release_warehouse, write_dashboard, writer_of
 from replaying import BUILD, SCRATCH, environment_beside
 from store import Store, erase_accounts, open_store, require_checksums, require_known_loads
+from streamed_events import API_REQUEST, IDS, JOB, OTHER, accounts_of, kind_of
 from swapping import replace_text, sync_path
 
 FORMAT = 1  # of certificates
@@ -62,6 +63,7 @@ TEXTS = {
     "credit_ratios": [],
     "vendor_usage": [],
 }
+TEXTS_OF_EVENTS = {JOB: ("id", "error"), API_REQUEST: IDS}
 OWNING_COLUMNS = ("customer_id", "account_id", "user_id")  # of tables of a warehouse
 SHORT_NUMBER = re.compile(r"\d{1,3}|(?:19|20)\d\d")  # an id that in a log is more often a count or a part of a time
 
@@ -503,22 +505,22 @@ def words_of_rule_book() -> set[str]:
 
 
 def _traces_of_streamed(connection: duckdb.DuckDBPyConnection, relation: str, customer: str, words: set[str]) -> int:
-    """The number of streamed jobs of a customer; adds their ids and errors to the words."""
+    """The number of streamed events of a customer; adds the ids of jobs and requests, and errors, to the words."""
     found = 0
     query = f"select record, file_name from {relation} where contains(record, ?) or file_name like ?"
     cursor = connection.execute(query, [customer, "job_history/%/%"])
     while batch := cursor.fetchmany(10_000):
         for record, file_name in batch:
             of_path = file_name.split("/")[1] if file_name.count("/") > 1 else None
-            for job in jobs_of_record(record):
-                if not isinstance(job, dict) or job.get("ERASED"):
-                    continue
-                account = job.get("account_id")
-                if str(of_path if account is None else account) != customer:
+            for event in events_of_record(record):
+                if not isinstance(event, dict) or event.get("ERASED") or customer not in accounts_of(event, of_path):
                     continue
                 found += 1
-                words |= {str(job[name]) for name in ("id", "error") if job.get(name) is not None}
-                lines = job.get("lines")
+                kind = kind_of(event)
+                if kind == OTHER:  # nothing of it is in a table
+                    continue
+                words |= {str(event[name]) for name in TEXTS_OF_EVENTS[kind] if event.get(name) is not None}
+                lines = event.get("lines")
                 for line in lines if isinstance(lines, list) else ():
                     if isinstance(line, dict) and line.get("error") is not None:
                         words.add(str(line["error"]))

@@ -387,7 +387,15 @@ class TestQuarantine:
         bad_rows = 2 * sum(name == extract for name, _, _ in BAD_ROWS) + streamed_rows
         good_rows = len(GOOD_ROWS[extract])
         assert built.rows("from audit.extract_row_counts where extract_name = ?", extract) == [
-            (extract, len(rows[extract]) + streamed_rows, good_rows, good_rows, bad_rows, 0)  # none is erased
+            (
+                extract,
+                len(rows[extract]) + streamed_rows,
+                good_rows,
+                good_rows,
+                bad_rows,
+                0,
+                0,
+            )  # none is erased or ignored
         ]
 
 

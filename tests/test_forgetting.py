@@ -54,6 +54,10 @@ TEXTS = {
     "vanish_app",
     "zephyrine_connector",
     "vanish-project",
+    "vanish-streamed-request",
+    "/vanish-endpoint",
+    "vanish-activity",
+    "Vanish Person",
     GONE,
 }
 
@@ -122,6 +126,20 @@ def nested(account, id, completed_at=JULY):
     ]
     times = {"started_at": completed_at, "completed_at": completed_at}
     return {"id": id, "account_id": account, "recipe_id": "r", "status": "succeeded", **times, "lines": lines}
+
+
+def log(account, id):
+    return {
+        "id": id, "workspace": {"id": account}, "timestamp": JULY, "request_type": "proxy", "http_status": 200,
+        "endpoint": "/vanish-endpoint" if account == GONE else "/orders",
+    }  # fmt: skip
+
+
+def activity(account, id, **more):
+    person = "Vanish Person" if account == GONE else "Other Person"
+    return {
+        "id": id, "timestamp": JULY, "event_type": "user_login", "workspace": {"id": account}, "user": {"name": person},
+    } | more  # fmt: skip
 
 
 FIRST = world(
@@ -208,9 +226,12 @@ class Warehouse:
 def before(tmp_path_factory, forks):
     made = Warehouse(tmp_path_factory.mktemp("forgetting"), forks)
     write(made.extracts, FIRST, "first")
-    stream(made.extracts, GONE, nested(GONE, "vanish-streamed-1"))
+    events = log(GONE, "vanish-streamed-request"), activity(GONE, "vanish-activity")
+    stream(made.extracts, GONE, nested(GONE, "vanish-streamed-1"), *events)
     mixed = {"logEntries": [nested(OTHER, "streamed-mixed"), nested(GONE, "vanish-streamed-3")]}
-    stream(made.extracts, OTHER, nested(OTHER, "streamed-1"), mixed)
+    about = activity(OTHER, "about", resource={"id": GONE, "name": "Zephyrine Vanish"})
+    events = {"logEntries": [log(OTHER, "streamed-request"), activity(OTHER, "activity"), about]}
+    stream(made.extracts, OTHER, nested(OTHER, "streamed-1"), mixed, events)
     broken = made.extracts / "jobs" / "broken.csv"
     broken.write_text(f'id,account_id\n"vanish-broken,{GONE}\n', encoding="utf-8")
     made.run(vars={"quarantine_files": True})
@@ -322,7 +343,7 @@ def test_the_certificate_counts_what_was_removed_and_names_nobody(after):
     told = json.loads(text)
     rows = told["rows_removed_from_stored_deliveries"]
     assert {name: rows[name] for name in ("customers", "jobs", "job_history", "seats")} == {
-        "customers": 1, "jobs": 4, "job_history": 3, "seats": 1,
+        "customers": 1, "jobs": 4, "job_history": 6, "seats": 1,
     }  # fmt: skip
     assert told["rows_removed_from_published_tables"]["marts.customer_details"] == 1
     assert told["files"]["statements removed"] == 1
@@ -331,20 +352,21 @@ def test_the_certificate_counts_what_was_removed_and_names_nobody(after):
 
 def test_rows_in_are_rows_used_repeated_quarantined_and_erased(before, after):
     query = (
-        "select extract_name, rows_read, rows_used, rows_repeated, rows_quarantined, rows_erased "
+        "select extract_name, rows_read, rows_used, rows_repeated, rows_quarantined, rows_erased, rows_ignored "
         "from audit.extract_row_counts order by all"
     )
     was, now = ({name: counts for name, *counts in made.last.rows(query)} for made in (before, after))
     assert {name: counts[0] for name, counts in now.items()} == {name: counts[0] for name, counts in was.items()}
     assert all(counts[0] == sum(counts[1:]) for counts in now.values())
     erased = {name: counts[4] for name, counts in now.items() if counts[4]}
-    # 4 jobs and 3 streamed ones; 4 + 1 + 2 + 2 steps, and 2 lines of each streamed job
+    # 4 jobs and 3 streamed ones, and 2 activities; 4 + 1 + 2 + 2 steps, and 2 lines of each streamed job
     assert erased == {
-        "customers": 1, "recipes": 1, "connections": 1, "jobs": 7, "steps": 15, "api_requests": 1, "api_collections": 1,
+        "customers": 1, "recipes": 1, "connections": 1, "jobs": 9, "steps": 15, "api_requests": 2, "api_collections": 1,
         "event_stream_requests": 1, "genie_prompts": 1, "seats": 1, "subscriptions": 1, "credit_ratios": 1,
         "vendor_usage": 1, "recommended_recipes": 1,
     }  # fmt: skip
     assert {counts[4] for counts in was.values()} == {0}
+    assert [made["jobs"][5] for made in (was, now)] == [3, 1]  # of them one of another customer, not about this one
 
 
 def test_closed_figures_are_kept_under_a_pseudonym_and_the_record_ties_the_digests(before, after):
@@ -386,7 +408,8 @@ class TestLaterDeliveries:
         made.last = type(after.last)(0, "", folder)
         made.same = made.run(vars={"quarantine_files": True})
         write(made.extracts, AGAIN, "again")
-        stream(made.extracts, GONE, nested(GONE, "vanish-streamed-1"), name="later")
+        events = log(GONE, "vanish-streamed-request"), activity(GONE, "vanish-activity")
+        stream(made.extracts, GONE, nested(GONE, "vanish-streamed-1"), *events, name="later")
         made.new = made.run(vars={"quarantine_files": True})
         return made
 
@@ -398,11 +421,9 @@ class TestLaterDeliveries:
         assert found_in(again.new.warehouse) == []
         query = "select extract_name, rows_erased from audit.extract_row_counts"
         was, now = dict(after.last.rows(query)), dict(again.new.rows(query))
-        assert (now["customers"], now["jobs"], now["steps"]) == (
-            was["customers"] + 1,
-            was["jobs"] + 3,
-            was["steps"] + 7,
-        )
+        assert {name: now[name] - was[name] for name in ("customers", "jobs", "steps", "api_requests")} == {
+            "customers": 1, "jobs": 4, "steps": 7, "api_requests": 2,
+        }  # fmt: skip
 
     def test_an_incremental_run_equals_a_full_one(self, again):
         said = verify(again.new.warehouse, {"settling_seconds": 0, "rule_overrides": False, "quarantine_files": True})
@@ -570,6 +591,17 @@ def test_a_text_is_hidden_as_a_whole_word_and_a_short_number_only_where_it_is_na
          '[{"ERASED":true,"lines":[{"ERASED":true},{"ERASED":true}]}]'),
         ('{"account_id": "gone", "completed_at": "2026-07-01"}', "job_history/a.json",
          '{"ERASED":true,"extracted_at":"2026-07-01"}'),
+        ('{"workspace": {"id": "gone"}, "http_status": 200, "date": "2026-07-01"}', "job_history/y/a.json",
+         '{"ERASED":true,"kind":"api_request","extracted_at":"2026-07-01"}'),
+        ('{"http_status": 200, "date": "2026-07-01", "extracted_at": "2026-07-02"}', "job_history/gone/a.json",
+         '{"ERASED":true,"kind":"api_request","extracted_at":"2026-07-02"}'),
+        ('{"event_type": "login", "workspace_id": "gone", "timestamp": "2026-07-01"}', "job_history/y/a.json",
+         '{"ERASED":true}'),
+        ('{"event_type": "login", "resource": {"id": "gone"}}', "job_history/y/a.json", '{"ERASED":true}'),
+        ('{"http_status": 200, "resource": {"id": "gone"}}', "job_history/y/a.json",
+         '{"http_status": 200, "resource": {"id": "gone"}}'),
+        ('{"lines": [], "workspace": {"id": "gone"}}', "job_history/y/a.json",
+         '{"lines": [], "workspace": {"id": "gone"}}'),
     ],
 )  # fmt: skip
 def test_a_streamed_record_keeps_the_text_of_others(record, path, left, tmp_path, monkeypatch):

@@ -85,6 +85,33 @@
 {%- endmacro %}
 
 
+{% macro has_json_value(column, names) -%}
+    {{ return(adapter.dispatch('has_json_value')(column, names)) }}
+{%- endmacro %}
+
+{#- The types of all members are found in one reading of the text, which no value is copied from. -#}
+{% macro duckdb__has_json_value(column, names) -%}
+    {%- set paths = [] -%}
+    {%- for name in names -%}
+        {%- do paths.append(literal('$."' ~ name ~ '"')) -%}
+    {%- endfor -%}
+    coalesce(
+        list_has_any(
+            json_type({{ column }}, [{{ paths | join(', ') }}]),
+            ['OBJECT', 'ARRAY', 'VARCHAR', 'BOOLEAN', 'UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT']
+        ), false
+    )
+{%- endmacro %}
+
+{% macro spark__has_json_value(column, names) -%}
+    {%- set texts = [] -%}
+    {%- for name in names -%}
+        {%- do texts.append(spark__json_text(column, name)) -%}
+    {%- endfor -%}
+    {{ "(coalesce(" ~ texts | join(', ') ~ ")" if texts | length > 1 else "(" ~ texts[0] }} is not null)
+{%- endmacro %}
+
+
 {% macro json_array_length_at(column, path) -%}
     {{ return(adapter.dispatch('json_array_length_at')(column, path)) }}
 {%- endmacro %}

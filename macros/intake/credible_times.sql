@@ -32,11 +32,15 @@
                 file_name,
                 coalesce(
                     {{ without_null_mark(json_text('entry', 'extracted_at')) }},
-                    {{ without_null_mark(json_text('entry', 'completed_at')) }}
+                    case
+                        when event_kind = 'job' then {{ without_null_mark(json_text('entry', 'completed_at')) }}
+                        else {{ first_json_text('entry', api_log_fields().requested_at) }}
+                    end
                 ) as text_extracted_at
-            from ({{ streamed_entries('extracts.job_history' if is_laid else extract('job_history')) }}) as entries
+            from ({{ streamed_events('extracts.job_history' if is_laid else extract('job_history')) }}) as events
             where
-                {{ is_json('entry') }}
+                is_readable
+                and event_kind <> 'other'
                 and {{ is_new_load() }}
         ) as streamed
 

@@ -62,10 +62,11 @@
     {{ return(['erased', 'erased, with an unconfirmed extracted_at']) }}
 {%- endmacro %}
 
-{#- The mark of plugins/erasing.py; of a streamed job and each of its lines within its JSON. -#}
+{#- The mark of plugins/erasing.py; of a streamed event and each line of a job within its JSON. -#}
 {% macro is_erased(name) -%}
     {%- set is_marked = "extra = '" ~ erased_mark() ~ "'" -%}
-    {{ "(" ~ is_marked ~ " or " ~ is_erased_entry('entry') ~ ")" if name in ['jobs', 'steps'] else is_marked }}
+    {%- set is_streamed = name in ['jobs', 'steps', 'api_requests'] -%}
+    {{ "(" ~ is_marked ~ " or " ~ is_erased_entry('entry') ~ ")" if is_streamed else is_marked }}
 {%- endmacro %}
 
 {% macro is_erased_entry(column) -%}
@@ -96,7 +97,7 @@
 {%- endmacro %}
 
 
-{% macro row_content(name) -%}
+{% macro row_content(name, more={}) -%}
     {%- if execute -%}
     {%- set values = {} -%}
     {%- for column in extract_contract(name).columns -%}
@@ -104,6 +105,7 @@
             column: "coalesce(" ~ as_text(column) ~ ", " ~ json_text('extra', column) ~ ")",
         }) -%}
     {%- endfor -%}
+    {%- do values.update(more) -%}
     {{ row_as_json(values) }}
     {%- else -%}
     null

@@ -97,8 +97,17 @@
     {%- set more = total - before[0][0] | int if before else 0 -%}
     {%- set since = ", {:,} {} than after the last run".format(more | abs, 'more' if more > 0 else 'fewer') if more
         else "" -%}
-    {{ return([
+    {%- set ignored = run_query("select sum(rows_ignored) from audit.extract_row_counts").rows[0][0] | int -%}
+    {%- set lines = [
         "{:,} rows in audit.quarantined_rows".format(total) ~ since ~ (": " if most else "") ~ most | join(', '),
         "{:,} rows in audit.findings".format(findings),
-    ]) }}
+    ] -%}
+    {%- if ignored -%}
+        {%- do lines.append(
+            "{:,} streamed event{} ignored: neither {} nor {} (rows_ignored of audit.extract_row_counts)".format(
+                ignored, *(["s are", "jobs", "API logs"] if ignored > 1 else [" is", "a job", "an API log"])
+            )
+        ) -%}
+    {%- endif -%}
+    {{ return(lines) }}
 {%- endmacro %}

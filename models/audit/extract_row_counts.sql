@@ -10,6 +10,7 @@
     'recommended_recipes': ['recipe_id'],
     'vendor_usage': ['customer_id', 'usage_month'],
 } %}
+{% set nothing_else = '0 as rows_quarantined, 0 as rows_erased, 0 as rows_ignored' %}
 {% set requests = ['api_requests', 'event_stream_requests', 'genie_prompts'] %}
 
 with
@@ -18,10 +19,9 @@ with
 superseded as (
 
     select
-        case when extract_name = 'job_history' then 'jobs' else extract_name end as extract_name,
-        sum(file_rows) as rows_read
+        file_rows as rows_read,
+        case when extract_name = 'job_history' then 'jobs' else extract_name end as extract_name
     from {{ source('run_state', 'superseded_files') }}
-    group by case when extract_name = 'job_history' then 'jobs' else extract_name end
 
 ),
 
@@ -36,7 +36,8 @@ delivered as (
         end as extract_name,
         rows_read,
         rows_quarantined,
-        rows_erased
+        rows_erased,
+        rows_ignored
     from {{ ref('delivery_totals') }}
 
     union all
@@ -44,8 +45,7 @@ delivered as (
     select
         extract_name,
         rows_read,
-        0 as rows_quarantined,
-        0 as rows_erased
+        {{ nothing_else }}
     from superseded
 
     union all
@@ -54,7 +54,8 @@ delivered as (
         'steps' as extract_name,
         0 as rows_read,
         count(*) as rows_quarantined,
-        0 as rows_erased
+        0 as rows_erased,
+        0 as rows_ignored
     from {{ ref('stg_steps_without_job') }}
     {% for extract in keys.keys() | list + requests + ['jobs'] %}
         union all
@@ -62,8 +63,7 @@ delivered as (
         select
             '{{ extract }}' as extract_name,
             0 as rows_read,
-            0 as rows_quarantined,
-            0 as rows_erased
+            {{ nothing_else }}
     {% endfor %}
 
 ),
@@ -74,7 +74,8 @@ delivered_by_extract as (
         extract_name,
         sum(rows_read) as rows_read,
         sum(rows_quarantined) as rows_quarantined,
-        sum(rows_erased) as rows_erased
+        sum(rows_erased) as rows_erased,
+        sum(rows_ignored) as rows_ignored
     from delivered
     group by extract_name
 
@@ -107,21 +108,15 @@ repeated_by_extract as (
     from {{ ref('delivered_requests') }}
     group by extract_name
 
-    union all
+    {% for units in ['jobs', 'steps'] %}
+        union all
 
-    select
-        'jobs' as extract_name,
-        count(*) as rows_repeated
-    from {{ ref('repeated_jobs') }}
-    where not is_winning_delivery
-
-    union all
-
-    select
-        'steps' as extract_name,
-        count(*) as rows_repeated
-    from {{ ref('repeated_steps') }}
-    where not is_winning_delivery
+        select
+            '{{ units }}' as extract_name,
+            count(*) as rows_repeated
+        from {{ ref('repeated_' ~ units) }}
+        where not is_winning_delivery
+    {% endfor %}
 
     union all
 
@@ -189,7 +184,8 @@ extract_row_counts as (
         cast(coalesce(used.rows_used, 0) as bigint) as rows_used,
         cast(coalesce(repeated.rows_repeated, 0) as bigint) as rows_repeated,
         cast(delivered_by_extract.rows_quarantined as bigint) as rows_quarantined,
-        cast(delivered_by_extract.rows_erased as bigint) as rows_erased
+        cast(delivered_by_extract.rows_erased as bigint) as rows_erased,
+        cast(delivered_by_extract.rows_ignored as bigint) as rows_ignored
 
     from delivered_by_extract
     left join used on delivered_by_extract.extract_name = used.extract_name

@@ -1,8 +1,28 @@
 with
 
+flat as (
+
+    select
+        *,
+        cast(null as string) as entry,
+        false as is_link_unreadable
+    from {{ extract('api_requests') }}
+
+),
+
+streamed_texts as (
+
+    select * from {{ ref('base_streamed_requests') }}
+
+),
+
 extracted as (
 
-    select * from {{ extract('api_requests') }}
+    select * from flat
+
+    union all
+
+    {{ rows_of_texts('api_requests', 'streamed_texts', keep=['entry', 'is_link_unreadable']) }}
 
 ),
 
@@ -21,7 +41,10 @@ checked as (
 
     select
         *,
-        {{ quarantine_reason('api_requests') }} as quarantine_reason
+        case
+            when is_link_unreadable then 'unreadable job_id'
+            else {{ quarantine_reason('api_requests') }}
+        end as quarantine_reason
 
     from parsed
 
@@ -52,7 +75,11 @@ base_api_requests as (
         load_id,
         file_name,
         quarantine_reason,
-        case when quarantine_reason is not null then {{ row_content('api_requests') }} end as row_content
+        case
+            when quarantine_reason is null then null
+            when entry is null then {{ row_content('api_requests') }}
+            else {{ row_content('api_requests', {'entry': 'entry'}) }}
+        end as row_content
 
     from checked
 

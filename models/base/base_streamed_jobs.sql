@@ -6,18 +6,13 @@
 
 with
 
-entries as (
-
-    {{ streamed_entries(extract('job_history')) }}
-
-),
-
-readable as (
+jobs as (
 
     select
         *,
-        case when {{ is_json('entry') }} then entry end as readable_entry
-    from entries
+        case when is_readable then entry end as readable_entry
+    from {{ ref('base_streamed_events') }}
+    where event_kind = 'job'
 
 ),
 
@@ -30,11 +25,11 @@ as_texts as (
         {% endfor -%}
         {{ json_text('readable_entry', 'lines') }} as lines,
         entry,
-        readable_entry is not null as is_readable,
+        is_readable,
         load_id,
         file_name
 
-    from readable
+    from jobs
 
 ),
 
@@ -60,11 +55,7 @@ base_streamed_jobs as (
         {% for column in columns if column not in ['account_id', 'extracted_at'] -%}
             {{ column }},
         {% endfor -%}
-        coalesce(
-            account_id,
-            -- the path of a streamed file starts with the customer's account id
-            case when file_name like 'job_history/%/%' then split_part(file_name, '/', 2) end
-        ) as account_id,
+        coalesce(account_id, {{ account_of_path('file_name') }}) as account_id,
         coalesce(extracted_at, completed_at) as extracted_at,
         lines,
         entry,

@@ -15,6 +15,7 @@ counted as (
             count(*) as rows_usable,
             0 as rows_quarantined,
             0 as rows_erased,
+            0 as rows_ignored,
             {{ 'cast(null as timestamp)' if extract in undated else 'max(extracted_at)' }} as newest_extracted_at
         from {{ ref('base_' ~ extract) }}
         where quarantine_reason is null
@@ -29,6 +30,7 @@ counted as (
             count(*) as rows_usable,
             0 as rows_quarantined,
             0 as rows_erased,
+            0 as rows_ignored,
             max(extracted_at) as newest_extracted_at
         from {{ ref(index) }}
         group by extract_name, load_id
@@ -41,6 +43,7 @@ counted as (
         sum(steps) as rows_usable,
         0 as rows_quarantined,
         0 as rows_erased,
+        0 as rows_ignored,
         max(newest_extracted_at) as newest_extracted_at
     from {{ ref('delivered_steps') }}
     group by extract_name, load_id
@@ -53,10 +56,25 @@ counted as (
         0 as rows_usable,
         count(*) filter (where not {{ is_erased_reason('reason') }}) as rows_quarantined,
         count(*) filter (where {{ is_erased_reason('reason') }}) as rows_erased,
+        0 as rows_ignored,
         -- An erased row keeps its time, so that the as-of date stays.
         max(case when reason = '{{ erased_reasons()[0] }}' then extracted_at end) as newest_extracted_at
     from {{ ref('rejected_rows') }}
     group by extract_name, load_id
+
+    union all
+
+    select
+        'job_history' as extract_name,
+        load_id,
+        0 as rows_usable,
+        0 as rows_quarantined,
+        0 as rows_erased,
+        count(*) as rows_ignored,
+        cast(null as timestamp) as newest_extracted_at
+    from {{ ref('base_streamed_events') }}
+    where event_kind = 'other'
+    group by load_id
 
 ),
 
@@ -65,9 +83,10 @@ delivery_totals as (
     select
         extract_name,
         load_id,
-        cast(sum(rows_usable + rows_quarantined + rows_erased) as bigint) as rows_read,
+        cast(sum(rows_usable + rows_quarantined + rows_erased + rows_ignored) as bigint) as rows_read,
         cast(sum(rows_quarantined) as bigint) as rows_quarantined,
         cast(sum(rows_erased) as bigint) as rows_erased,
+        cast(sum(rows_ignored) as bigint) as rows_ignored,
         max(newest_extracted_at) as newest_extracted_at
     from counted
     group by extract_name, load_id

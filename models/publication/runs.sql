@@ -27,7 +27,8 @@ totals as (
         cast(sum(rows_used) as bigint) as rows_used,
         cast(sum(rows_repeated) as bigint) as rows_repeated,
         cast(sum(rows_quarantined) as bigint) as rows_quarantined,
-        cast(sum(rows_erased) as bigint) as rows_erased
+        cast(sum(rows_erased) as bigint) as rows_erased,
+        cast(sum(rows_ignored) as bigint) as rows_ignored
     from extract_row_counts
 
 ),
@@ -47,6 +48,7 @@ this_run as (
         totals.rows_repeated,
         totals.rows_quarantined,
         totals.rows_erased,
+        totals.rows_ignored,
         findings.findings,
         {{ 'true' if ran_data_tests() else 'false' }} as ran_data_tests,
         {{ project_revision() }} as project_revision,
@@ -71,6 +73,7 @@ runs as (
         rows_repeated,
         rows_quarantined,
         rows_erased,
+        rows_ignored,
         findings,
         ran_data_tests,
         project_revision,

@@ -123,6 +123,34 @@ compared as (
     union all
 
     select
+        'has_json_value finds a member' as claim,
+        cast({{ has_json_value("'{\"a\": null, \"b\": [], \"c\": {\"a\": 1}}'", ['z', 'b']) }} as string) as found,
+        'true' as expected
+
+    union all
+
+    select
+        'has_json_value knows that null is no value' as claim,
+        cast({{ has_json_value("'{\"a\": null, \"b\": [], \"c\": {\"a\": 1}}'", ['a']) }} as string) as found,
+        'false' as expected
+
+    union all
+
+    select
+        'has_json_value finds no member of a member, and none of a list' as claim,
+        cast({{ has_json_value("'[{\"a\": 1}]'", ['a', 'z']) }} as string) as found,
+        'false' as expected
+
+    union all
+
+    select
+        'has_json_value of no text is false' as claim,
+        cast({{ has_json_value("cast(null as string)", ['a', 'z']) }} as string) as found,
+        'false' as expected
+
+    union all
+
+    select
         'json_array_length_at counts elements' as claim,
         cast({{ json_array_length_at("'{\"input\": {\"sent\": [1, 2, 3]}}'", 'input.sent') }} as string) as found,
         '3' as expected

@@ -1,4 +1,4 @@
--- Rows in = rows used + repeated + quarantined + erased, for every extract; the quarantine holds what is counted.
+-- Rows in = rows used + repeated + quarantined + erased + ignored, for every extract; the quarantine holds what is counted.
 with
 
 counts as (
@@ -22,9 +22,9 @@ totals as (
 select
     extract_name,
     rows_read,
-    rows_used + rows_repeated + rows_quarantined + rows_erased as rows_accounted_for
+    rows_used + rows_repeated + rows_quarantined + rows_erased + rows_ignored as rows_accounted_for
 from counts
-where rows_read is distinct from rows_used + rows_repeated + rows_quarantined + rows_erased
+where rows_read is distinct from rows_used + rows_repeated + rows_quarantined + rows_erased + rows_ignored
 
 union all
 

@@ -1,0 +1,9 @@
+with
+
+base_streamed_events as (
+
+    {{ streamed_events(extract('job_history')) }}
+
+)
+
+select * from base_streamed_events
