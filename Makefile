@@ -9,14 +9,14 @@ SAMPLE := EXTRACTS_DIR= JOB_HISTORY_DIR= AS_OF_DATE=
 # Values that a caller sets reach a command through its environment, unchanged: neither make nor the shell expands the text of
 # an id, a file name or an option.
 BENCH ?= --steps 1000000 10000000 --runs 3
-GIVEN := JOB LOAD CUSTOMER CLOSES CERTIFICATE MONTH FORCE OUTPUT OUT VARS RULES RULES_AS_OF TERMS RATIOS WAREHOUSE_DIR EXTRACTS_DIR \
+GIVEN := JOB LOAD KEEP_MONTHS CUSTOMER CLOSES CERTIFICATE MONTH FORCE OUTPUT OUT VARS RULES RULES_AS_OF TERMS RATIOS WAREHOUSE_DIR EXTRACTS_DIR \
 	AS_OF_DATE PYTEST PROOF MUTANTS SPARK BENCH WORKATO_TOKEN WORKATO_REGION WORKATO_URL EXTRACT_LINES EXTRACT_MINUTES \
 	JOB_HISTORY_DIR LIST_ALL STATEMENTS_FOR NOTIFY_WEBHOOK NOTIFY_EMAIL_TO NOTIFY_EMAIL_FROM NOTIFY_FINDINGS NOTIFY_USAGE_PERCENT \
 	SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASSWORD SMTP_SECURITY
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 OPTIONS := $(BIN)/python scripts/with_options.py
 
-.PHONY: build check extract store demo dashboard statement screenshots test prove browser test-duckdb-2 test-spark test-schedulers java proof mutants accuracy parse lint docs explain what-if scheduled-run verify close bridge forget-load forget bench backtest sample clean requirements
+.PHONY: build check extract store demo dashboard statement screenshots test prove browser test-duckdb-2 test-spark test-schedulers java proof mutants accuracy parse lint docs explain what-if scheduled-run verify close bridge forget-load forget compact bench backtest sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environments: packages for runs, and additional packages for developers. Installed by uv, or otherwise by pip.
@@ -172,7 +172,7 @@ dashboard: $(VENV)/run.stamp
 statement: $(VENV)/run.stamp
 	@$(BIN)/python -m dashboard statement --customer="$$CUSTOMER" --month="$$MONTH" --output="$$OUTPUT"
 
-# Extraction, build, dashboard and statements, with a log, a summary and notifications (docs/scheduling.md). make reports each
+# Extraction, build, retention, dashboard and statements, with a log, a summary and notifications (docs/scheduling.md). make reports each
 # failure as exit code 2; schedulers call the command itself.
 scheduled-run: $(VENV)/run.stamp
 	@$(BIN)/python -m scheduled_run
@@ -198,6 +198,10 @@ forget-load: $(VENV)/run.stamp
 forget: $(VENV)/run.stamp
 	@$(BIN)/python -B scripts/forget_customer.py --customer="$$CUSTOMER" --closes="$$CLOSES" --certificate="$$CERTIFICATE" \
 		--vars="$$VARS"
+
+# Reduces loads whose newest usage is older to what decides figures: make compact KEEP_MONTHS=25 (docs/retention.md).
+compact: $(VENV)/run.stamp
+	@$(BIN)/python -B scripts/compact.py --keep-months="$$KEEP_MONTHS"
 
 # Measures this project, the shortest script, Polars and pandas; writes benchmarks/RESULTS.md. Takes a long time.
 bench: .venv-bench/bench.stamp

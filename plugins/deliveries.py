@@ -140,8 +140,8 @@ def ingest_deliveries(folder: str, store: str, contract: str, *, progress: Progr
     of the new files as text for messages, "loads": {number: id}, "files": {extract: [[load, path of the stored file
     below the store, path that was delivered, rows], ...]}, "superseded": {extract: [[load, path that was delivered,
     rows], ...]}, "quarantined": [[extract, load, path, reason, whether it was replaced], ...],
-    "lacks": {path of a stored file: [columns]}}``, by load and path. Or ``{"problem": text}``, the first problem;
-    then the store is unchanged:
+    "lacks": {path of a stored file: [columns]}, "compacted": {load: when}}``, by load and path. Or
+    ``{"problem": text}``, the first problem; then the store is unchanged:
 
     - the folder is missing, is a file or is empty, or a part of it cannot be read;
     - a required folder is missing, or it is empty and the store has no file of it;
@@ -278,6 +278,7 @@ def _answer(store: Store, reading: Reading) -> dict[str, Any]:
         "superseded": {extract: sorted(of) for extract, of in superseded.items()},
         "quarantined": sorted(quarantined),
         "lacks": reading.lacks,
+        "compacted": {load["load"]: load["compacted"]["at"] for load in store.loads if "compacted" in load},
     }
 
 

@@ -21,7 +21,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -33,12 +32,14 @@ from typing import Any
 
 import duckdb
 from closes import erase_from_closes, open_closes
+from compacting import TEXT as COMPACTED
 from conversion import Problem, as_pattern, literal, quoted
 from erasing import FOLDER, events_of_record, new_erasures, open_erasures, owner_of, pending_erasure
 from locking import Held, take_lock
 from progress import Progress
-from publishing import finish_publishing, hold_warehouse, published_run, release_warehouse, write_dashboard, writer_of
-from replaying import BUILD, SCRATCH, environment_beside
+from publishing import finish_publishing, hold_warehouse, published_run, write_dashboard, writer_of
+from recomputing import PROJECT, committed_inputs, given_as_of_date, recompute_and_publish
+from replaying import SCRATCH
 from store import Store, erase_accounts, open_store, require_checksums, require_known_loads
 from streamed_events import API_REQUEST, IDS, JOB, OTHER, accounts_of, kind_of
 from swapping import replace_text, sync_path
@@ -69,7 +70,6 @@ SHORT_NUMBER = re.compile(r"\d{1,3}|(?:19|20)\d\d")  # an id that in a log is mo
 
 # What an erasure handles otherwise, or what names nobody.
 OF_THE_PROJECT = ("deliveries", "closes", "build", "usage.duckdb", "parquet", "parquet_runs", "dashboard_runs", FOLDER)
-PROJECT = Path(__file__).resolve().parent.parent
 RULES = PROJECT / "seeds" / "rules"
 
 
@@ -145,7 +145,7 @@ class Forgetting:
         require_known_loads(store)
         self.progress.line("Checking the stored deliveries")
         require_checksums(store, self.progress)
-        inputs = self._committed_inputs()
+        inputs = committed_inputs(self.published)
         options = inputs.get("options", {}) | self.order.options
         if customer in options.get("admin_account_ids", []):
             raise NotThere(
@@ -179,7 +179,7 @@ class Forgetting:
             "closes": {},
             "files": {},
             "options": options,
-            "as_of_date": inputs["as_of_date"] if inputs and inputs["as_of_date"] < inputs["newest_date"] else "",
+            "as_of_date": given_as_of_date(inputs),
             "published_run": published_run(self.published),
             "has_dashboard": (self.warehouse / "dashboard").exists(),
             "certificate": str(target),
@@ -193,12 +193,6 @@ class Forgetting:
             self.pending_file.touch(mode=0o600)
         replace_text(self.pending_file, json.dumps(pending))
         self.pending_file.chmod(0o600)
-
-    def _committed_inputs(self) -> dict[str, Any]:
-        """What the published run was made with; {} if nothing is published."""
-        with suppress(duckdb.Error), duckdb.connect(str(self.published), read_only=True) as published:
-            return json.loads(published.execute("select inputs from run_state.committed_inputs").fetchone()[0])
-        return {}
 
     def _count_in_published(self) -> dict[str, int]:
         """{table: rows of the customer} of the published file."""
@@ -287,21 +281,10 @@ class Forgetting:
 
     def _build(self, pending: dict[str, Any]) -> None:
         self.progress.line("Computing everything without the customer")
-        variables = pending["options"] | {"only_stored_deliveries": True, "dashboard": False}
-        with tempfile.TemporaryDirectory(prefix="forgetting-", dir=self.warehouse) as scratch:
-            environment = os.environ | environment_beside(PROJECT, self.warehouse, Path(scratch))
-            if profiles := os.environ.get("DBT_PROFILES_DIR"):  # dbt runs in the project's folder
-                environment["DBT_PROFILES_DIR"] = str(Path(profiles).absolute())
-            environment |= {"AS_OF_DATE": pending["as_of_date"], "REPLAYS_CHANGES": ""}
-            release_warehouse(self.warehouse / "build")
-            built = subprocess.run(
-                [*BUILD, "--vars", json.dumps(variables)], cwd=PROJECT, env=environment, capture_output=True, text=True
-            )
-            hold_warehouse(self.warehouse / "build", "make forget")
-        if built.returncode or published_run(self.published) == pending["published_run"]:
-            said = [line for line in (built.stdout + built.stderr).splitlines() if line.strip()]
+        said = recompute_and_publish(self.warehouse, "make forget", pending["options"], pending["as_of_date"])
+        if said:
             raise Problem(
-                "\n".join(said[-15:])
+                "\n".join(said)
                 + f"\nThe customer is removed from the stored deliveries and closes. {self.published} still has it, "
                 "because the run that computes everything without it failed. Repair the cause, and call make forget "
                 "again."
@@ -329,7 +312,7 @@ class Forgetting:
         current = parquet.resolve() if parquet.is_symlink() else None
         runs = self.warehouse / "parquet_runs"
         obsolete = [path for path in runs.iterdir() if path.resolve() != current] if runs.is_dir() else []
-        for pattern in ("usage.duckdb.new", "usage.duckdb.*wal*", f"{SCRATCH}*", "verify-*", "forgetting-*"):
+        for pattern in ("usage.duckdb.new", "usage.duckdb.*wal*", f"{SCRATCH}*", "verify-*", "recomputing-*"):
             obsolete += self.warehouse.glob(pattern)
         obsolete += (self.warehouse / "closes").glob(".incoming")
         for path in obsolete:
@@ -493,7 +476,7 @@ def find_traces(store: Store, customer: str) -> tuple[dict[str, int], dict[str, 
                 texts["words"] |= found
                 if extract == "recipes" and column == "id":
                     texts["recipes"] |= found
-    texts["words"] = texts["words"] - words_of_rule_book() | {customer}
+    texts["words"] = texts["words"] - words_of_rule_book() - {COMPACTED} | {customer}
     return rows, {kind: sorted(found) for kind, found in texts.items()}, bool(rows.get("credit_ratios"))
 
 

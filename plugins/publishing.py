@@ -42,7 +42,7 @@ from dbt_common.exceptions import DbtRuntimeError
 from locking import Held, take_lock
 from swapping import ASIDE, point, sync_path, sync_tree
 
-BUILD_FORMAT = 7  # of build/usage.duckdb; the same number as in macros/intake/run_state.sql
+BUILD_FORMAT = 8  # of build/usage.duckdb; the same number as in macros/intake/run_state.sql
 
 # Run as a child process: closing a descriptor of the live database file in this process would drop its locks.
 COPYING = Path(__file__).with_name("copying.py")

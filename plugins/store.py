@@ -5,6 +5,8 @@
                             of an object in a bucket also its "version",
                             "stored": {extract: {"file", "sha256", "rows"}},
                             "supersedes": [{"path", "sha256"}], contents of earlier loads that files here continue,
+                            "compacted": {"at", "loads": those of the folder, "rows": {extract: of this load},
+                            "bytes_before", "bytes_after": of the folder}, if its texts are gone (compacting.py),
                             "quarantined": [{"extract", "path", "sha256", "bytes", "reason", "erased": true if its
                             bytes are not kept}], quarantined files}
     000001/jobs.parquet     the rows of all its files of jobs, converted (conversion.py), in the order of the files
@@ -52,6 +54,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from compacting import COMPACTED, Keeping, compact_file
 from conversion import Column, Contract, LacksColumn, Problem, convert, merge, read_files, write_rows
 from erasing import Erasures, erase_rows, names_of_files, rename_files
 from progress import FileProgress, Progress, as_bytes
@@ -66,7 +69,10 @@ FORMATS = {
     ".json.gz": "json",
 }
 
-FORMAT = 4  # of the store; 4: a load may have erased rows, which an older release would count and load again
+# Of the store. 4: a load may have erased rows, which an older release would count and load again. 5: a load may be
+# compacted, whose streamed jobs an older release would read without their pages and messages; other loads are of 4, so
+# that the older release can still read a store without compacted loads.
+FORMAT, FORMAT_UNCOMPACTED = 5, 4
 OLDEST_READ = 2  # older formats are converted first
 # The keys of each delivered, stored and quarantined file in a manifest.
 FILE_KEYS = {"extract", "path", "sha256", "bytes", "rows"}
@@ -446,7 +452,7 @@ def seal(root: Path, manifest: dict[str, Any], parts: dict[str, list[Path]]) -> 
             merge(connection(), converted, target, extract)
             rows = sum(file["rows"] for file in manifest["files"] if file["extract"] == extract)
             stored[extract] = {"file": target.name, "sha256": sha256_of(target), "rows": rows}
-        manifest = {"format": FORMAT, "id": uuid.uuid4().hex} | manifest | {"stored": stored}
+        manifest = {"format": FORMAT_UNCOMPACTED, "id": uuid.uuid4().hex} | manifest | {"stored": stored}
         kept = [kept_file(root, file) for file in manifest.get("quarantined", [])]
         sync([*kept, *{path.parent for path in kept}])
         _write_manifest(incoming, manifest)
@@ -608,11 +614,18 @@ def _replace_pieces(
     replaces = [piece.folder for piece in pieces if piece.folder.startswith(MERGED)]
     replaces += [name for piece in pieces for name in piece.replaces if (root / name).exists()]
     numbers = [load["load"] for piece in pieces for load in piece.loads]
-    manifest = {"format": FORMAT, "merged_at": now(), "loads": loads, "stored": stored, "replaces": replaces}
+    manifest = _merged_manifest(loads, stored, replaces)
     with storing(root):
         _write_manifest(incoming, manifest)
         incoming.rename(root / f"{MERGED}{min(numbers):06}-{max(numbers):06}-{uuid.uuid4().hex[:8]}")
         sync([root])
+
+
+def _merged_manifest(
+    loads: list[dict[str, Any]], stored: dict[str, dict[str, Any]], replaces: list[str]
+) -> dict[str, Any]:
+    written = FORMAT if any("compacted" in load for load in loads) else FORMAT_UNCOMPACTED
+    return {"format": written, "merged_at": now(), "loads": loads, "stored": stored, "replaces": replaces}
 
 
 @dataclass(frozen=True)
@@ -654,7 +667,7 @@ def write_parts(store: Store, piece: Piece, target: Path, parts: list[Part]) -> 
         rows = write_rows(connection().cursor(), query, written, extract)
         stored[extract] = {"file": written.name, "sha256": sha256_of(written), "rows": rows}
     loads = [part.manifest() for part in parts]
-    _write_manifest(folder, {"format": FORMAT, "merged_at": now(), "loads": loads, "stored": stored, "replaces": []})
+    _write_manifest(folder, _merged_manifest(loads, stored, []))
 
 
 def forget_load(root: Path, number: int, progress: Progress) -> dict[str, Any]:
@@ -718,21 +731,15 @@ def erase_accounts(root: Path, erasures: Erasures, is_named_in: Callable[[Path],
 
 def _erase_from_piece(root: Path, piece: Piece, erasures: Erasures, is_named_in: Callable[[Path], bool]) -> None:
     """Write a piece without the content of erased accounts, which replaces it, if it has any."""
-    incoming, names, stored = root / ".incoming", {}, {}
-    with storing(root):
-        shutil.rmtree(incoming, ignore_errors=True)
-        incoming.mkdir()
-    try:
-        for extract, file in piece.stored.items():
-            source, target = root / piece.folder / file["file"], incoming / f"{extract}.parquet"
-            paths = {of["path"]: of["rows"] for load in piece.loads for of in load["files"] if of["extract"] == extract}
-            _require_as_stored(source, file["sha256"])
-            with storing(root):
-                renamed, is_changed = erase_file(source, extract, erasures, target, paths)
-            names |= renamed
-            if is_changed:
-                with storing(root):
-                    stored[extract] = {"file": target.name, "sha256": sha256_of(target), "rows": file["rows"]}
+    names: dict[str, str] = {}
+
+    def erase(extract: str, source: Path, target: Path) -> bool:
+        paths = {of["path"]: of["rows"] for load in piece.loads for of in load["files"] if of["extract"] == extract}
+        renamed, is_changed = erase_file(source, extract, erasures, target, paths)
+        names.update(renamed)
+        return is_changed
+
+    def described(_: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         loads = []
         for load in piece.loads:
             load = _with_names(load, lambda file: names.get(file["path"], file["path"]), ("files",))
@@ -744,6 +751,34 @@ def _erase_from_piece(root: Path, piece: Piece, erasures: Erasures, is_named_in:
                         file = file | {"path": erasures.alias(file["path"]), "reason": "erased", "erased": True}
                 aside.append(file)
             loads.append(load | ({"quarantined": aside} if aside else {}))
+        return loads
+
+    _rewrite_piece(root, piece, erase, described)
+
+
+def _rewrite_piece(
+    root: Path,
+    piece: Piece,
+    rewrite: Callable[[str, Path, Path], bool],
+    described: Callable[[dict[str, dict[str, Any]]], list[dict[str, Any]]],
+) -> None:
+    """Write a piece with other content of its rows, which replaces it.
+
+    ``rewrite``: (extract, stored file, target) -> whether the target was written; otherwise the file stays as it is.
+    ``described``: files that were written -> manifests of the loads. If nothing differs, the piece stays.
+    """
+    incoming, stored = root / ".incoming", {}
+    with storing(root):
+        shutil.rmtree(incoming, ignore_errors=True)
+        incoming.mkdir()
+    try:
+        for extract, file in piece.stored.items():
+            source, target = root / piece.folder / file["file"], incoming / f"{extract}.parquet"
+            _require_as_stored(source, file["sha256"])
+            with storing(root):
+                if rewrite(extract, source, target):
+                    stored[extract] = {"file": target.name, "sha256": sha256_of(target), "rows": file["rows"]}
+        loads = described(stored)
         if not stored and loads == piece.loads:
             return
         with storing(root):
@@ -802,6 +837,64 @@ def _follow_superseded(store: Store, erasures: Erasures) -> None:
             manifest = json.loads(path.read_bytes())
             is_merged = piece.folder.startswith(MERGED)
             _replace(path, json.dumps(manifest | ({"loads": loads} if is_merged else loads[0]), indent=1))
+
+
+# ------------------------------------------------------------------------------------------------- compacted loads
+
+
+def compact_loads(root: Path, numbers: set[int], keeping: Keeping, progress: Progress) -> list[dict[str, Any]]:
+    """Reduce the rows of loads to what decides figures, folder by folder; returns the notes of the folders.
+
+    A second call continues a first one that was interrupted: a load that is compacted stays as it is. Raises Problem.
+    """
+    store = tidy(open_store(root), progress)
+    pieces = [(piece, _to_compact(piece, numbers)) for piece in store.pieces]
+    notes = []
+    for number, (piece, loads) in enumerate(pieces, start=1):
+        if loads:
+            progress.show(f"Compacting: folder {number} of {len(pieces)} of the stored deliveries")
+            notes.append(_compact_piece(root, piece, loads, keeping))
+    tidy(open_store(root), progress)
+    return notes
+
+
+def is_compactable(load: dict[str, Any]) -> bool:
+    """Whether a load has usage and is not compacted."""
+    return "compacted" not in load and not load["stored"].keys().isdisjoint(COMPACTED)
+
+
+def _to_compact(piece: Piece, numbers: set[int]) -> list[int]:
+    return sorted(load["load"] for load in piece.loads if load["load"] in numbers and is_compactable(load))
+
+
+def _compact_piece(root: Path, piece: Piece, numbers: list[int], keeping: Keeping) -> dict[str, Any]:
+    """Write a piece with compacted rows of the loads, which replaces it; returns the note of its manifests."""
+    note: dict[str, Any] = {"at": now(), "loads": numbers}
+    rows_of = {
+        load["load"]: {name: of["rows"] for name, of in load["stored"].items() if name in COMPACTED}
+        for load in piece.loads
+        if load["load"] in numbers
+    }
+    total = {name: sum(rows.get(name, 0) for rows in rows_of.values()) for rows in rows_of.values() for name in rows}
+
+    def rewrite(extract: str, source: Path, target: Path) -> bool:
+        if extract not in total:
+            return False
+        written, rows = compact_file(connection(), source, extract, numbers, keeping, target), piece.stored[extract]
+        if written != rows["rows"]:
+            raise Problem(f"Compacting {rows['rows']:,} rows of {source} gave {written:,} rows: it was not changed.")
+        return True
+
+    def described(stored: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        note["bytes_before"] = sum(size_of(root / piece.folder / piece.stored[name]["file"]) for name in stored)
+        note["bytes_after"] = sum(size_of(root / ".incoming" / file["file"]) for file in stored.values())
+        return [
+            load | ({"compacted": note | {"rows": rows_of[load["load"]]}} if load["load"] in rows_of else {})
+            for load in piece.loads
+        ]
+
+    _rewrite_piece(root, piece, rewrite, described)
+    return note | {"rows": total}
 
 
 # ------------------------------------------------------------------------------------------ stores of older releases

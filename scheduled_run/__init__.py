@@ -1,4 +1,4 @@
-"""The scheduled run: extraction, build, dashboard and statements, with a log, a summary and notifications.
+"""The scheduled run: extraction, build, retention, dashboard and statements, with a log, a summary and notifications.
 
 ``settings`` reads the environment, ``steps`` lists the commands, ``running`` runs them under a lock, ``summary`` reads
 what was published, ``notifying`` sends messages. ``make scheduled-run`` and schedulers call it by

@@ -9,6 +9,8 @@ from email.headerregistry import Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from asking import read_months
+
 # Of notifications alone: the steps do not get them. Those of make may repeat them.
 NOT_OF_STEPS = (
     "MAKEFLAGS",
@@ -55,6 +57,7 @@ class Settings:
     environment: dict[str, str] = field(repr=False)  # of the steps
     variables: str = ""
     statements_for: str = ""
+    keeps_months: bool = False
     webhook: str = field(default="", repr=False)
     mail: Mail | None = None
     findings_limit: int | None = None
@@ -83,6 +86,7 @@ def read_settings(environment: Mapping[str, str], project: Path, folder: Path) -
         environment=of_steps,
         variables=given.get("VARS", ""),
         statements_for=str(folder / statements_for) if statements_for else "",
+        keeps_months=_keeps_months(given.get("KEEP_MONTHS", "")),
         webhook=webhook,
         mail=_mail(given),
         findings_limit=_number(given, "NOTIFY_FINDINGS"),
@@ -104,6 +108,14 @@ def _is_web_address(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return False
+
+
+def _keeps_months(text: str) -> bool:
+    """Whether old loads are compacted; the step reads how old."""
+    try:
+        return bool(text and read_months(text))
+    except ValueError as problem:
+        raise SettingsProblem(str(problem)) from None
 
 
 def _number(given: Mapping[str, str], name: str) -> int | None:

@@ -52,6 +52,10 @@ def steps_of(settings: Settings, project: Path) -> list[Step]:
             ends_run=True,
         )
     )
+    if settings.keeps_months:
+        steps.append(
+            Step("retention", (python, "scripts/compact.py"), "Old loads were not compacted, or that is not published.")
+        )
     steps.append(
         Step("dashboard", (python, "-m", "dashboard", "site"), "The dashboard was not written.", shows_failures=True)
     )

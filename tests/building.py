@@ -251,6 +251,12 @@ def forget_customer(warehouse: Path, customer: str, **more: str) -> subprocess.C
     return run_script(PROJECT / "scripts" / "forget_customer.py", *options, AS_OF_DATE="", **environment)
 
 
+def compact(warehouse: Path, months: int | str = 25, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What ``make compact`` runs."""
+    environment |= {"WAREHOUSE_DIR": str(warehouse), "AS_OF_DATE": ""}
+    return run_script(PROJECT / "scripts" / "compact.py", f"--keep-months={months}", **environment)
+
+
 def restore_all_but_deliveries(warehouse: Path, backup: Path | None = None) -> None:
     """Put all of a warehouse but its deliveries and closes back from a backup; None: remove it."""
     for folder, command in ((warehouse, ["rm", "-r"]), (backup, ["cp", "-a", "-t", warehouse])):

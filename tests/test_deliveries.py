@@ -1159,5 +1159,5 @@ class TestOlderStore:
     def test_a_newer_store_is_refused(self, taking):
         taking.take_in()
         manifest = taking.store / "000001/manifest.json"
-        manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 5'))
-        taking.stops("written by a newer release (format 5; this one writes 4): run that release.")
+        manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 6'))
+        taking.stops("written by a newer release (format 6; this one writes 5): run that release.")

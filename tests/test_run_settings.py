@@ -23,6 +23,11 @@ MAIL = {"NOTIFY_EMAIL_TO": "a@example.com", "NOTIFY_EMAIL_FROM": "b@example.com"
         ({"NOTIFY_WEBHOOK": "https://host:port/SECRET"}, "NOTIFY_WEBHOOK is not a web address: write it as https://…."),
         ({"NOTIFY_FINDINGS": "many"}, "NOTIFY_FINDINGS is 'many': it must be a whole number, such as 80."),
         ({"NOTIFY_USAGE_PERCENT": "80%"}, "NOTIFY_USAGE_PERCENT is '80%': it must be a whole number, such as 80."),
+        (
+            {"KEEP_MONTHS": "12"},
+            "KEEP_MONTHS=12 must be a whole number of months from 13 to 1200, such as 25: the current month and the "
+            "twelve before it keep their texts, because customers ask about them.",
+        ),
         (MAIL | {"SMTP_HOST": ""}, "NOTIFY_EMAIL_TO is set, and SMTP_HOST is not: set it, too."),
         (MAIL | {"NOTIFY_EMAIL_FROM": ""}, "NOTIFY_EMAIL_TO is set, and NOTIFY_EMAIL_FROM is not: set it, too."),
         (
@@ -76,6 +81,7 @@ def test_the_steps_are_those_that_the_settings_ask_for(tmp_path):
     build = ["-m", "dbt.cli.main", "build", "--exclude-resource-type", "unit_test"]
     dashboard = ["-m", "dashboard", "site"]
     assert commands(tmp_path) == [build, dashboard]
+    assert commands(tmp_path, KEEP_MONTHS="25") == [build, ["scripts/compact.py"], dashboard]
     assert commands(tmp_path, WORKATO_TOKEN="t", VARS="{a: $b}", STATEMENTS_FOR="list.txt") == [
         ["-m", "extraction"],
         [*build, "--vars", "{a: $b}"],

@@ -147,7 +147,7 @@ class TestNewerWarehouse:
 
         def write_by_a_newer_release(warehouse):
             manifest = warehouse / "deliveries" / "000001" / "manifest.json"
-            manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 5'))
+            manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 6'))
             (warehouse / "deliveries" / "runs.later.json").write_text("{}")
             seen.update(contents(warehouse))
 
@@ -158,7 +158,7 @@ class TestNewerWarehouse:
         seen: dict[Path, bytes] = {}
         refused = build(world(job("j-2")), onto=good, prepare=write_by_a_newer_release, command=command)
         assert refused.exit_code != 0
-        assert "/000001/manifest.json was written by a newer release (format 5; this one writes 4): run that" in (
+        assert "/000001/manifest.json was written by a newer release (format 6; this one writes 5): run that" in (
             refused.output
         )
         assert contents(refused.warehouse) == seen

@@ -17,9 +17,12 @@
     {%- set found = take_in_files(folder, contracts, committed) -%}
     {%- do compare_loads(found.loads, committed) -%}
     {%- do compare_superseded(found.superseded) -%}
+    {%- do compare_compacted(found.compacted) -%}
     {%- do say_quarantined(found.quarantined) -%}
     {%- set statements = [] -%}
-    {%- for table in ['stored_files', 'stored_loads', 'superseded_files', 'quarantined_files'] -%}
+    {%- for table in [
+        'stored_files', 'stored_loads', 'superseded_files', 'quarantined_files', 'compacted_loads',
+    ] -%}
         {%- do statements.append("truncate table run_state." ~ table) -%}
     {%- endfor -%}
     {%- for number, identity in found.loads.items() -%}
@@ -34,6 +37,11 @@
         ~ "select entry, unnest(entry.value) as file from (select unnest(map_entries(from_json("
         ~ literal(tojson(found.files)) ~ ", '\"MAP(VARCHAR, VARCHAR[][])\"'))) as entry) as entries) as files"
     ) -%}
+    {%- for number, compacted_at in found.compacted.items() -%}
+        {%- do statements.append(
+            "insert into run_state.compacted_loads values (" ~ number ~ ", " ~ literal(compacted_at) ~ ")"
+        ) -%}
+    {%- endfor -%}
     {%- for name, files in found.superseded.items() -%}
         {%- for load, path, rows in files -%}
             {%- set values = [literal(name), load, literal(path), rows] -%}
@@ -154,6 +162,23 @@
             {%- do compute_everything(
                 "new files continue " ~ continued | first ~ more
             ) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro compare_compacted(compacted) -%}
+    {%- if not is_whole_run() -%}
+        {%- set known = [] -%}
+        {%- for load, compacted_at in run_query("select load_id, compacted_at from run_state.compacted_loads").rows -%}
+            {%- do known.append(load ~ ' ' ~ compacted_at) -%}
+        {%- endfor -%}
+        {%- set changed = [] -%}
+        {%- for load, compacted_at in compacted.items() if load ~ ' ' ~ compacted_at not in known -%}
+            {%- do changed.append(load) -%}
+        {%- endfor -%}
+        {%- if changed or known | length != compacted | length -%}
+            {%- do compute_everything("loads of " ~ deliveries_path() ~ " were compacted, or restored") -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

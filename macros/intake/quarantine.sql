@@ -77,6 +77,12 @@
     coalesce({{ column }} in ('{{ erased_reasons() | join("', '") }}'), false)
 {%- endmacro %}
 
+{#- A line of a streamed job that plugins/compacting.py reduced: its facts have the names of the extract steps. -#}
+{% macro is_compacted_entry(column) -%}
+    {{ column }} like '{"COMPACTED":true%'
+{%- endmacro %}
+
+
 {% macro erased_mark() -%}
     {{ return('{"ERASED":true}') }}
 {%- endmacro %}

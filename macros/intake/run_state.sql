@@ -1,7 +1,7 @@
 {#- State for later runs, in the schema run_state. models/_sources/_run_state.yml describes the tables. -#}
 
 {% macro build_format() -%}
-    {{ return(7) }}
+    {{ return(8) }}
 {%- endmacro %}
 
 
@@ -16,6 +16,7 @@
             ~ ", has_news boolean, is_committed boolean, files_read string",
         'stored_files': "extract_name string, load_id bigint, path string, file_name string",
         'stored_loads': "load_id bigint, identity string",
+        'compacted_loads': "load_id bigint, compacted_at string",
         'committed_loads': "load_id bigint, identity string",
         'superseded_files': "extract_name string, load_id bigint, file_name string, file_rows bigint",
         'quarantined_files':

@@ -34,6 +34,10 @@
         ~ "left anti join (select explode(files) as taken from stored_loads) as used "
         ~ "on file.path = taken.path and file.sha256 = taken.sha256"
     ) -%}
+    {%- do run_query(
+        "insert overwrite run_state.compacted_loads "
+        ~ "select load, compacted.at from stored_loads where compacted is not null"
+    ) -%}
     {%- set folders = {} -%}
     {%- for name, folder in run_query(
         "select distinct extract_name, split_part(path, '/', 1) from run_state.stored_files order by 1, 2"
@@ -53,8 +57,10 @@
 {% macro view_manifests(store) -%}
     {%- set file = "struct<extract: string, path: string, sha256: string, rows: bigint, reason: string>" -%}
     {%- set lists = ['files', 'supersedes', 'quarantined'] -%}
-    {%- set of_load, columns = ["load: bigint", "id: string"], ["load bigint", "id string"] -%}
-    {%- set fields = ["'load', load", "'id', id"] -%}
+    {%- set compacted = "struct<at: string>" -%}
+    {%- set of_load = ["load: bigint", "id: string", "compacted: " ~ compacted] -%}
+    {%- set columns = ["load bigint", "id string", "compacted " ~ compacted] -%}
+    {%- set fields = ["'load', load", "'id', id", "'compacted', compacted"] -%}
     {%- for name in lists -%}
         {%- do of_load.append(name ~ ": array<" ~ file ~ ">") -%}
         {%- do columns.append(name ~ " array<" ~ file ~ ">") -%}

@@ -150,22 +150,32 @@ months_before_the_first_job as (
 
 ),
 
+-- Their texts are gone: what an error or the JSON of a step said is read no more.
+compacted_loads as (
+
+    select
+        'compacted loads' as finding,
+        cast(null as string) as rule_id,
+        cast(null as string) as customer_id,
+        'load ' || cast(min(load_id) as string)
+        || case when count(*) > 1 then ' to ' || cast(max(load_id) as string) else '' end as subject,
+        'facts are those of the day when they were compacted, the last on ' || substr(max(compacted_at), 1, 10)
+        || '; a later change of what is read from texts does not reach them' as detail,
+        count(*) as occurrences
+    from {{ source('run_state', 'compacted_loads') }}
+    having count(*) > 0
+
+),
+
 findings as (
 
-    select * from shrunken_listing
-    union all
-    select * from days_without_jobs
-    union all
-    select * from months_before_the_first_job
-    union all
-    select * from authorization_time_missing
-    union all
-    select * from default_applied
-    union all
-    select * from unknown_recipe_type
-    union all
-    select * from request_without_its_job
-    union all
+    {% for part in [
+        'shrunken_listing', 'days_without_jobs', 'months_before_the_first_job', 'compacted_loads',
+        'authorization_time_missing', 'default_applied', 'unknown_recipe_type', 'request_without_its_job',
+    ] %}
+        select * from {{ part }}
+        union all
+    {% endfor %}
     select * from id_without_counterpart
     {% for part in [
         'job_findings', 'term_findings', 'contract_findings', 'reconciliation_findings', 'vendor_figure_findings',

@@ -28,11 +28,12 @@ requests as (
 
 ),
 
+-- The content of a record that cannot be read is no JSON.
 rejected as (
 
     select
         rejected.extract_name,
-        rejected.row_content,
+        case when {{ is_json('rejected.row_content') }} then rejected.row_content end as row_content,
         coalesce(rejected.extracted_at, newest.extracted_at) as extracted_at
     from {{ ref('rejected_rows') }} as rejected
     left join newest on rejected.load_id = newest.load_id

@@ -1,3 +1,4 @@
+{#- Where the platform has a fact; a compacted line has it under the name of its column. -#}
 {% set paths = {
     'recipe_line_number': 'recipe_line_number',
     'adapter_name': 'adapter_name',
@@ -43,9 +44,20 @@ as_texts as (
         job_id,
         element_index,
         {% for column, path in paths.items() -%}
-            {{ json_text('element', path) }} as {{ column }},
+            {% if path != column -%}
+                case
+                    when {{ is_compacted_entry('element') }} then {{ json_text('element', column) }}
+                    else {{ json_text('element', path) }}
+                end as {{ column }},
+            {%- else -%}
+                {{ json_text('element', path) }} as {{ column }},
+            {%- endif %}
         {% endfor -%}
-        {{ json_array_length_at('element', var('job_history_messages_path')) }} as messages,
+        case
+            when {{ is_compacted_entry('element') }}
+                then cast({{ json_text('element', 'message_count') }} as bigint)
+            else {{ json_array_length_at('element', var('job_history_messages_path')) }}
+        end as messages,
         extracted_at,
         element,
         load_id,
