@@ -173,7 +173,7 @@ def describe(warehouse: Path, notes: list[dict[str, Any]], until: str) -> list[s
     for note in notes:
         for name, count in note["rows"].items():
             rows[name] = rows.get(name, 0) + count
-    counted = ", ".join(f"{name} {as_count(count)}" for name, count in rows.items())
+    counted = ", ".join(f"{name} {as_count(count)}" for name, count in sorted(rows.items()))
     before, after = (sum(note[key] for note in notes) for key in ("bytes_before", "bytes_after"))
     return [
         f"Compacted {loads_text(numbers)} of {warehouse}: their usage is {until}.",

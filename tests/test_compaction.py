@@ -72,10 +72,10 @@ FIRST = world(
     only_steps(job("lost", failed(*SALESFORCE, "a step that lost its job"), extracted_at=OLD)),
     # an unreadable duration quarantines its line
     job("slow", TRIGGER, {**step(*SALESFORCE), "duration_seconds": "slow"}, completed_at=OLD, extracted_at=OLD),
-    # two deliveries of one time: of the steps the one with the greater error counts, which has 9 pages
-    job("twice", step(*PAGES, status="succeeded", error="second of two errors", page_count=9), completed_at=OLD,
+    # two deliveries of one time: of the steps the one with the greater error counts, which has fewer pages
+    job("twice", step(*PAGES, status="succeeded", error="second of two errors", page_count=2), completed_at=OLD,
         extracted_at=OLD),
-    only_steps(job("twice", step(*PAGES, status="succeeded", error="first of two errors", page_count=2),
+    only_steps(job("twice", step(*PAGES, status="succeeded", error="first of two errors", page_count=9),
                    extracted_at=OLD)),
     request("q-failed", requested_at=OLD, extracted_at=OLD, internal_error="gateway could not reach it"),
     request("q-fine", requested_at=OLD, extracted_at=OLD, internal_error="No"),
@@ -236,9 +236,9 @@ def test_every_figure_decision_and_count_is_as_before(before, after):
         assert now[table] == rows, table
     # the world has what a wrong compaction would change
     pages = "select sum(quantity)::int from metering.metered_steps where metric = ?"
-    # 3 of the flat job, 9 of the contested one, 4 of each of three streamed jobs; 7 messages, and 3 of each
+    # 3 of the flat job, 2 of the contested one, 4 of each of three streamed jobs; 7 messages, and 3 of each
     assert now["quarantined"]
-    assert [after.last.column(pages, metric) for metric in ("pages_processed", "events_processed")] == [[24], [16]]
+    assert [after.last.column(pages, metric) for metric in ("pages_processed", "events_processed")] == [[17], [16]]
     assert after.last.column("select count(*)::int from metering.metered_jobs where error = '(compacted)'") == [2]
 
 
@@ -249,7 +249,8 @@ def test_quarantined_rows_keep_what_counts_them(after):
         )
     )
     assert contents["unreadable record"] == "(compacted)"
-    assert json.loads(contents["step without job"])["error"] == "(compacted)"
+    lost = "select row_content ->> 'error' from audit.quarantined_rows where reason = 'step without job'"
+    assert sorted(after.last.column(lost), key=str) == ["(compacted)", None, None]
     lines = "select row_content from audit.quarantined_rows where reason = 'unreadable duration_seconds' order by all"
     flat, *streamed = map(json.loads, sorted(set(after.last.column(lines)), reverse=True))
     assert {flat["duration_seconds"], *(line["duration_seconds"] for line in streamed)} == {"slow"}
@@ -265,8 +266,8 @@ def test_a_finding_says_which_loads_were_compacted(before, after):
 
 def test_the_command_and_the_manifests_say_what_was_done(after):
     assert re.search(
-        r"^Compacted load 1 of .*: their usage is before 2024-07-01 \(25 months before the as-of date 2026-08-11\)\.\n"
-        r"  Rows: api_requests 2, event_stream_requests 1, job_history 5, jobs 4, steps 12\. "
+        r"^Compacted load 1 of .*: their usage is before 2024-07-01 \(25 months before the as-of date 2026-08-10\)\.\n"
+        r"  Rows: api_requests 2, event_stream_requests 1, job_history 5, jobs 4, steps 13\. "
         r"Stored: [\d.]+ kB before, [\d.]+ kB now\.$",
         after.said.stdout,
         re.MULTILINE,
@@ -275,7 +276,7 @@ def test_the_command_and_the_manifests_say_what_was_done(after):
     (load,) = manifest["loads"]
     note = load["compacted"]
     assert (manifest["format"], note["loads"]) == (5, [1])
-    assert note["rows"] == {"api_requests": 2, "event_stream_requests": 1, "job_history": 5, "jobs": 4, "steps": 12}
+    assert note["rows"] == {"api_requests": 2, "event_stream_requests": 1, "job_history": 5, "jobs": 4, "steps": 13}
     assert note["bytes_before"] > note["bytes_after"] > 0
     assert json.loads((after.store / "000002" / "manifest.json").read_text())["format"] == 4
     assert sorted(path.name for path in after.store.iterdir() if path.is_dir()) == [
@@ -334,6 +335,7 @@ class TestLaterRuns:
         ) == [12]
 
     def test_the_customer_can_still_be_forgotten(self, later):
+        later.last.connection.close()  # DuckDB would go on reading the replaced file
         said = forget_customer(later.folder, "acme")
         assert said.returncode == 0, said.stdout + said.stderr
         counts = "select rows_read = rows_erased + rows_quarantined from audit.extract_row_counts"
@@ -421,7 +423,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [Killed(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("error", [Killed("killed"), OSError(28, "No space left on device")])
 def test_a_folder_is_compacted_whole_or_not_at_all(error, copy, monkeypatch):
     """Killed, or without space, when the manifest is written."""
     import publishing
@@ -436,7 +438,7 @@ def test_a_folder_is_compacted_whole_or_not_at_all(error, copy, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(store, "_write_manifest", dies)
-        with pytest.raises((Killed, store.Problem), match="No space left on device" if error.args else ""):
+        with pytest.raises((Killed, store.Problem), match=r"killed|No space left on device"):
             retention.Compaction(copy, 25, NO_PROGRESS).run()
     publishing.release_warehouse(copy / "build")
     assert contents(copy) == was
