@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -16,6 +17,7 @@ from publishing import hold_warehouse, published_run, release_warehouse
 from replaying import BUILD, environment_beside
 
 PROJECT = Path(__file__).resolve().parent.parent
+SCRATCH = "recomputing-"  # begins the name of the folder for dbt's own files
 
 
 def committed_inputs(published: Path) -> dict[str, Any]:
@@ -36,8 +38,10 @@ def recompute_and_publish(warehouse: Path, command: str, options: dict[str, Any]
     ``command``: holds the warehouse, except during the build. Raises DbtRuntimeError if another process took it.
     """
     before = published_run(warehouse / "usage.duckdb")
+    for left in warehouse.glob(f"{SCRATCH}*"):  # by a killed call
+        shutil.rmtree(left, ignore_errors=True)
     variables = options | {"only_stored_deliveries": True, "dashboard": False}
-    with tempfile.TemporaryDirectory(prefix="recomputing-", dir=warehouse) as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=warehouse) as scratch:
         environment = os.environ | environment_beside(PROJECT, warehouse, Path(scratch))
         if profiles := os.environ.get("DBT_PROFILES_DIR"):  # dbt runs in the project's folder
             environment["DBT_PROFILES_DIR"] = str(Path(profiles).absolute())
@@ -59,6 +63,10 @@ def require_published_loads(published: Path, loads: dict[str, int]) -> None:
     if not inputs:
         raise Problem(
             f"{published} is of an older release, or cannot be read: run dbt build first. Nothing was changed."
+        )
+    if inputs["source"] != "deliveries":
+        raise Problem(
+            f"{published} was computed from {inputs['source']}, not from stored deliveries: nothing was changed."
         )
     if inputs["loads"].keys() != loads.keys():
         raise Problem(

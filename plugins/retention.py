@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from compacting import ERRORS, Keeping, contract_columns
-from conversion import Problem, read_files
+from compacting import ERRORS, TEXT, Keeping, contract_columns
+from conversion import Problem, literal, read_files
 from erasing import unfinished
 from progress import Progress, as_bytes, as_count
 from publishing import finish_publishing, hold_warehouse, write_dashboard, writer_of
@@ -54,13 +54,13 @@ with delivered as (
 )
 select load_id, max(usage_date) from delivered group by load_id
 """
-# Ids of jobs whose deliveries with one extracted_at differ in an error, or those of a step do.
-CONTESTED_JOBS = """
-select job_id from staging.repeated_jobs
-group by customer_id, job_id, extracted_at having count(distinct coalesce(error, '')) > 1
+# Ids of jobs whose deliveries with one extracted_at differ in an error, or those of a step do. A copy of a row in an
+# older load may be compacted.
+DIFFER = f"having count(distinct coalesce(error, '')) filter (error is distinct from {literal(TEXT)}) > 1"
+CONTESTED_JOBS = f"""
+select job_id from staging.repeated_jobs group by customer_id, job_id, extracted_at {DIFFER}
 union
-select job_id from staging.repeated_steps
-group by customer_id, job_id, line_index, extracted_at having count(distinct coalesce(error, '')) > 1
+select job_id from staging.repeated_steps group by customer_id, job_id, line_index, extracted_at {DIFFER}
 """
 
 

@@ -40,7 +40,13 @@ GONE = {
     "an input of a line",
     "a record that is no JSON",
 }
-KEPT = {"this year it failed", "a line of this year", "first of two errors", "second of two errors"}
+KEPT = {
+    "this year it failed",
+    "a line of this year",
+    "first of two errors",
+    "second of two errors",
+    "a copy in a newer load",
+}
 
 
 def listed(at):
@@ -51,7 +57,13 @@ def failed(adapter, operation, error, **columns):
     return step(adapter, operation, status="failed", error=error, **columns)
 
 
+# In both loads: the row of the newer one keeps its text.
+COPIED = job(
+    "copied", TRIGGER, failed(*SALESFORCE, "a copy in a newer load"), completed_at=OLD, extracted_at=OLD,
+    status="failed", error="a copy in a newer load",
+)  # fmt: skip
 FIRST = world(
+    COPIED,
     *listed(LISTED_OLD),
     job(
         "failed",
@@ -82,6 +94,7 @@ FIRST = world(
     publish(requested_at=OLD, extracted_at=OLD),
 )  # fmt: skip
 SECOND = world(
+    COPIED,
     *listed(LISTED_NEW),
     job(
         "new", TRIGGER, failed(*SALESFORCE, "a line of this year"), completed_at=NEW, extracted_at=NEW,
@@ -267,7 +280,7 @@ def test_a_finding_says_which_loads_were_compacted(before, after):
 def test_the_command_and_the_manifests_say_what_was_done(after):
     assert re.search(
         r"^Compacted load 1 of .*: their usage is before 2024-07-01 \(25 months before the as-of date 2026-08-10\)\.\n"
-        r"  Rows: api_requests 2, event_stream_requests 1, job_history 5, jobs 4, steps 13\. "
+        r"  Rows: api_requests 2, event_stream_requests 1, job_history 5, jobs 5, steps 15\. "
         r"Stored: [\d.]+ kB before, [\d.]+ kB now\.$",
         after.said.stdout,
         re.MULTILINE,
@@ -276,7 +289,7 @@ def test_the_command_and_the_manifests_say_what_was_done(after):
     (load,) = manifest["loads"]
     note = load["compacted"]
     assert (manifest["format"], note["loads"]) == (5, [1])
-    assert note["rows"] == {"api_requests": 2, "event_stream_requests": 1, "job_history": 5, "jobs": 4, "steps": 13}
+    assert note["rows"] == {"api_requests": 2, "event_stream_requests": 1, "job_history": 5, "jobs": 5, "steps": 15}
     assert note["bytes_before"] > note["bytes_after"] > 0
     assert json.loads((after.store / "000002" / "manifest.json").read_text())["format"] == 4
     assert sorted(path.name for path in after.store.iterdir() if path.is_dir()) == [
@@ -340,6 +353,88 @@ class TestLaterRuns:
         assert said.returncode == 0, said.stdout + said.stderr
         counts = "select rows_read = rows_erased + rows_quarantined from audit.extract_row_counts"
         assert set(Build(0, "", later.folder).column(counts + " where extract_name in ('jobs', 'steps')")) == {True}
+
+
+# ------------------------------------------------------------------------------------------------ rows of files
+
+
+KEEPING = {
+    "null_marks": ["n/a"],
+    "job_history_page_count_path": "output.pages",
+    "job_history_messages_path": "input.batch",
+    "job_history_called_recipe_path": "input.flow_id",
+}
+
+
+@pytest.fixture
+def compacting(monkeypatch):
+    monkeypatch.syspath_prepend(PROJECT / "plugins")
+    import compacting
+
+    return compacting
+
+
+def test_of_a_folder_with_several_loads_only_the_old_ones_change(compacting, tmp_path):
+    """Also where a file was stored before the contract had the column error, and where a customer was forgotten."""
+    rows = [
+        ("a", 1, '{"error":"it failed","title":"a name","duration_seconds":"slow"}'),
+        ("b", 1, '{"error":"N/A ","title":"a name"}'),
+        ("c", 1, '{"title":"a name"}'),
+        (None, 1, '{"ERASED":true}'),
+        ("d", 1, '{"error":"a contested one"}'),
+        ("e", 2, '{"error":"it failed","title":"a name"}'),
+    ]
+    source, target = tmp_path / "steps.parquet", tmp_path / "new.parquet"
+    with duckdb.connect() as db:
+        db.execute(
+            "create table steps (job_id varchar, load_id bigint, extra varchar, duration_seconds decimal(18, 6))"
+        )
+        db.executemany("insert into steps values (?, ?, ?, 1.5)", rows)
+        db.execute(f"copy steps to '{source}'")
+        keeping = compacting.Keeping({"steps": ["error", "duration_seconds"]}, KEEPING, {"jobs": {"d"}})
+        assert compacting.compact_file(db, source, "steps", [1], keeping, target) == 6
+        assert [(row[0], *row[2:]) for row in db.execute(f"from '{target}'").fetchall()] == [
+            ("a", '{"error":"(compacted)","duration_seconds":"slow"}', None),
+            ("b", '{"error":"N/A "}', None),
+            ("c", None, None),
+            (None, '{"ERASED":true}', 1.5),
+            ("d", '{"error":"a contested one"}', None),
+            ("e", '{"error":"it failed","title":"a name"}', 1.5),
+        ]
+
+
+LINE = {"recipe_line_number": 1, "adapter_name": "idp", "title": "t", "output": {"pages": 4}, "line_stat": {"total": 2}}
+SHORT = '{"COMPACTED":true,"recipe_line_number":1,"adapter_name":"idp","page_count":4}'
+
+
+@pytest.mark.parametrize(
+    ("record", "left"),
+    [
+        ({"id": "a", "title": "t", "error": None, "lines": [LINE]}, f'{{"id":"a","lines":[{SHORT}]}}'),
+        ([{"id": "a", "error": "e"}, None, 7], '[{"id":"a","error":"(compacted)"},null,"(compacted)"]'),
+        ({"logEntries": json.dumps([{"id": "a", "lines": json.dumps([LINE])}])}, f'[{{"id":"a","lines":[{SHORT}]}}]'),
+        ({"id": "contested", "error": "e", "lines": [{"error": "f"}]},
+         '{"id":"contested","error":"e","lines":[{"COMPACTED":true,"error":"f"}]}'),
+        ({"id": "a", "error": {}, "lines": "too large"}, '{"id":"a","error":"{}"}'),
+        ({"id": "a", "lines": [None, "text", {"ERASED": True}]},
+         '{"id":"a","lines":[null,"(compacted)",{"ERASED":true}]}'),
+        ({"id": "a", "lines": [{"line_stat": {"total": "slow"}, "input": {"batch": [1, 2], "flow_id": "7"}}]},
+         '{"id":"a","lines":[{"COMPACTED":true,"called_recipe_id":"7","duration_seconds":"slow","message_count":2}]}'),
+        ({"logEntries": "no JSON"}, "(compacted)"),
+        ("a text", '"(compacted)"'),
+        ([], "[]"),
+    ],
+)  # fmt: skip
+def test_a_streamed_record_keeps_its_jobs_and_lines_and_their_facts(record, left, compacting):
+    keeping = compacting.Keeping(compacting.contract_columns(PROJECT), KEEPING, {"jobs": {"contested"}})
+    with duckdb.connect() as db:
+        compacting._define_macros(db, keeping)
+        for text in (json.dumps(record), json.dumps(record, separators=(",", ":"))):
+            assert db.execute("select compacted_record(?)", [text]).fetchone() == (left,)
+        assert db.execute("select compacted_record('no JSON'), compacted_record(null)").fetchone() == (
+            "(compacted)",
+            None,
+        )
 
 
 # ------------------------------------------------------------------------------------------------ bad calls, and kills

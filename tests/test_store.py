@@ -121,17 +121,19 @@ class TestGrownFiles:
 # ----------------------------------------------------------------------------------------------- this release's format
 
 
-def test_a_store_of_this_format_is_read(taking):
-    """Two loads, merged: tests/data/store-3."""
+@pytest.mark.parametrize(("name", "compacted"), [("store-3", []), ("store-5", [1])])
+def test_a_store_of_this_format_is_read(name, compacted, taking):
+    """Two loads, merged; in store-5 the first is compacted."""
     import store
 
-    shutil.copytree(PROJECT / "tests" / "data" / "store-3", taking.store)
+    shutil.copytree(PROJECT / "tests" / "data" / name, taking.store)
     found = store.open_store(taking.store)
     assert [load["load"] for load in found.loads] == [1, 2]
     assert {len(piece.loads) for piece in found.pieces} == {2}
     assert taking.module.verify_store(str(taking.store)) == ""
     answer = taking.take_in("")
     assert [(load, rows) for load, _, _, rows in answer["files"]["seats"]] == [(1, 1)]
+    assert [int(load) for load in answer["compacted"]] == compacted
 
 
 # ----------------------------------------------------------------------------------------------------- files set aside

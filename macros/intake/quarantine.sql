@@ -83,6 +83,11 @@
 {%- endmacro %}
 
 
+{% macro is_compacted_text(column) -%}
+    {{ column }} = '(compacted)'
+{%- endmacro %}
+
+
 {% macro erased_mark() -%}
     {{ return('{"ERASED":true}') }}
 {%- endmacro %}

@@ -1,4 +1,9 @@
 {{ replaces('job') }}
+{% set attributes = [
+    'environment_type', 'recipe_id', 'status', 'is_repeat', 'repeat_count', 'master_job_id', 'calling_job_id',
+    'calling_recipe_id', 'root_job_id', 'root_recipe_id', 'is_test', 'is_poll_error', 'started_at', 'completed_at',
+    'action_count', 'error_type',
+] %}
 
 -- readable_jobs is read twice by its name: a CTE that is read more than once would be materialized.
 with
@@ -17,11 +22,10 @@ candidates as (
 
     select
         readable_jobs.*,
-        {{ tiebreak_text([
-            'environment_type', 'recipe_id', 'status', 'is_repeat', 'repeat_count', 'master_job_id',
-            'calling_job_id', 'calling_recipe_id', 'root_job_id', 'root_recipe_id', 'is_test',
-            'is_poll_error', 'started_at', 'completed_at', 'action_count', 'error_type', 'error',
-        ]) }} as job_text
+        {{ tiebreak_text(attributes + ['error']) }} as job_text,
+        {{ tiebreak_text(attributes) }} as attributes_text,
+        coalesce({{ is_compacted_text('error') }}, false) as is_compacted,
+        case when {{ is_compacted_text('error') }} then null else coalesce(error, '') end as error_text
 
     from {{ ref('readable_jobs') }} as readable_jobs
     where {{ row_hash(['customer_id', 'job_id']) }} in (select repeated_keys.key_hash from repeated_keys)
@@ -39,10 +43,14 @@ ranked as (
             order by extracted_at desc, completed_at desc nulls last, job_text desc, extract_name asc
         ) as delivery_rank,
         count(*) over (partition by customer_id, job_id) as deliveries,
-        min(job_text) over (partition by customer_id, job_id, extracted_at) as least_text,
-        max(job_text) over (partition by customer_id, job_id, extracted_at) as greatest_text
+        min(attributes_text) over same_time as least_text,
+        max(attributes_text) over same_time as greatest_text,
+        min(error_text) over same_time as least_error,
+        max(error_text) over same_time as greatest_error,
+        max(case when is_compacted then 1 else 0 end) over same_time = 1 as has_compacted_error
 
     from candidates
+    window same_time as (partition by customer_id, job_id, extracted_at)
 
 ),
 
@@ -73,7 +81,10 @@ repeated_jobs as (
         extract_name,
         cast(delivery_rank as bigint) as delivery_rank,
         delivery_rank = 1 as is_winning_delivery,
-        least_text <> greatest_text as is_contradictory
+        -- a compacted error is as any other one, and differs from none
+        least_text <> greatest_text
+        or coalesce(least_error <> greatest_error, false)
+        or coalesce(has_compacted_error and least_error = '', false) as is_contradictory
 
     from ranked
     where deliveries > 1
