@@ -2,7 +2,8 @@
 
 A message of an error becomes TEXT, so that "it failed" stays. Of ``extra`` the columns of the contract stay: they say
 why a row is quarantined. A streamed job keeps the fields that are read, and its lines the facts, which have names of
-their own and begin with MARK, because an option says where the platform has them. Rows keep their number and order.
+their own and begin with MARK, because an option says where the platform has them. A streamed API log, which has facts
+alone, stays; another event keeps that it is one. Rows keep their number and order.
 
 A text stays where it says "no error", and where it decides: of two deliveries with one extracted_at the greater row
 as text counts, so their errors stay if they differ (``Keeping.contested``).
@@ -23,6 +24,7 @@ import duckdb
 import yaml
 from conversion import literal, quoted, read_files, write_rows
 from erasing import MARK as ERASED
+from streamed_events import API_REQUEST, EVENT_FIELDS, OTHER, kind_as_sql
 
 TEXT = "(compacted)"  # not JSON, and no text that means no error
 MARK = '{"COMPACTED":true'  # as in macros/intake/quarantine.sql; names of delivered fields are in lower case
@@ -162,7 +164,8 @@ def _define_macros(connection: duckdb.DuckDBPyConnection, keeping: Keeping) -> N
     connection.execute(
         "create or replace temp macro compacted_job(job) as case when job is null then 'null' "
         f"when not json_valid(job) then {literal(TEXT)} when starts_with(job, {literal(ERASED[:-1])}) then job "
-        f"when json_type(job) <> 'OBJECT' then {_TEXT} "
+        f"when json_type(job) <> 'OBJECT' then {_TEXT} when {kind_as_sql('job')} = '{API_REQUEST}' then job "
+        f"when {kind_as_sql('job')} = '{OTHER}' then {literal(_OTHER)} "
         f"else list_transform([json_extract(job, {_paths([*fields, 'error', 'lines'])})], "
         f"lambda v: {_object(values)})[1] end"
     )
@@ -178,6 +181,7 @@ def _define_macros(connection: duckdb.DuckDBPyConnection, keeping: Keeping) -> N
     )
 
 
+_OTHER = f'{{"{EVENT_FIELDS[0]}":"{TEXT}"}}'
 _TEXT = literal(f'"{TEXT}"')  # as JSON
 
 

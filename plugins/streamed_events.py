@@ -1,4 +1,4 @@
-"""The kinds of events in the platform's stream, and whose they are: for erasing, which reads the stored texts.
+"""The kinds of events in the platform's stream, and whose they are: for erasing and compacting the stored texts.
 
 The models have the same in macros/intake/streamed_jobs.sql; tests/test_streamed_events.py compares both.
 
@@ -24,6 +24,15 @@ JOB_FIELDS = (
 )
 EVENT_FIELDS = ("event_type", "event_name", "event", "activity", "activity_type", "action")
 EVENT_DETAILS = ("timestamp", "user", "workspace", "resource", "resource_type")
+# The first of these decides of which an event has a value; without any it is a job.
+RULES = (
+    (("lines",), JOB),
+    (API_LOG_FIELDS, API_REQUEST),
+    (("started_at", "completed_at"), JOB),
+    (EVENT_FIELDS, OTHER),
+    (JOB_FIELDS, JOB),
+    (EVENT_DETAILS, OTHER),
+)
 ACCOUNTS = ("account_id", "workspace_id", "workspace.id")  # of a job only the first
 SUBJECT = "resource.id"  # of an activity: a customer, or anything else
 IDS = ("id", "request_id")
@@ -34,15 +43,21 @@ NO_VALUE = {"", "\\n", "null", "none", "nil", "nan", "nat", "<na>", "n/a", "(nul
 
 def kind_of(event: Any) -> str:
     """The kind of an event, the value of its JSON text: JOB, API_REQUEST or OTHER."""
-    if not isinstance(event, dict) or _has(event, ["lines"]):
-        return JOB
-    if _has(event, API_LOG_FIELDS):
-        return API_REQUEST
-    if _has(event, ("started_at", "completed_at")):
-        return JOB
-    if _has(event, EVENT_FIELDS):
-        return OTHER
-    return OTHER if _has(event, EVENT_DETAILS) and not _has(event, JOB_FIELDS) else JOB
+    if isinstance(event, dict):
+        for names, kind in RULES:
+            if any(event.get(name) is not None for name in names):
+                return kind
+    return JOB
+
+
+def kind_as_sql(event: str) -> str:
+    """DuckDB's SQL of the kind of an event, whose JSON text is the SQL ``event``."""
+    cases = []
+    for names, kind in RULES:
+        paths = ", ".join(f"'$.\"{name}\"'" for name in names)
+        types = f"list_filter(json_type({event}, [{paths}]), lambda found: found <> 'NULL')"
+        cases.append(f"when len({types}) > 0 then '{kind}'")
+    return f"case {' '.join(cases)} else '{JOB}' end"
 
 
 def account_of(event: Any, of_path: str | None) -> str | None:
@@ -72,7 +87,3 @@ def first_text(event: dict[str, Any], paths: Iterable[str]) -> str | None:
 def as_text(value: Any) -> str | None:
     """A value of a JSON text as text."""
     return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
-def _has(event: dict[str, Any], names: Iterable[str]) -> bool:
-    return any(event.get(name) is not None for name in names)

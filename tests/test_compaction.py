@@ -39,6 +39,7 @@ GONE = {
     "a title of a line",
     "an input of a line",
     "a record that is no JSON",
+    "somebody of 2024",
 }
 KEPT = {
     "this year it failed",
@@ -128,6 +129,20 @@ STREAMED = [
     json.dumps({"logEntries": json.dumps([nested("text", lines=json.dumps(nested("x")["lines"]))])}),
     json.dumps(nested("large", lines="the size limit was passed: an input of a line")),
     json.dumps({"logEntries": "a record that is no JSON"}),
+    # an API log counts a call, and an activity is ignored
+    json.dumps(
+        {
+            "logEntries": [
+                {"id": "q-log", "workspace": {"id": "acme"}, "timestamp": OLD, "collection_type": "Proxy", "code": 200},
+                {
+                    "timestamp": OLD,
+                    "event_type": "recipe_started",
+                    "recipe_id": 7,
+                    "user": {"name": "somebody of 2024"},
+                },
+            ]
+        }
+    ),
 ]
 
 
@@ -253,6 +268,9 @@ def test_every_figure_decision_and_count_is_as_before(before, after):
     assert now["quarantined"]
     assert [after.last.column(pages, metric) for metric in ("pages_processed", "events_processed")] == [[17], [16]]
     assert after.last.column("select count(*)::int from metering.metered_jobs where error = '(compacted)'") == [2]
+    logs = "select request_id, metric from metering.metered_requests where request_type = 'proxy' order by all"
+    assert after.last.rows(logs) == [("q-log", "api_calls")]
+    assert after.last.column("select rows_ignored from audit.extract_row_counts where extract_name = 'jobs'") == [1]
 
 
 def test_quarantined_rows_keep_what_counts_them(after):
@@ -280,7 +298,7 @@ def test_a_finding_says_which_loads_were_compacted(before, after):
 def test_the_command_and_the_manifests_say_what_was_done(after):
     assert re.search(
         r"^Compacted load 1 of .*: their usage is before 2024-07-01 \(25 months before the as-of date 2026-08-10\)\.\n"
-        r"  Rows: api_requests 2, event_stream_requests 1, job_history 5, jobs 5, steps 15\. "
+        r"  Rows: api_requests 2, event_stream_requests 1, job_history 6, jobs 5, steps 15\. "
         r"Stored: [\d.]+ kB before, [\d.]+ kB now\.$",
         after.said.stdout,
         re.MULTILINE,
@@ -289,7 +307,7 @@ def test_the_command_and_the_manifests_say_what_was_done(after):
     (load,) = manifest["loads"]
     note = load["compacted"]
     assert (manifest["format"], note["loads"]) == (5, [1])
-    assert note["rows"] == {"api_requests": 2, "event_stream_requests": 1, "job_history": 5, "jobs": 5, "steps": 15}
+    assert note["rows"] == {"api_requests": 2, "event_stream_requests": 1, "job_history": 6, "jobs": 5, "steps": 15}
     assert note["bytes_before"] > note["bytes_after"] > 0
     assert json.loads((after.store / "000002" / "manifest.json").read_text())["format"] == 4
     assert sorted(path.name for path in after.store.iterdir() if path.is_dir()) == [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 
+import duckdb
 import pytest
 import yaml
 from builders import (
@@ -169,7 +170,7 @@ def test_a_later_run_adds_what_is_new_and_equals_a_full_build(again):
     assert said.returncode == 0, said.stdout
 
 
-# ----------------------------------------------------------------------------------------------- erasing knows the same
+# ------------------------------------------------------------------------------- erasing and compacting know the same
 
 
 def cases() -> list[tuple[str, str]]:
@@ -187,12 +188,14 @@ def events(monkeypatch):
 
 
 @pytest.mark.parametrize(("entry", "kind"), [case for case in cases() if not case[0].startswith('{"ERASED"')])
-def test_erasing_tells_events_apart_as_the_models_do(entry, kind, events):
+def test_erasing_and_compacting_tell_events_apart_as_the_models_do(entry, kind, events):
     try:
         value = json.loads(entry)
     except ValueError:
         value = None
     assert events.kind_of(value) == kind
+    if value is not None:
+        assert duckdb.execute(f"select {events.kind_as_sql('$1')}", [entry]).fetchone() == (kind,)
 
 
 def test_erasing_reads_the_fields_that_the_models_read(events):
