@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from building import PROJECT
 from object_server import BUCKET, Server, denied, serving
-from reference.files import nest, write_text, write_world
+from reference.files import account_of_event, nest, write_text, write_world
 from reference.worlds import random_world
 from taking import Taking
 from werkzeug.wrappers import Response
@@ -623,7 +623,9 @@ def write_as_the_platform(world, folder: Path, seed: str) -> None:
     nested, rest = nest(world, seed)
     write_world(rest, folder, "json", seed=seed)
     for number, job in enumerate(nested):
-        place = f"{job['account_id']}/jobs/{job['recipe_id']}/{day(0)}/{number}"
+        is_job = "lines" in job or "started_at" in job
+        place = f"jobs/{job['recipe_id']}/{day(0)}/{number}" if is_job else f"events/{day(0)}"
+        place = f"{account_of_event(job)}/{place}"
         wrapped = {"source": "stream", "logEntries": job} if number % 2 else job
         write_text(folder / "job_history" / place / f"{number}.json", json.dumps(wrapped))
 

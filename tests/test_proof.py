@@ -8,8 +8,9 @@ import json
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from reference.comparison import COMPARED
-from reference.proving import Prover, batches, kept_examples
+from reference.comparison import COMPARED, QUARANTINE, TOTALS
+from reference.proving import Batch, Prover, batches, kept_examples
+from reference.reference import is_ignored, is_request
 from reference.shrinking import reduce, size_of
 from samples import FULL, sampled
 
@@ -92,6 +93,19 @@ class TestProof:
         print(f"{prover.worlds} worlds, {prover.rows.total():,} rows compared")
         assert prover.worlds >= WORLDS
         assert all(prover.rows[relation] for relation in COMPARED)
+
+    def test_streamed_worlds_have_logs_and_other_events_and_agree(self, projects):
+        batch = Batch(seeds=(1, 2, 3, 4), size=8, options="default", is_streamed=True)
+        world = batch.as_delivered(batch.worlds())
+        logs, ignored = (sum(map(is_kind, world["job_history"])) for is_kind in (is_request, is_ignored))
+        assert (logs > 30, ignored > 5) == (True, True)
+        default = projects["default"]
+        assert Prover({"default": default}).compare(world, "default").differences == []
+        relation = "base.base_streamed_events"
+        sql = default.models[relation].sql
+        wrong = default.with_sql(relation, sql.replace("then 'other'", "then 'job'"))
+        found = Prover({"default": wrong}).compare(world, "default").differences
+        assert {difference.relation for difference in found} >= {QUARANTINE, TOTALS}
 
     @pytest.mark.parametrize("wrong", [*WRONG_MODELS, *WRONG_ROWS][:: 1 if FULL else 5])
     def test_a_wrong_rule_is_found_within_fifty_worlds(self, projects, wrong):

@@ -867,6 +867,8 @@ def warehouse_of(result, relations=tuple(RELATIONS)):
     db.execute("create schema if not exists audit")
     db.execute("create table audit.quarantined_rows (extract_name varchar)")
     db.executemany("insert into audit.quarantined_rows values (?)", [[row["extract"]] for row in result.quarantined])
+    db.execute("create schema if not exists intake")
+    db.execute("create table intake.delivery_totals as select ? as rows_ignored", [result.ignored])
     db.execute("create table audit.findings (finding varchar, customer_id varchar, subject varchar)")
     db.executemany("insert into audit.findings values (?, ?, ?)", [list(flag) for flag in result.flags])
     return db

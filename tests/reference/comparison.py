@@ -52,8 +52,8 @@ PARTS = {
         "(select * replace (billed_quantity as quantity) from marts.monthly_credits where billed_quantity > 0)"
     ),
 }
-QUARANTINE, FINDINGS = "audit.quarantined_rows", "audit.findings"
-COMPARED = (*RELATIONS, QUARANTINE, FINDINGS)
+QUARANTINE, FINDINGS, TOTALS = "audit.quarantined_rows", "audit.findings", "intake.delivery_totals"
+COMPARED = (*RELATIONS, QUARANTINE, FINDINGS, TOTALS)
 FLAGS = ("function without caller", "mixed calls", "call cycle", "count missing", "request without its job")
 
 
@@ -105,6 +105,8 @@ def compare(connection, world, options, relations=COMPARED, result=None, tiers=N
         compare_quarantine(connection, result, comparison)
     if FINDINGS in relations:
         compare_flags(connection, result, comparison)
+    if TOTALS in relations:
+        compare_ignored(connection, result, comparison)
     return comparison
 
 
@@ -153,6 +155,14 @@ def compare_quarantine(connection, result, comparison):
         if wanted[extract] != found.get(extract, 0):
             text = f"of {extract}: {wanted[extract]} expected, {found.get(extract, 0)} found"
             comparison.differences.append(Difference(QUARANTINE, text))
+
+
+def compare_ignored(connection, result, comparison):
+    """As many streamed events must be ignored."""
+    (found,) = connection.execute(f"select coalesce(sum(rows_ignored), 0) from {TOTALS}").fetchone()
+    comparison.rows[TOTALS] = 1
+    if found != result.ignored:
+        comparison.differences.append(Difference(TOTALS, f"ignored: {result.ignored} expected, {found} found"))
 
 
 def compare_flags(connection, result, comparison):

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import random
+import re
 from collections import defaultdict
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -205,10 +206,59 @@ def can_be_nested(jobs, steps):
     )
 
 
+# How a log of an API request may name the columns of api_requests.
+LOG_NAMES = {
+    "id": ["id", "request_id"],
+    "account_id": ["account_id", "workspace_id", "workspace.id"],
+    "requested_at": ["requested_at", "timestamp", "date", "time", "date_time", "created_at"],
+    "api_collection_id": ["api_collection_id", "collection_id", "api_collection.id"],
+    "recipe_id": ["recipe_id", "flow_id"],
+    "http_status": ["http_status", "status_code", "code"],
+}
+COLLECTION_WORDS = {"managed": ["Recipe", "Recipe collection"], "proxy": ["Proxy", "proxy_collection"]}
+
+
+def streamed_log(row, rng):
+    """A readable row of api_requests as an event of the stream, in one of its spellings."""
+    event = {"endpoint": "/orders", "client": "A client"}
+
+    def put(path, value):
+        name, _, member = path.partition(".")
+        event[name] = {member: value, "name": "A name"} if member else value
+
+    for column, value in row.items():
+        if value is None and rng.random() < 0.7:
+            continue
+        if column == "extracted_at" and value == row["requested_at"] and rng.random() < 0.7:
+            continue
+        if column == "request_type" and value in COLLECTION_WORDS and rng.random() < 0.3:
+            put("collection_type", rng.choice(COLLECTION_WORDS[value]))
+        elif column == "job_id" and value and re.fullmatch(r"[\w-]+", value) and rng.random() < 0.5:
+            link = rng.choice(["https://app.example/recipes/7/job/{}", "https://app.example/jobs/{}?from=logs", "{}"])
+            put(rng.choice(["job_link", "job_url", "job_details"]), link.format(value))
+        else:
+            put(rng.choice(LOG_NAMES.get(column, [column])), value)
+    without = {name: value for name, value in event.items() if name != "endpoint"}
+    return without if rng.random() < 0.5 and reference.is_request(without) else event
+
+
+def streamed_activity(account, time, rng):
+    """An event that is no usage."""
+    event = {"id": rng.randint(1, 9), "timestamp": time, "workspace": {"id": account}, "user": {"id": 5, "name": "A"}}
+    event |= {"event_type": "recipe_started", "recipe_id": 7} if rng.random() < 0.5 else {"resource": {"id": 7}}
+    return event | ({"details": {"request": {"ip_address": "10.0.0.1"}}} if rng.random() < 0.5 else {})
+
+
+def account_of_event(event):
+    """The account of a streamed event, as its path has it."""
+    return event.get("account_id") or event.get("workspace_id") or event.get("workspace", {}).get("id")
+
+
 def nest(world, seed=0):
-    """(nested jobs, the world with what cannot be nested as flat rows).
+    """(nested jobs and other events of the stream, the world with what cannot be nested as flat rows).
 
     Here and there a null is left out, a line lacks its input, and where extracted_at is the completion it is absent.
+    Half of the readable requests are streamed logs, and some events are no usage.
     """
     rng = random.Random(f"nest-{seed}")
 
@@ -250,6 +300,12 @@ def nest(world, seed=0):
                     del entry["lines"]
             nested.append(entry)
     rest = {**world, "jobs": flat_jobs, "steps": [step for steps in steps_of.values() for step in steps]}
+    if requests := world.get("api_requests"):
+        drawn = [(row, is_readable("api_requests", row) and rng.random() < 0.5) for row in requests]
+        nested += [streamed_log(row, rng) for row, is_streamed in drawn if is_streamed]
+        rest["api_requests"] = [row for row, is_streamed in drawn if not is_streamed]
+        times = [(row["account_id"], row["requested_at"]) for row, is_streamed in drawn if is_streamed]
+        nested += [streamed_activity(*of, rng) for of in times if rng.random() < 0.3]
     return nested, rest
 
 
@@ -259,8 +315,9 @@ def write_nested_jobs(nested, folder, seed=0, ending="json"):
     for number, job in enumerate(nested):
         content = rng.choice([job, job, {"logEntries": job}, {"logEntries": [job]}])
         text = json.dumps(content, indent=rng.choice([None, 2]), ensure_ascii=False)
-        day = reference.read_time(job.get("completed_at") or job["started_at"]).date()
-        path = Path(folder, "job_history", job["account_id"], str(day), f"{number}.{ending}")
+        said = job.get("completed_at") or job.get("started_at")
+        day = reference.read_time(said).date() if said else "other"
+        path = Path(folder, "job_history", account_of_event(job), str(day), f"{number}.{ending}")
         write_text(path, text + "\n")
 
 

@@ -89,6 +89,7 @@ class Result:
     usage_thresholds: list = field(default_factory=list)
     high_volume_recipes: list = field(default_factory=list)
     quarantined: list = field(default_factory=list)
+    ignored: int = 0  # events of the stream that are neither jobs nor logs of requests
     flags: list = field(default_factory=list)
     work: reconciliation.Work | None = None
     readable: dict = field(default_factory=dict)
@@ -405,17 +406,89 @@ def flatten_history(entry):
     return job, steps
 
 
+# "Events of other kinds in the same stream are told apart by shape" [A93]
+OF_A_REQUEST = {
+    *("request_type", "gateway_code", "http_status", "status_code", "api_collection", "api_collection_id"),
+    *("api_endpoint", "api_client", "endpoint"),
+}
+OF_A_JOB = {
+    *("recipe_id", "flow_id", "master_job_id", "calling_job_id", "calling_recipe_id", "root_job_id", "root_recipe_id"),
+    *("is_repeat", "repeat_count", "is_test", "is_poll_error", "action_count", "error_type"),
+}
+NAMES_AN_ACTIVITY = {"event_type", "event_name", "event", "activity", "activity_type", "action"}
+DETAILS_AN_ACTIVITY = {"timestamp", "user", "workspace", "resource", "resource_type"}
+COLLECTION_TYPES = {
+    "recipe": "managed",
+    "recipe collection": "managed",
+    "recipe_collection": "managed",
+    "proxy": "proxy",
+    "proxy collection": "proxy",
+    "proxy_collection": "proxy",
+}
+
+
+def is_request(event):
+    """Whether a streamed event is the log of an API request."""
+    said = {name for name, value in event.items() if value is not None}
+    return "lines" not in said and bool(said & OF_A_REQUEST)
+
+
+def is_ignored(event):
+    """Whether a streamed event is neither a job nor the log of a request."""
+    said = {name for name, value in event.items() if value is not None}
+    if is_request(event) or said & {"lines", "started_at", "completed_at"}:
+        return False
+    return bool(said & NAMES_AN_ACTIVITY or (said & DETAILS_AN_ACTIVITY and not said & OF_A_JOB))
+
+
+def flatten_log(event):
+    """A log of a request -> (raw row of api_requests, whether its link names no job)."""
+
+    def first(*paths):
+        for path in paths:
+            value = event
+            for name in path.split("."):
+                value = value.get(name) if isinstance(value, dict) else None
+            if value is not None and str(value).strip().lower() not in ("", *NULL_MARKS):
+                return value
+        return None
+
+    row = {
+        "id": first("id", "request_id"),
+        "account_id": first("account_id", "workspace_id", "workspace.id"),
+        "requested_at": first("requested_at", "timestamp", "date_time", "date", "time", "created_at"),
+        "request_type": first("request_type", "collection_type"),
+        "api_collection_id": first("api_collection_id", "collection_id", "api_collection.id"),
+        "recipe_id": first("recipe_id", "flow_id"),
+        "job_id": first("job_id", "job.id"),
+        "http_status": first("http_status", "status_code", "code"),
+        "gateway_code": first("gateway_code"),
+        "internal_error": first("internal_error"),
+    }
+    row["extracted_at"] = first("extracted_at") or row["requested_at"]
+    link = first("job_link", "job_url", "job_details")
+    if row["job_id"] is None and link is not None:
+        found = re.search("/jobs?/([^/?#]+)", link)
+        row["job_id"] = found[1] if found else (None if "/" in link else link)
+    kind = row["request_type"]
+    row["request_type"] = COLLECTION_TYPES.get(str(kind).lower(), kind)
+    if kind is None and row["job_id"] is not None:
+        row["request_type"] = "managed"  # only a recipe has jobs
+    place = {name: event[name] for name in ("_load", "_file") if name in event}
+    return row | place, link is not None and row["job_id"] is None
+
+
 # ------------------------------------------------------------------------------------------------ reading the extracts
 
 
-def credible_until(world, nested, days):
+def credible_until(world, nested, logs, days):
     """The latest extracted_at that is taken for true, or None. [A54]
 
     A row's file is its ``_file``, else the one file of its extract. Steps say what their job says.
     """
     said = defaultdict(set)  # file -> its times
     rows = [(name, row) for name in EXTRACTS if name != "steps" for row in world.get(name, [])]
-    for name, row in rows + [("job_history", job) for job, _ in nested]:
+    for name, row in rows + [("job_history", row) for row, _ in nested + logs]:
         try:
             if EXTRACTS[name if name != "job_history" else "jobs"].keys() & {"extracted_at", "extracted_at?"}:
                 said[row.get("_file") or name].add(read_time(row.get("extracted_at")))
@@ -438,11 +511,16 @@ def read_extracts(world, zone, result, days=timedelta(days=90)):
     """Typed good rows per extract, every bad row in quarantine. Repeated rows are still repeated here."""
     rows = {name: [] for name in EXTRACTS}
     result.readable = {name: [] for name in EXTRACTS}
-    nested = [flatten_history(plain) for entry in world.get("job_history", []) for plain in unwrap_history(entry)]
-    credible = credible_until(world, nested, days)
+    events = [event for entry in world.get("job_history", []) for event in unwrap_history(entry)]
+    logs = [flatten_log(event) for event in events if is_request(event)]
+    result.ignored = sum(map(is_ignored, events))
+    nested = [flatten_history(event) for event in events if not is_request(event) and not is_ignored(event)]
+    credible = credible_until(world, nested, logs, days)
 
-    def take(extract, source, raw):
+    def take(extract, source, raw, flaw=None):
         try:
+            if flaw:
+                raise Unreadable(flaw)
             row = read_row(extract, raw, zone)
             if row.get("extracted_at") and credible and row["extracted_at"] > credible:
                 raise Unreadable("unconfirmed extracted_at")
@@ -463,6 +541,8 @@ def read_extracts(world, zone, result, days=timedelta(days=90)):
         if extract != "steps":
             for raw in world.get(extract, []):
                 take(extract, extract, raw)
+    for raw, names_no_job in logs:
+        take("api_requests", "api_requests", raw, "unreadable job_id" if names_no_job else None)
     readable = [steps for job, steps in nested if take("jobs", "job_history", job)]  # a bad job keeps its lines [A27]
 
     known_jobs = {(job["account_id"], job["id"]) for job in rows["jobs"]}
