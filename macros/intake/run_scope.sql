@@ -58,7 +58,7 @@
         {%- endfor -%}
         {%- if recomputes == 'everything' -%}
             {%- do state.update({'last_committed_load': 0}) -%}
-            {%- for table in ['stored_files', 'superseded_files', 'quarantined_files'] -%}
+            {%- for table in ['stored_files', 'superseded_files', 'quarantined_files', 'compacted_loads'] -%}
                 {%- do empty_state(table) -%}
             {%- endfor -%}
         {%- endif -%}

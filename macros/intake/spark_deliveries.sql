@@ -36,7 +36,7 @@
     ) -%}
     {%- do run_query(
         "insert overwrite run_state.compacted_loads "
-        ~ "select load, compacted.at from stored_loads where compacted is not null"
+        ~ "select load, compacted.`at` from stored_loads where compacted is not null"
     ) -%}
     {%- set folders = {} -%}
     {%- for name, folder in run_query(

@@ -24,8 +24,11 @@ candidates as (
         readable_jobs.*,
         {{ tiebreak_text(attributes + ['error']) }} as job_text,
         {{ tiebreak_text(attributes) }} as attributes_text,
-        coalesce({{ is_compacted_text('error') }}, false) as is_compacted,
-        case when {{ is_compacted_text('error') }} then null else coalesce(error, '') end as error_text
+        coalesce({{ is_compacted_text('readable_jobs.error') }}, false) as is_compacted,
+        case
+            when {{ is_compacted_text('readable_jobs.error') }} then null
+            else coalesce(readable_jobs.error, '')
+        end as error_text
 
     from {{ ref('readable_jobs') }} as readable_jobs
     where {{ row_hash(['customer_id', 'job_id']) }} in (select repeated_keys.key_hash from repeated_keys)
