@@ -133,7 +133,14 @@ STREAMED = [
     json.dumps(
         {
             "logEntries": [
-                {"id": "q-log", "workspace": {"id": "acme"}, "timestamp": OLD, "collection_type": "Proxy", "code": 200},
+                {
+                    "id": "q-log",
+                    "workspace": {"id": "acme"},
+                    "timestamp": OLD,
+                    "collection_type": "Proxy",
+                    "code": 200,
+                    "endpoint": "/orders",
+                },
                 {
                     "timestamp": OLD,
                     "event_type": "recipe_started",
