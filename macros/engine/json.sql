@@ -63,8 +63,13 @@
     {{ return(adapter.dispatch('is_json_array')(column)) }}
 {%- endmacro %}
 
+{#- Only a text that begins as an array is parsed: most are long objects. -#}
 {% macro duckdb__is_json_array(column) -%}
-    case when json_valid({{ column }}) then json_type({{ column }}) = 'ARRAY' else false end
+    case
+        when regexp_matches({{ column }}, '^[ \t\r\n]*\[')
+            then coalesce(json_valid({{ column }}) and json_type({{ column }}) = 'ARRAY', false)
+        else false
+    end
 {%- endmacro %}
 
 {% macro spark__is_json_array(column) -%}
