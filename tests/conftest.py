@@ -82,16 +82,25 @@ def explain() -> ModuleType:
 
 NEEDS_A_BUILD = {"forks", "workbench", "build", "sample", "projects"}
 # All tests of these modules look at a few builds, and change none: one worker makes them.
-OF_ONE_WORKER = ("test_forgetting.py",)
+OF_ONE_WORKER = (
+    "test_bridge.py",
+    "test_closes_damaged.py",
+    "test_compaction.py",
+    "test_forgetting.py",
+    "test_streamed_events.py",
+)
 # Of the classes and tests these take longest. One that began last would keep a worker busy while the others have ended.
 LONGEST = (
     "test_closes.py::TestACauseAlone",
+    "test_closes_damaged.py",
+    "test_compaction.py",
     "test_forgetting.py",
     "test_after_random_runs",
     "test_incremental.py::TestOptions",
     "test_repair.py::TestRepair",
     "test_dashboard.py::TestSample",
     "test_proof.py::TestProof",
+    "test_bridge.py",
     "test_publishing.py::TestRuns",
     "test_publishing.py::TestKills",
     "test_store.py::TestWarehouse",
