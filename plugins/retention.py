@@ -103,7 +103,7 @@ class Compaction:
         there = {load["load"]: load["compacted"]["at"] for load in open_store(root).loads if "compacted" in load}
         until = f"before {keep_from} ({self.months} months before the as-of date {inputs['as_of_date']})"
         if there == known:
-            already = f" {len(there)} loads are compacted." if there else ""
+            already = f" Loads compacted already: {len(there)}." if there else ""
             return [*said, f"Nothing to compact in {self.warehouse}: no other load has only usage {until}.{already}"]
         self._publish(inputs)
         return [*said, *describe(self.warehouse, notes, until), *self._write_dashboard()]

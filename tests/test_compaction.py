@@ -328,7 +328,7 @@ def test_a_second_call_does_nothing(after):
     said = compact(after.folder)
     assert said.returncode == 0
     assert "Nothing to compact in" in said.stdout
-    assert "1 loads are compacted" in said.stdout
+    assert "Loads compacted already: 1." in said.stdout
     assert contents(after.folder) == was
 
 
