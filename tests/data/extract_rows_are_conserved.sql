@@ -1,4 +1,4 @@
--- Rows in = rows used + repeated + quarantined + erased + ignored, for every extract; the quarantine holds what is counted.
+-- Rows in = rows used + repeated + quarantined + erased + ignored. The quarantine holds what is counted.
 with
 
 counts as (
