@@ -319,7 +319,7 @@ def test_without_a_folder_and_a_store_nothing_is_stored(taking):
     assert answer == {
         **{"problem": None, "root": str(taking.store), "ignored": [], "to_look_at": []},
         **{"newest_load": 0, "taken_in": 0, "by_extract": "", "folder": ""},
-        **{"loads": {}, "files": {}, "superseded": {}, "quarantined": [], "lacks": {}},
+        **{"loads": {}, "files": {}, "superseded": {}, "quarantined": [], "lacks": {}, "compacted": {}},
     }
     assert not taking.store.exists()
 
