@@ -7,17 +7,43 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from conversion import Problem
+from dbt_common.exceptions import DbtRuntimeError
+from progress import Progress
 from publishing import hold_warehouse, published_run, release_warehouse
 from replaying import BUILD, environment_beside
 
 PROJECT = Path(__file__).resolve().parent.parent
 SCRATCH = "recomputing-"  # begins the name of the folder for dbt's own files
+
+
+def run_and_print(
+    run: Callable[[], list[str]], warehouse: Path, progress: Progress, codes: Mapping[type, int] | None = None
+) -> int:
+    """Print the lines that a command returns, or its problem; returns the exit code: 0, or 1 for a problem.
+
+    ``codes``: other exit codes, by the class of the problem.
+    """
+    try:
+        lines = run()
+    except (Problem, DbtRuntimeError) as problem:
+        print(problem)
+        return (codes or {}).get(type(problem), 1)
+    except OSError as error:  # a read-only folder, a full disk
+        print(
+            f"{error.filename or warehouse} cannot be written: {error.strerror or error}. Repair this, and try again."
+        )
+        return 1
+    finally:
+        progress.clear()
+    print("\n".join(lines))
+    return 0
 
 
 def committed_inputs(published: Path) -> dict[str, Any]:

@@ -19,9 +19,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "plugins"))
 
 from asking import no_warehouse, read_months, warehouse_folder  # noqa: E402
-from conversion import Problem  # noqa: E402
-from dbt_common.exceptions import DbtRuntimeError  # noqa: E402
 from progress import Progress, terminal  # noqa: E402
+from recomputing import run_and_print  # noqa: E402
 from retention import Compaction  # noqa: E402
 
 
@@ -46,20 +45,7 @@ def main() -> int:
         print(f"{warehouse} has no stored deliveries: there is nothing to compact.")
         return 2
     progress = Progress(lambda text: print(text, file=sys.stderr, flush=True), terminal())
-    try:
-        lines = Compaction(warehouse, months, progress).run()
-    except (Problem, DbtRuntimeError) as problem:
-        print(problem)
-        return 1
-    except OSError as error:  # a read-only folder, a full disk
-        print(
-            f"{error.filename or warehouse} cannot be written: {error.strerror or error}. Repair this, and try again."
-        )
-        return 1
-    finally:
-        progress.clear()
-    print("\n".join(lines))
-    return 0
+    return run_and_print(Compaction(warehouse, months, progress).run, warehouse, progress)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,9 @@ sys.path.insert(0, str(PROJECT / "plugins"))
 
 import yaml  # noqa: E402
 from asking import warehouse_folder  # noqa: E402
-from conversion import Problem  # noqa: E402
-from dbt_common.exceptions import DbtRuntimeError  # noqa: E402
 from forgetting import Done, Forgetting, NotThere, Order  # noqa: E402
 from progress import Progress, terminal  # noqa: E402
+from recomputing import run_and_print  # noqa: E402
 
 KEEP, REMOVE = "keep", "remove"
 
@@ -57,26 +56,7 @@ def main() -> int:
     progress = Progress(lambda text: print(text, file=sys.stderr, flush=True), terminal())
     certificate = Path(asked.certificate).absolute() if asked.certificate else None
     order = Order(asked.customer, asked.closes != REMOVE, certificate, options)
-    try:
-        lines = Forgetting(warehouse, order, progress).run()
-    except Done as done:
-        print(done)
-        return 0
-    except NotThere as problem:
-        print(problem)
-        return 2
-    except (Problem, DbtRuntimeError) as problem:
-        print(problem)
-        return 1
-    except OSError as error:  # a read-only folder, a full disk
-        print(
-            f"{error.filename or warehouse} cannot be written: {error.strerror or error}. Repair this, and try again."
-        )
-        return 1
-    finally:
-        progress.clear()
-    print("\n".join(lines))
-    return 0
+    return run_and_print(Forgetting(warehouse, order, progress).run, warehouse, progress, {Done: 0, NotThere: 2})
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ FIRST = world(
     job(
         "failed",
         {**step(*TRIGGER), "comment": "a title of a line", "duration_seconds": "1.5"},
-        {**step(*SALESFORCE), "error": "the order was not found"},  # without a status: the error says that it failed
+        {**step(*SALESFORCE), "error": "the order was not found"},  # without a status: the error means that it failed
         {**step(*SALESFORCE), "error": "n/a"},
         {**step(*SALESFORCE), "error": "{}"},
         step(*PAGES, page_count=3),

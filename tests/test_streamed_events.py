@@ -141,7 +141,7 @@ def test_other_events_are_ignored_and_counted(built):
     }
     # three jobs and four other events
     assert counts["jobs"] == (7, 2, 0, 1, 0, 4)
-    # nine logs and one of them again, and a row of the extract of its own
+    # nine logs and one of them again, and a row of the extract itself
     assert counts["api_requests"] == (11, 5, 2, 4, 0, 0)
     assert {name for name, row in counts.items() if row[5]} == {"jobs"}
     assert built.rows("select rows_ignored from publication.runs") == [(4,)]
