@@ -206,6 +206,37 @@ class Workbench:
         }
 
 
+class Warehouse:
+    """One warehouse that runs continue, over its own folder of extracts."""
+
+    def __init__(self, folder: Path, forks: Forks) -> None:
+        folder.mkdir(exist_ok=True)
+        self.bench = Workbench(folder, forks)
+        self.extracts = self.bench.extracts
+        self.last: Build | None = None
+
+    def run(self, **more: Any) -> Build:
+        """``more``: what ``Workbench.build`` takes."""
+        self.last = self.bench.build(self.extracts, onto=self.last, keep=False, **more)
+        assert self.last.exit_code == 0, self.last.output
+        return self.last
+
+    def copy(self, folder: Path, name: str) -> Warehouse:
+        """The same warehouse in ``folder / name``, with its extracts."""
+        made = Warehouse(folder, self.bench.forks)
+        shutil.copytree(self.extracts, made.extracts)
+        made.last = Build(0, "", shutil.copytree(self.folder, folder / name, symlinks=True))
+        return made
+
+    @property
+    def folder(self) -> Path:
+        return self.last.warehouse
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "deliveries"
+
+
 def is_sample(source: Path | None, vars: dict[str, Any]) -> bool:
     return source is None and not vars.get("extracts_schema") and not vars.get("only_stored_deliveries")
 

@@ -21,7 +21,7 @@ from builders import (
     step,
     world,
 )
-from building import PROJECT, Build, Workbench, close, compact, forget_customer, verify
+from building import PROJECT, Build, Warehouse, close, compact, forget_customer, verify
 from reference.files import write_world
 
 OLD, LISTED_OLD, OLD_LATER = "2024-05-10T12:00:00Z", "2024-05-31T22:00:00Z", "2024-05-20T12:00:00Z"
@@ -155,34 +155,6 @@ STREAMED = [
 
 def write(extracts, rows, name):
     write_world(rows, extracts, "csv", split=1, ragged=False, name=name)
-
-
-class Warehouse:
-    def __init__(self, folder, forks):
-        folder.mkdir(exist_ok=True)
-        self.bench = Workbench(folder, forks)
-        self.extracts = self.bench.extracts
-        self.last = None
-
-    def run(self, **more):
-        self.last = self.bench.build(self.extracts, onto=self.last, keep=False, **more)
-        assert self.last.exit_code == 0, self.last.output
-        return self.last
-
-    def copy(self, folder, name):
-        """The same warehouse with its extracts in another folder."""
-        made = Warehouse(folder, self.bench.forks)
-        shutil.copytree(self.extracts, made.extracts)
-        made.last = Build(0, "", shutil.copytree(self.folder, folder / name, symlinks=True))
-        return made
-
-    @property
-    def folder(self):
-        return self.last.warehouse
-
-    @property
-    def store(self):
-        return self.folder / "deliveries"
 
 
 @pytest.fixture(scope="module")

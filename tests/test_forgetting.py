@@ -27,7 +27,7 @@ from builders import (
     vendor_usage,
     world,
 )
-from building import PROJECT, Workbench, close, forget_customer, verify
+from building import PROJECT, Warehouse, close, forget_customer, verify
 from reference.files import write_world
 
 GONE, OTHER, THIRD = "4711-gone", "1001", "1002"
@@ -203,27 +203,9 @@ def others(build):
     return found
 
 
-class Warehouse:
-    """A warehouse with a closed month, a dashboard, statements, logs of scheduled runs, and copies."""
-
-    def __init__(self, folder, forks):
-        folder.mkdir(exist_ok=True)
-        self.bench = Workbench(folder, forks)
-        self.extracts = self.bench.extracts
-        self.last = None
-
-    def run(self, **more):
-        self.last = self.bench.build(self.extracts, onto=self.last, keep=False, **more)
-        assert self.last.exit_code == 0, self.last.output
-        return self.last
-
-    @property
-    def folder(self):
-        return self.last.warehouse
-
-
 @pytest.fixture(scope="module")
 def before(tmp_path_factory, forks):
+    """A warehouse with a closed month, a dashboard, statements, logs of scheduled runs, and copies."""
     made = Warehouse(tmp_path_factory.mktemp("forgetting"), forks)
     write(made.extracts, FIRST, "first")
     events = log(GONE, "vanish-streamed-request"), activity(GONE, "vanish-activity")
@@ -272,12 +254,9 @@ def dress(warehouse):
 @pytest.fixture(scope="module")
 def after(before, tmp_path_factory):
     """The same warehouse without the customer, and what the command said."""
-    made = Warehouse(tmp_path_factory.mktemp("forgotten"), before.bench.forks)
-    shutil.copytree(before.extracts, made.extracts)
-    folder = shutil.copytree(before.folder, made.bench.folder / "kept", symlinks=True)
-    made.last = type(before.last)(0, "", folder)
+    made = before.copy(tmp_path_factory.mktemp("forgotten"), "kept")
     made.certificate = made.bench.folder / "certificates" / "one.json"
-    made.said = forget_customer(folder, GONE, certificate=str(made.certificate))
+    made.said = forget_customer(made.folder, GONE, certificate=str(made.certificate))
     assert made.said.returncode == 0, made.said.stdout + made.said.stderr
     return made
 
@@ -402,10 +381,7 @@ class TestLaterDeliveries:
     @classmethod
     def again(cls, after):
         """Three runs after the erasure: over the same files, over new ones of the customer, and over all at once."""
-        made = Warehouse(after.bench.folder.with_name("again"), after.bench.forks)
-        shutil.copytree(after.extracts, made.extracts)
-        folder = shutil.copytree(after.folder, made.bench.folder / "kept", symlinks=True)
-        made.last = type(after.last)(0, "", folder)
+        made = after.copy(after.bench.folder.with_name("again"), "kept")
         made.same = made.run(vars={"quarantine_files": True})
         write(made.extracts, AGAIN, "again")
         events = log(GONE, "vanish-streamed-request"), activity(GONE, "vanish-activity")
