@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from reference.compiled import Project
 from reference.proving import compile_all
 from taking import Taking
 
+BUILDS = "builds"  # the folder in which all modules build
+
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
@@ -31,9 +34,21 @@ def forks() -> Iterator[Forks]:
 @pytest.fixture(scope="session")
 def workbench(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Iterator[Workbench]:
     forget_old_builds()
-    workbench = Workbench(tmp_path_factory.mktemp("builds"), forks)
+    workbench = Workbench(tmp_path_factory.mktemp(BUILDS), forks)
     yield workbench
     _builds.update(ran=workbench.ran, taken=workbench.taken)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _module_frees_disk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove what a module's tests have made, if they passed: that of all modules would take tens of gigabytes."""
+    failed = request.session.testsfailed
+    yield
+    if request.session.testsfailed == failed:
+        for path in (p for p in tmp_path_factory.getbasetemp().iterdir() if not p.is_symlink()):
+            # all modules build in one folder, which has the sample world for all of them
+            for made in path.glob("build-*") if path.name.startswith(BUILDS) else [path]:
+                shutil.rmtree(made, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +67,9 @@ def sample(build: Callable[..., Build]) -> Build:
     """The sample world: the warehouse of TEST_WAREHOUSE_DIR, or one that is built."""
     if built := os.environ.get("TEST_WAREHOUSE_DIR"):
         return Build(0, "", PROJECT / built)
-    return build()
+    made = build()
+    made.warehouse = made.warehouse.rename(made.warehouse.with_name("sample"))
+    return made
 
 
 @pytest.fixture(scope="session")

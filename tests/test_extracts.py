@@ -81,7 +81,7 @@ STORY = world(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plain(build):
     """The story as one CSV file an extract, in a plain dbt build with every data test of the project."""
     return build(STORY, arguments=("--threads", "4"), with_tests=True)
