@@ -58,7 +58,7 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/python scripts/check.py
 
 # Required for every change: lint, in parallel a build with unit and data tests, then pytest with a quarter of the random
-# samples. TEST_SAMPLES=full draws all.
+# samples. TEST_SAMPLES=half draws a half, TEST_SAMPLES=full all.
 test: $(VENV)/dev.stamp browser
 	@$(MAKE) --jobs=2 lint prove
 
