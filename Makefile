@@ -92,7 +92,7 @@ test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
 
 # The same models on Spark: the sample, random worlds over several runs, and a difference that must be found.
 test-spark: .venv-spark/spark.stamp java
-	$(SAMPLE) SPARK_CONF_DIR="$(CURDIR)/tests/spark/conf" $(OPTIONS) SPARK .venv-spark/bin/python -m tests.spark
+	$(SAMPLE) SPARK_CONF_DIR="$(CURDIR)/tests/spark/conf" SPARK_SHUFFLE_PARTITIONS=2 $(OPTIONS) SPARK .venv-spark/bin/python -m tests.spark
 
 .venv-spark/spark.stamp: requirements-spark.txt requirements-dev.txt
 	$(MAKE) .venv-spark/dev.stamp VENV=.venv-spark
