@@ -215,6 +215,10 @@ class Warehouse:
         self.extracts = self.bench.extracts
         self.last: Build | None = None
 
+    def deliver(self, rows: dict[str, list[dict]], name: str) -> None:
+        """Write the rows of each extract into a file of this name, for the next run."""
+        write_world(rows, self.extracts, "csv", split=1, ragged=False, name=name)
+
     def run(self, **more: Any) -> Build:
         """``more``: what ``Workbench.build`` takes."""
         self.last = self.bench.build(self.extracts, onto=self.last, keep=False, **more)

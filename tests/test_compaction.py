@@ -22,7 +22,6 @@ from builders import (
     world,
 )
 from building import PROJECT, Build, Warehouse, close, compact, forget_customer, verify
-from reference.files import write_world
 
 OLD, LISTED_OLD, OLD_LATER = "2024-05-10T12:00:00Z", "2024-05-31T22:00:00Z", "2024-05-20T12:00:00Z"
 NEW, LISTED_NEW = "2026-08-09T12:00:00Z", "2026-08-10T22:00:00Z"
@@ -153,20 +152,16 @@ STREAMED = [
 ]
 
 
-def write(extracts, rows, name):
-    write_world(rows, extracts, "csv", split=1, ragged=False, name=name)
-
-
 @pytest.fixture(scope="module")
 def before(tmp_path_factory, forks):
     """Two loads: one of May 2024, one of August 2026. May is closed."""
     made = Warehouse(tmp_path_factory.mktemp("compaction"), forks)
-    write(made.extracts, FIRST, "first")
+    made.deliver(FIRST, "first")
     path = made.extracts / "job_history" / "acme" / "old.json"
     path.parent.mkdir(parents=True)
     path.write_text("\n".join(STREAMED) + "\n", encoding="utf-8")
     made.run()
-    write(made.extracts, SECOND, "second")
+    made.deliver(SECOND, "second")
     made.run()
     closed = close(made.folder, "2024-05", force="1")
     assert closed.returncode == 0, closed.stdout
@@ -319,7 +314,7 @@ class TestLaterRuns:
         made = after.copy(tmp_path_factory.mktemp("later"), "kept")
         made.same = made.run()
         again = job("failed", TRIGGER, completed_at=OLD, extracted_at=OLD_LATER, error="late and in full")
-        write(made.extracts, world(again, with_required=False), "third")
+        made.deliver(world(again, with_required=False), "third")
         made.new = made.run()
         return made
 

@@ -28,7 +28,6 @@ from builders import (
     world,
 )
 from building import PROJECT, Warehouse, close, forget_customer, verify
-from reference.files import write_world
 
 GONE, OTHER, THIRD = "4711-gone", "1001", "1002"
 LISTED, DELIVERED, LATER = "2026-07-31T22:00:00Z", "2026-08-02T06:00:00Z", "2026-08-10T22:00:00Z"
@@ -170,10 +169,6 @@ AGAIN = world(
 )
 
 
-def write(extracts, rows, name):
-    write_world(rows, extracts, "csv", split=1, ragged=False, name=name)
-
-
 def stream(extracts, account, *jobs, name="s"):
     path = extracts / "job_history" / account / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -207,7 +202,7 @@ def others(build):
 def before(tmp_path_factory, forks):
     """A warehouse with a closed month, a dashboard, statements, logs of scheduled runs, and copies."""
     made = Warehouse(tmp_path_factory.mktemp("forgetting"), forks)
-    write(made.extracts, FIRST, "first")
+    made.deliver(FIRST, "first")
     events = log(GONE, "vanish-streamed-request"), activity(GONE, "vanish-activity")
     stream(made.extracts, GONE, nested(GONE, "vanish-streamed-1"), *events)
     mixed = {"logEntries": [nested(OTHER, "streamed-mixed"), nested(GONE, "vanish-streamed-3")]}
@@ -383,7 +378,7 @@ class TestLaterDeliveries:
         """Three runs after the erasure: over the same files, over new ones of the customer, and over all at once."""
         made = after.copy(after.bench.folder.with_name("again"), "kept")
         made.same = made.run(vars={"quarantine_files": True})
-        write(made.extracts, AGAIN, "again")
+        made.deliver(AGAIN, "again")
         events = log(GONE, "vanish-streamed-request"), activity(GONE, "vanish-activity")
         stream(made.extracts, GONE, nested(GONE, "vanish-streamed-1"), *events, name="later")
         made.new = made.run(vars={"quarantine_files": True})
