@@ -33,7 +33,18 @@ PROJECT = Path(__file__).resolve().parent.parent
 VARS = {"settling_seconds": 0, "rule_overrides": False}
 THREADS = ("--threads", "1")  # of a build, of which several run at a time; a later --threads wins
 KEPT_BUILDS = PROJECT / "target" / "test-builds"
-CODE = ("dbt_project.yml", "profiles", "models", "seeds", "macros", "plugins", "dashboard", "analyses", "tests/data")
+CODE = (
+    "dbt_project.yml",
+    "profiles",
+    "models",
+    "seeds",
+    "macros",
+    "plugins",
+    "dashboard",
+    "analyses",
+    "tests/data",
+    "tests/dbt_forks.py",
+)
 
 
 @dataclass
@@ -44,6 +55,7 @@ class Build:
     output: str
     warehouse: Path
     key: str | None = None  # a digest of what it was made of; None where it has none
+    project: Path | None = None  # whose seeds its warehouse has
 
     @property
     def published(self) -> Path:
@@ -135,7 +147,7 @@ class Workbench:
                 self.taken += 1
                 _copy(kept / "warehouse", warehouse)
                 (kept / "output.txt").touch()
-                return Build(0, (kept / "output.txt").read_text(encoding="utf-8"), warehouse, key)
+                return Build(0, (kept / "output.txt").read_text(encoding="utf-8"), warehouse, key, self.project)
 
             shutil.rmtree(self.warehouse, ignore_errors=True)
             if onto:
@@ -144,7 +156,10 @@ class Workbench:
             if prepare:
                 prepare(self.warehouse)
             output = self.folder / "output.txt"
-            exit_code = self.start(source, output, vars, env, arguments, with_tests, command).wait()
+            # this project's seeds don't change during a run of the tests; those of a copy may
+            is_loaded = onto and onto.project == self.project == PROJECT and "--full-refresh" not in arguments
+            more = (env or {}) | ({"SEEDS_ARE_LOADED": "1"} if is_loaded else {})
+            exit_code = self.start(source, output, vars, more, arguments, with_tests, command).wait()
             self.ran += 1
             self.warehouse.rename(warehouse)
             if kept and exit_code == 0:
@@ -154,7 +169,7 @@ class Workbench:
                 _copy(warehouse, scratch / "warehouse")
                 shutil.copy(output, scratch / "output.txt")
                 scratch.rename(kept)
-            return Build(exit_code, output.read_text(encoding="utf-8"), warehouse, key)
+            return Build(exit_code, output.read_text(encoding="utf-8"), warehouse, key, self.project)
 
     def start(
         self,
@@ -171,7 +186,7 @@ class Workbench:
             ["--no-use-colors", *command, *THREADS, "--vars", json.dumps(VARS | (vars or {})), *arguments],
             # comments on tables and columns, which tests read in the sample's database
             self.environment(source, with_tests)
-            | {"WITHOUT_COMMENTS": "" if is_sample(source, vars or {}) else "1"}
+            | {"WITHOUT_COMMENTS": "" if is_sample(source, vars or {}) else "1", "WITHOUT_NODE_EVENTS": "1"}
             | (env or {}),
             self.project,
             output,
@@ -229,7 +244,8 @@ class Warehouse:
         """The same warehouse in ``folder / name``, with its extracts."""
         made = Warehouse(folder, self.bench.forks)
         shutil.copytree(self.extracts, made.extracts)
-        made.last = Build(0, "", shutil.copytree(self.folder, folder / name, symlinks=True))
+        copied = shutil.copytree(self.folder, folder / name, symlinks=True)
+        made.last = Build(0, "", copied, project=self.last.project)
         return made
 
     @property

@@ -46,6 +46,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, TextIO
 
 NODE_EVENTS = ("NodeStart", "NodeFinished")
+LINES_OF_NODES = ("LogStartLine", "LogModelResult", "LogSeedResult")
 IMPORTED_LATE = ("dbt.task.build", "dbt_common.clients.agate_helper", "numpy", "daff", "multiprocessing.dummy")
 COMPARES_COLUMNS = "macro.dbt.get_assert_columns_equivalent"
 WRITES_COMMENTS = "macro.embedded_usage.write_comments"
@@ -53,6 +54,7 @@ TOO_LONG = 900  # seconds after which a command that doesn't end is killed, so t
 ADDRESS = "FORKS_ADDRESS"  # the environment variable with the address of a server that processes share
 PARSED = ("dbt_project.yml", "profiles", "models", "seeds", "macros", "analyses", "tests/data")
 EXCLUDED = "DBT_EXCLUDE_RESOURCE_TYPES"
+OF_ONE_COMMAND = ("KILLED_BEFORE", "SEEDS_ARE_LOADED")  # and not of those that it starts
 LOOK_EVERY = 0.02  # seconds after which the server looks again whether a command has ended
 
 
@@ -212,7 +214,7 @@ def fork_builds_of_this_process() -> None:
     def run_or_fork(command: Any, *more: Any, **options: Any) -> Any:
         if not is_build(command):
             return run(command, *more, **options)
-        environment = {name: value for name, value in options["env"].items() if name != "KILLED_BEFORE"}
+        environment = {name: value for name, value in options["env"].items() if name not in OF_ONE_COMMAND}
         environment["WITHOUT_COMMENTS"] = "1"
         project = Path(options["cwd"])
         variables = dict(pairwise(command)).get("--vars", "")
@@ -414,11 +416,15 @@ def _run_dbt(request: dict[str, Any], manifest: Any) -> int:
     from dbt.cli.main import dbtRunner
 
     _place(manifest, request["folder"])
-    _leave_out_debug_events()
+    _leave_out_events()
     _leave_out_summaries()
     _leave_out_counts_of_rows()
     _make_contexts_the_short_way()
     _read_dates_by_one_calendar()
+    if manifest and "test" in os.environ.get(EXCLUDED, "").split():
+        _leave_out_data_tests(manifest)
+    if os.environ.get("SEEDS_ARE_LOADED"):
+        _keep_loaded_seeds()
     if manifest and os.environ.get("WITHOUT_COMMENTS"):
         manifest.macros[WRITES_COMMENTS].macro_sql = "{% macro write_comments() %}{% endmacro %}"
         if os.environ.get(EXCLUDED):
@@ -462,25 +468,26 @@ def _let_the_engine_use_one_thread() -> None:
     duckdb.connect = connect_with_one_thread
 
 
-def _leave_out_debug_events() -> None:
-    """dbt builds some thousand of them in each run, though no log takes them. A run's progress needs those of nodes."""
+def _leave_out_events() -> None:
+    """Of debugging, of which dbt builds some thousand in each run, though no log takes them; and, where the environment
+    has WITHOUT_NODE_EVENTS, those of each node, which the display of progress needs, and the lines of its success."""
     from dbt_common.events import functions
     from dbt_common.events.base_types import BaseEvent, DebugLevel, EventLevel
 
-    build = BaseEvent.__init__
+    build, fire_event = BaseEvent.__init__, functions.fire_event
+    without_nodes = bool(os.environ.get("WITHOUT_NODE_EVENTS"))
+    of_nodes, lines = ((), LINES_OF_NODES) if without_nodes else (NODE_EVENTS, ())
 
-    def build_unless_debug(self: Any, *arguments: Any, **fields: Any) -> None:
-        if not isinstance(self, DebugLevel) or type(self).__name__ in NODE_EVENTS:
+    def build_unless_left_out(self: Any, *arguments: Any, **fields: Any) -> None:
+        if not isinstance(self, DebugLevel) or type(self).__name__ in of_nodes:
             build(self, *arguments, **fields)
 
-    BaseEvent.__init__ = build_unless_debug
-
-    fire_event = functions.fire_event
-
     def fire(e: Any, level: Any = None, **more: Any) -> None:
-        if type(e).__name__ in NODE_EVENTS or (level or e.level_tag()) != EventLevel.DEBUG:
+        name, level_ = type(e).__name__, level or e.level_tag()
+        if name in of_nodes or not (level_ == EventLevel.DEBUG or (level_ == EventLevel.INFO and name in lines)):
             fire_event(e, level, **more)
 
+    BaseEvent.__init__ = build_unless_left_out
     for module in list(sys.modules.values()):
         if getattr(module, "fire_event", None) is fire_event:
             module.fire_event = fire
@@ -492,6 +499,36 @@ def _leave_out_summaries() -> None:
 
     Linker.find_cycles = lambda self: None
     Linker.get_graph_summary = lambda self, manifest: {}
+
+
+def _leave_out_data_tests(manifest: Any) -> None:
+    """Of a build that runs none: dbt would lay their edges into its graph and look at each of them several times."""
+    from dbt.task.build import BuildTask
+
+    manifest.nodes = {name: node for name, node in manifest.nodes.items() if node.resource_type != "test"}
+    manifest.unit_tests = {}
+
+    def compile_without_test_edges(self: Any) -> None:
+        self.graph = self.compiler.compile(self.manifest)
+
+    BuildTask.compile_manifest = compile_without_test_edges
+
+
+def _keep_loaded_seeds() -> None:
+    """Those that the warehouse has: the same project loaded them in its last run."""
+    from dbt.artifacts.schemas.results import RunStatus
+    from dbt.artifacts.schemas.run import RunResult
+    from dbt.task.runnable import GraphRunnableTask
+
+    call_runner = GraphRunnableTask.call_runner
+
+    def call_unless_loaded(self: Any, runner: Any) -> Any:
+        node = runner.node
+        if node.resource_type != "seed" or not runner.adapter.get_relation(node.database, node.schema, node.alias):
+            return call_runner(self, runner)
+        return RunResult.from_node(node, RunStatus.Success, "kept")
+
+    GraphRunnableTask.call_runner = call_unless_loaded
 
 
 def _leave_out_counts_of_rows() -> None:

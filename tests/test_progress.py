@@ -321,7 +321,7 @@ class TestRuns:
     @pytest.fixture(scope="class")
     @classmethod
     def runs(cls, build):
-        first = build(FIRST)
+        first = build(FIRST, env={"WITHOUT_NODE_EVENTS": ""})
         quiet = build(world(customer(), job("k")), onto=first, arguments=("--quiet",))
         return first, quiet
 

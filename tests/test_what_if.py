@@ -44,6 +44,19 @@ def modules():
     import recounting
     import what_if
 
+    ask, parsed = deciding_models._dbt, []
+
+    def parse_once(runner, command, *arguments):
+        """The project that all of them compile is the same, whatever its options."""
+        if command != "parse":
+            return ask(runner, command, *arguments)
+        if not parsed:
+            parsed.append(ask(runner, command, *arguments))
+        manifest = parsed[0]
+        manifest.nodes = {name: node for name, node in manifest.nodes.items() if "inline_query" not in name}
+        return manifest
+
+    deciding_models._dbt = parse_once
     return Namespace(deciding_models=deciding_models, recounting=recounting, what_if=what_if)
 
 
