@@ -21,6 +21,10 @@
         'date': ['usage_date', '%s', '%s'],
         'month': ['usage_month', month_of, month_of],
         'date_of_month': ['usage_date', month_of, 'last_day(%s)'],
+        'date_near_month': [
+            'usage_date', "cast(date_trunc('month', %s) - interval '1' day as date)",
+            "cast(last_day(%s) + interval '1' day as date)",
+        ],
     }[scope] -%}
     {%- set conditions, days = [column ~ " is null"], [] -%}
     {%- set rows = run_query(

@@ -2,13 +2,35 @@
 
 with
 
+days as (
+
+    select
+        *,
+        cast(date_trunc('month', usage_date) as date) as usage_month
+    from {{ ref('daily_units') }}
+
+),
+
 arrivals as (
+
+    select
+        usage_month,
+        {% for metric in metrics %}
+            sum({{ metric }}) as {{ metric }},
+        {% endfor %}
+        arrived_on
+    from days
+    group by usage_month, arrived_on
+
+),
+
+days_after as (
 
     select
         *,
         {{ dbt.datediff("cast(usage_month + interval '1' month - interval '1' day as date)", 'arrived_on', 'day') }}
             as days_after_last_day
-    from {{ ref('monthly_arrivals') }}
+    from arrivals
 
 ),
 
@@ -19,7 +41,7 @@ by_metric as (
             '{{ metric }}' as metric,
             greatest(days_after_last_day, 0) as days_after_month_end,
             {{ metric }} as quantity
-        from arrivals
+        from days_after
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

@@ -1,10 +1,6 @@
 {{ replaces('month') }}
 {% set metrics = reported_metrics() %}
-{% set metrics_of_steps = ['tasks', 'business_actions', 'pages_processed', 'events_processed'] %}
-{% set added_columns = [
-    'steps_without_pages', 'steps_without_messages', 'jobs_not_counted', 'api_requests_without_job',
-    'mcp_requests_without_job', 'steps_counted_by_default', 'steps_left_out_by_default',
-] %}
+{% set measures = measures_of_units() %}
 
 with
 
@@ -18,25 +14,26 @@ reports as (
 
 ),
 
-units as (
+days as (
 
     select
         *,
         cast(date_trunc('month', usage_date) as date) as our_month,
         cast(date_trunc('month', vendor_date) as date) as vendor_month
-    from {{ ref('dated_units') }}
+    from {{ ref('daily_units') }}
+    where {{ in_affected('date_near_month') }}
 
 ),
 
--- A unit is in our month of it, and in the vendor's.
-units_by_month as (
+-- A day is in our month of it, and in the vendor's.
+days_by_month as (
 
     select
         *,
         our_month as usage_month,
         true as is_ours,
         our_month = vendor_month as is_vendors
-    from units
+    from days
 
     union all
 
@@ -45,26 +42,84 @@ units_by_month as (
         vendor_month as usage_month,
         false as is_ours,
         true as is_vendors
-    from units
+    from days
     where our_month <> vendor_month
+
+),
+
+reported_days as (
+
+    select
+        by_month.*,
+        reports.extracted_at as reported_at,
+        by_month.first_happened_at <= reports.extracted_at
+        and by_month.last_happened_at > reports.extracted_at as is_of_both
+
+    from days_by_month as by_month
+    inner join reports
+        on
+            by_month.customer_id = reports.customer_id
+            and by_month.usage_month = reports.usage_month
+
+),
+
+-- On the day of a report some units are before it, and others after it: they count one by one.
+days_of_both as (
+
+    select * from reported_days
+    where is_of_both
+
+),
+
+units as (
+
+    select
+        customer_id,
+        usage_date,
+        vendor_date,
+        happened_at,
+        {% for column, measure in measures.items() %}
+            {{ measure.value }} as {{ column }},
+        {% endfor %}
+        {{ local_date('extracted_at') }} as arrived_on
+    from {{ ref('dated_units') }}
+    where
+        customer_id in (select days_of_both.customer_id from days_of_both)
+        and usage_date in (select days_of_both.usage_date from days_of_both)
+        and {{ in_affected('date_near_month') }}
 
 ),
 
 reported_units as (
 
     select
-        units.*,
-        reports.extracted_at as reported_at,
-        units.is_ours and units.happened_at > reports.extracted_at as is_late,
-        units.is_ours and units.happened_at <= reports.extracted_at as is_ours_in_time,
-        units.is_vendors and units.happened_at <= reports.extracted_at as is_left,
-        units.is_job and units.is_vendors and units.happened_at <= reports.extracted_at as is_left_job
+        usage_month,
+        customer_id,
+        reported_at,
+        is_ours and first_happened_at > reported_at as is_late,
+        is_ours and first_happened_at <= reported_at as is_ours_in_time,
+        is_vendors and first_happened_at <= reported_at as is_left,
+        {{ measures.keys() | join(', ') }}
+    from reported_days
+    where not is_of_both
 
-    from units_by_month as units
-    inner join reports
+    union all
+
+    select
+        days_of_both.usage_month,
+        days_of_both.customer_id,
+        days_of_both.reported_at,
+        days_of_both.is_ours and units.happened_at > days_of_both.reported_at as is_late,
+        days_of_both.is_ours and units.happened_at <= days_of_both.reported_at as is_ours_in_time,
+        days_of_both.is_vendors and units.happened_at <= days_of_both.reported_at as is_left,
+        units.{{ measures.keys() | join(', units.') }}
+    from days_of_both
+    inner join units
         on
-            units.customer_id = reports.customer_id
-            and units.usage_month = reports.usage_month
+            days_of_both.customer_id = units.customer_id
+            and days_of_both.usage_date = units.usage_date
+            and days_of_both.vendor_date = units.vendor_date
+            and days_of_both.arrived_on = units.arrived_on
 
 ),
 
@@ -73,7 +128,6 @@ added_up as (
     select
         usage_month,
         customer_id,
-        reported_at,
 
         -- ours after the vendor's figure, ours until then, and the same in the vendor's month
         {% for metric in metrics %}
@@ -81,54 +135,32 @@ added_up as (
             coalesce(sum({{ metric }}) filter (where is_ours_in_time), 0) as early_{{ metric }},
             coalesce(sum({{ metric }}) filter (where is_left), 0) as left_{{ metric }},
         {% endfor %}
-
-        -- tasks of jobs about which the platform says nothing, and of jobs about which it does
-        {% for terms in ['t1', 't2', 't3'] %}
-            sum(tasks - tasks_{{ terms }}) filter (where is_left and action_count is null) as tasks_not_{{ terms }},
+        {% for column, measure in measures.items() if column not in metrics %}
+            {{ measure.function }}({{ column }}) filter (where is_left) as {{ column }},
         {% endfor %}
-        sum(tasks - action_count) filter (where is_left_job and steps > 0) as tasks_not_counted_by_platform,
-        sum(action_count) filter (where is_left_job and steps = 0) as actions_without_steps,
-
-        -- what may be missing
-        {% for metric in metrics_of_steps %}
-            max({{ metric }}) filter (where is_left_job) as largest_{{ metric }},
-        {% endfor %}
-        {% for column in added_columns %}
-            sum({{ column }}) filter (where is_left) as {{ column }},
-        {% endfor %}
-        count(*) filter (where is_left_job and steps = 0) as jobs_without_steps,
-        count(*) filter (where is_left_job and steps = 0 and action_count is null) as jobs_without_steps_or_count
+        reported_at
 
     from reported_units
     group by usage_month, customer_id, reported_at
 
 ),
 
--- Without such units a figure is null.
+-- Without such units a figure is null, and a number of jobs 0.
 vendor_month_units as (
 
     select
         usage_month,
         customer_id,
-        reported_at as extracted_at,
         {% for metric in metrics %}
             cast(early_{{ metric }} + coalesce(late_{{ metric }}, 0) as bigint) as our_{{ metric }},
             cast(late_{{ metric }} as bigint) as late_{{ metric }},
             cast(early_{{ metric }} - left_{{ metric }} as bigint) as zone_{{ metric }},
         {% endfor %}
-        {% for metric in metrics_of_steps %}
-            cast(largest_{{ metric }} as bigint) as largest_{{ metric }},
+        {% for column in measures if column not in metrics %}
+            cast({{ 'coalesce(%s, 0)' | format(column) if column.startswith('jobs_without') else column }} as bigint)
+                as {{ column }},
         {% endfor %}
-        {% for column in added_columns %}
-            cast({{ column }} as bigint) as {{ column }},
-        {% endfor %}
-        cast(tasks_not_t1 as bigint) as tasks_not_t1,
-        cast(tasks_not_t2 as bigint) as tasks_not_t2,
-        cast(tasks_not_t3 as bigint) as tasks_not_t3,
-        cast(tasks_not_counted_by_platform as bigint) as tasks_not_counted_by_platform,
-        cast(actions_without_steps as bigint) as actions_without_steps,
-        cast(jobs_without_steps as bigint) as jobs_without_steps,
-        cast(jobs_without_steps_or_count as bigint) as jobs_without_steps_or_count
+        reported_at as extracted_at
     from added_up
 
 )
