@@ -73,6 +73,19 @@ decisions as (
 
 ),
 
+-- Added up before the join: there is a row for each job.
+decisions_by_rule as (
+
+    select
+        rule_id,
+        rule_override,
+        sum(quantity) as quantity,
+        sum(decisions) as decisions
+    from decisions
+    group by rule_id, rule_override
+
+),
+
 -- Each published rule, also if it decided nothing, and each override of it, whether or not it is in force.
 rows_of_rules as (
 
@@ -100,7 +113,7 @@ rows_of_rules as (
     select
         rule_id,
         rule_override
-    from decisions
+    from decisions_by_rule
 
 ),
 
@@ -112,16 +125,15 @@ rule_coverage as (
         rules.decides,
         rules.source,
         rules.rule,
-        cast(coalesce(sum(decisions.quantity), 0) as bigint) as quantity,
-        cast(coalesce(sum(decisions.decisions), 0) as bigint) as decisions
+        cast(coalesce(decided.quantity, 0) as bigint) as quantity,
+        cast(coalesce(decided.decisions, 0) as bigint) as decisions
 
     from rows_of_rules
     inner join rules on rows_of_rules.rule_id = rules.rule_id
-    left join decisions
+    left join decisions_by_rule as decided
         on
-            rows_of_rules.rule_id = decisions.rule_id
-            and rows_of_rules.rule_override is not distinct from decisions.rule_override
-    group by rows_of_rules.rule_id, rows_of_rules.rule_override, rules.decides, rules.source, rules.rule
+            rows_of_rules.rule_id = decided.rule_id
+            and rows_of_rules.rule_override is not distinct from decided.rule_override
 
 )
 
