@@ -36,6 +36,30 @@
 {%- endmacro %}
 
 
+{#- The adapter's own, which also keeps the table of a run without news. -#}
+{% materialization table, adapter='spark' -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set existing_relation = load_relation(this) -%}
+
+    {{ run_hooks(pre_hooks) }}
+
+    {%- if keeps_rows(existing_relation) -%}
+        {%- call noop_statement('main', 'KEPT', 'KEPT', 0) -%}{%- endcall -%}
+    {%- else -%}
+        {%- if existing_relation is not none -%}
+            {%- do adapter.drop_relation(existing_relation) -%}
+        {%- endif -%}
+        {%- call statement('main') -%}
+            {{ create_table_as(false, target_relation, compiled_code) }}
+        {%- endcall -%}
+        {%- do persist_docs(target_relation, model) -%}
+    {%- endif -%}
+
+    {{ run_hooks(post_hooks) }}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmaterialization %}
+
+
 {#- The same strategies. Files are never changed in place: each partition that loses or gets rows is rewritten from kept
     and new rows; a table without partitions is rewritten completely. -#}
 {% materialization incremental, adapter='spark' -%}
@@ -44,7 +68,9 @@
 
     {{ run_hooks(pre_hooks) }}
 
-    {%- if existing_relation is none or replaces_all() -%}
+    {%- if keeps_rows(existing_relation) -%}
+        {%- call noop_statement('main', 'KEPT', 'KEPT', 0) -%}{%- endcall -%}
+    {%- elif existing_relation is none or replaces_all() -%}
         {%- if existing_relation is none and not replaces_all() -%}
             {{ exceptions.raise_compiler_error(this ~ " is missing: run once with --full-refresh.") }}
         {%- endif -%}

@@ -30,6 +30,7 @@ sys.path.insert(0, str(PROJECT / "tests"))
 
 from reference.delivery_schedules import Plan, Source, scheduled_deliveries  # noqa: E402
 
+NOTHING_NEW = "nothing new"  # a run that keeps the tables of the run before
 PARTS = ("sample", "worlds")
 ASKED_FOR = ("tables",)  # minutes that not every change needs
 
@@ -68,13 +69,16 @@ def compare(
         raise RuntimeError(f"the build on Spark failed: {result.exception or 'see above'}")
     seconds = time.monotonic() - began
     tests = sum(run.node.resource_type == "test" for run in result.result)
-    tested = f" with {tests} data tests" if with_tests else ""
+    kept = sum(run.message == "KEPT" for run in result.result)
+    did = (f" with {tests} data tests" if with_tests else "") + (f", {kept} tables kept" if kept else "")
 
     manifest = warehouse / "target-spark" / "manifest.json"
     comparison = Comparison(manifest, warehouse / "build" / "usage.duckdb", spark)
     differences = comparison.differences()
+    if (kept > 50) != (title.endswith(NOTHING_NEW)):
+        differences.append(f"{kept} tables kept")
     print(
-        f"{title}: built in {seconds:.0f} s{tested}; {len(comparison.tables)} tables, "
+        f"{title}: built in {seconds:.0f} s{did}; {len(comparison.tables)} tables, "
         f"{comparison.rows:,} rows compared both ways, "
         f"{comparison.without_partner()} hashes without a partner, {len(differences)} differences",
         *differences,
@@ -139,7 +143,7 @@ def compare_worlds(folder: Path, plan: Plan) -> int:
     deliveries, admins = scheduled_deliveries(plan)
     source, options = Source(folder / "extracts", plan), {"admin_account_ids": list(admins)}
     runs = [(f"run {number}", rows, {}) for number, rows in enumerate(deliveries, start=1)]
-    runs += [("nothing new", None, {})]
+    runs += [(NOTHING_NEW, None, {})]
     # the first recomputes decisions on steps, the second those on jobs: docs/decisions/full-recompute-on-change.md
     runs += [(str(option), None, option) for option in ({"task_terms": "T1"}, {"count_test_jobs": False})]
     differences = 0
