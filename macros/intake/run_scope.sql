@@ -169,13 +169,18 @@
         {{ return(true) }}
     {%- endif -%}
     {%- set run = run_query("select recomputes from run_state.this_run").rows -%}
-    {%- set dates = ['date', 'month', 'date_of_month', 'billed_month', 'billed_date', 'billing_period'] -%}
+    {%- set dates = [
+        'date', 'month', 'date_of_month', 'date_near_month', 'billed_month', 'billed_date', 'billing_period',
+    ] -%}
     {%- set scopes = {
         'nothing': [],
         'dates': dates,
         'decisions': dates + ['request', 'decided_job'],
         'jobs': dates + ['request', 'decided_job', 'job'],
     } -%}
+    {%- if scope not in scopes.jobs + ['load', 'steps'] -%}
+        {{ exceptions.raise_compiler_error("There is no scope " ~ scope ~ ".") }}
+    {%- endif -%}
     {{ return(not run or run[0][0] == 'everything' or scope in scopes[run[0][0]]) }}
 {%- endmacro %}
 
