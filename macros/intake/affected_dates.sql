@@ -15,9 +15,10 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro is_affected(scope, affected) -%}
+{#- By scope of dates: the column, and of two dates the first and the last that they affect. -#}
+{% macro scopes_of_dates() -%}
     {%- set month_of = "cast(date_trunc('month', %s) as date)" -%}
-    {%- set column, first_part, last_part = {
+    {{ return({
         'date': ['usage_date', '%s', '%s'],
         'month': ['usage_month', month_of, month_of],
         'date_of_month': ['usage_date', month_of, 'last_day(%s)'],
@@ -25,7 +26,11 @@
             'usage_date', "cast(date_trunc('month', %s) - interval '1' day as date)",
             "cast(last_day(%s) + interval '1' day as date)",
         ],
-    }[scope] -%}
+    }) }}
+{%- endmacro %}
+
+{% macro is_affected(scope, affected) -%}
+    {%- set column, first_part, last_part = scopes_of_dates()[scope] -%}
     {%- set conditions, days = [column ~ " is null"], [] -%}
     {%- set rows = run_query(
         "select distinct " ~ first_part | format('first_date') ~ " as first_part, " ~ last_part | format('last_date')
@@ -45,13 +50,16 @@
 {%- endmacro %}
 
 
+{#- By scope of what is billed, the column. -#}
+{% macro billed_scopes() -%}
+    {{ return({'billed_month': 'usage_month', 'billed_date': 'usage_date', 'billing_period': 'period_from'}) }}
+{%- endmacro %}
+
 {#- Usage of a day counts in the rest of its billing period, and decides with which month a contract's periods begin.
     Replaced are the months and periods that begin at most a month before the month of the first day that is affected,
     or on which a changed term began: docs/decisions/billing-from-a-day.md -#}
 {% macro is_billed_anew(scope, affected, term_changes) -%}
-    {%- set column = {
-        'billed_month': 'usage_month', 'billed_date': 'usage_date', 'billing_period': 'period_from',
-    }[scope] -%}
+    {%- set column = billed_scopes()[scope] -%}
     {%- set first_date = run_query(
         "select cast(date_trunc('month', min(first_date)) - interval '1' month as date) from ("
         ~ "select first_date from " ~ affected ~ " union all select effective_from from " ~ term_changes

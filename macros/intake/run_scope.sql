@@ -169,9 +169,7 @@
         {{ return(true) }}
     {%- endif -%}
     {%- set run = run_query("select recomputes from run_state.this_run").rows -%}
-    {%- set dates = [
-        'date', 'month', 'date_of_month', 'date_near_month', 'billed_month', 'billed_date', 'billing_period',
-    ] -%}
+    {%- set dates = scopes_of_dates().keys() | list + billed_scopes().keys() | list -%}
     {%- set scopes = {
         'nothing': [],
         'dates': dates,
