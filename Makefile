@@ -16,7 +16,7 @@ GIVEN := JOB LOAD KEEP_MONTHS CUSTOMER CLOSES CERTIFICATE MONTH FORCE OUTPUT OUT
 $(foreach name,$(GIVEN),$(if $(filter-out undefined,$(origin $(name))),$(eval override export $(name) := $$(value $(name)))))
 OPTIONS := $(BIN)/python scripts/with_options.py
 
-.PHONY: build check extract store demo dashboard statement screenshots test prove browser test-duckdb-2 test-spark test-schedulers java proof mutants accuracy parse lint docs explain what-if scheduled-run verify close bridge forget-load forget compact bench backtest sample clean requirements
+.PHONY: build check extract store demo dashboard statement screenshots test prove browser test-duckdb-2 test-spark test-schedulers java proof mutants accuracy parse quick-lint lint docs explain what-if scheduled-run verify close bridge forget-load forget compact bench backtest sample clean requirements
 .DEFAULT_GOAL := build
 
 # The pinned environments: packages for runs, and additional packages for developers. Installed by uv, or otherwise by pip.
@@ -57,14 +57,17 @@ demo: $(VENV)/extract.stamp
 check: $(VENV)/dev.stamp
 	@$(BIN)/python scripts/check.py
 
-# Required for every change: lint, in parallel a build with unit and data tests, then pytest with a quarter of the random
-# samples. TEST_SAMPLES=half draws a half, TEST_SAMPLES=full all.
+# Required for every change: a build of the sample with its data tests, then pytest with a quarter of the random samples, and
+# in parallel the quick part of the lint. TEST_SAMPLES=half draws a half of the samples, TEST_SAMPLES=full all.
 test: $(VENV)/dev.stamp browser
-	@$(MAKE) --jobs=2 lint prove
+	@$(MAKE) --jobs=2 quick-lint prove
+
+# tests/test_unit_tests.py runs the unit tests in a quarter of dbt's time; UNIT_TESTS=dbt has dbt run them all, too.
 
 prove: $(VENV)/dev.stamp browser
 	rm -rf target/test-warehouse
-	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse $(BIN)/dbt build --quiet --vars '{rule_overrides: false}'
+	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse \
+		$(BIN)/dbt build --quiet $(if $(filter dbt,$(UNIT_TESTS)),,--exclude-resource-type unit_test) --vars '{rule_overrides: false}'
 	$(SAMPLE) TEST_WAREHOUSE_DIR=target/test-warehouse $(OPTIONS) PYTEST $(BIN)/pytest --numprocesses=auto
 
 # The browser of the dashboard's tests: the system's own. Installed if there is none and the user is allowed to.
@@ -81,9 +84,9 @@ browser:
 screenshots: $(VENV)/dev.stamp browser
 	$(SAMPLE) SCREENSHOTS=docs/images $(BIN)/pytest tests/test_dashboard.py -k pictures
 
-# make prove on the next DuckDB, in an environment of its own.
+# make prove on the next DuckDB, in an environment of its own; dbt runs all unit tests.
 test-duckdb-2: .venv-duckdb-2/duckdb-2.stamp
-	$(MAKE) prove VENV=.venv-duckdb-2
+	$(MAKE) prove VENV=.venv-duckdb-2 UNIT_TESTS=dbt
 
 .venv-duckdb-2/duckdb-2.stamp: requirements-duckdb-2.txt requirements-dev.txt
 	$(MAKE) .venv-duckdb-2/dev.stamp VENV=.venv-duckdb-2
@@ -137,9 +140,12 @@ parse: $(VENV)/dev.stamp
 	$(APART) DBT_WRITE_JSON=true $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 	$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml --output-only-failures --show-all-failures
 
-lint: $(VENV)/dev.stamp parse
+quick-lint: $(VENV)/dev.stamp parse
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# make check lints the changed SQL; all of it takes three minutes.
+lint: quick-lint
 	$(APART) $(BIN)/python scripts/lint_sql.py models tests analyses
 
 # Writes one page with the descriptions of all models and columns, and lineage; it opens from disk. It describes the existing

@@ -69,7 +69,7 @@ def main() -> int:
     begun = time.monotonic()
     with Forks() as forks, tempfile.TemporaryDirectory() as folder:
         projects = compile_all(forks)
-        unit_tests = read_unit_tests(Path(folder), forks, ADMINS)
+        unit_tests, _ = read_unit_tests(Path(folder), forks, ADMINS)
     say("Looking for places to mutate")
     mutations = [
         mutation
@@ -220,7 +220,9 @@ def prepare(projects: dict[str, Project], unit_tests: list[UnitTest]) -> None:
         mutations_under_other_options={},
     )
     asked = [test for test in unit_tests if test.relation in default.models and part_of(default, test.relation)]
-    _tried_in["unit_tests"] = UnitTests(asked, _tried_in["for_rules"][0])
+    _tried_in["unit_tests"] = UnitTests(asked, _tried_in["for_rules"][0].warehouse)
+    failing = _tried_in["unit_tests"].failing_unchanged()
+    assert not failing, f"unit tests that fail unchanged: {failing}"
 
 
 def tried(mutations: list[Mutation], share: int = 10) -> Iterator[Verdict]:

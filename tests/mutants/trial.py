@@ -154,8 +154,10 @@ class CountedWorlds:
 class UnitTests:
     """The unit tests, run in memory: fixtures are tables of the columns' real types."""
 
-    def __init__(self, tests: list[UnitTest], counted: CountedWorlds) -> None:
-        self.connection = counted.connection
+    def __init__(self, tests: list[UnitTest], warehouse: Warehouse) -> None:
+        """``warehouse``: with all models, whose columns give the fixtures' types."""
+        self.connection = warehouse.connection
+        self.models = warehouse.project.models
         self.prepared: dict[str, list[tuple[UnitTest, str]]] = {}
         for number, test in enumerate(tests):
             schema = f"fixture_{number}"
@@ -164,13 +166,10 @@ class UnitTests:
                 self._fill(f"{schema}.{relation.replace('.', '_')}", relation, rows)
             self._fill(f"{schema}.expected", test.relation, test.expected)
             self.prepared.setdefault(test.relation, []).append((test, schema))
-        broken = [
-            name
-            for relation, model in counted.project.models.items()
-            if relation in self.prepared
-            for name in self.failing(model)
-        ]
-        assert not broken, f"unit tests that fail unchanged: {broken}"
+
+    def failing_unchanged(self) -> list[str]:
+        """The names of all unit tests that fail."""
+        return [name for relation in self.prepared for name in self.failing(self.models[relation])]
 
     def failing(self, model: Model) -> Iterator[str]:
         """The names of the model's unit tests that fail, errors included."""

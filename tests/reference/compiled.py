@@ -181,21 +181,20 @@ def _read_manifest(manifest: dict[str, Any], contracts: dict[str, tuple[str, ...
     )
 
 
-def read_unit_tests(folder: Path, forks: Forks, accounts: Collection[str] = ()) -> list[UnitTest]:
-    """The unit tests of what was compiled under the default options, with these accounts as the partner's own.
-
-    Those with other options of their own speak of other SQL.
-    """
+def read_unit_tests(folder: Path, forks: Forks, accounts: Collection[str] = ()) -> tuple[list[UnitTest], list[str]]:
+    """The unit tests of what was compiled under the default options, with these accounts as the partner's own; and the
+    names of the others, whose own options need other SQL."""
     manifest = _dbt(forks, folder, "parse", {})  # dbt leaves them out of a run over real extracts
     relations = {
         node["name"]: f"{node['schema']}.{node['name']}"
         for node in (manifest["nodes"] | manifest["sources"]).values()
         if node["resource_type"] in ("model", "seed", "source")
     }
-    tests = []
+    tests, others = [], []
     for test in manifest["unit_tests"].values():
         options = {name: value for name, value in (test["overrides"] or {}).items() if value}
         if options and not _names_accounts(options, accounts):
+            others.append(test["name"])
             continue
         given = {
             relations[given["input"].split("'")[-2]]: given["rows"]  # ref('model') or source('schema', 'table')
@@ -203,7 +202,7 @@ def read_unit_tests(folder: Path, forks: Forks, accounts: Collection[str] = ()) 
             if given["rows"] is not None  # else it is the seed itself
         }
         tests.append(UnitTest(test["name"], relations[test["model"]], given, test["expect"]["rows"]))
-    return tests
+    return tests, others
 
 
 def _names_accounts(options: dict[str, Any], accounts: Collection[str]) -> bool:
@@ -252,6 +251,11 @@ class Warehouse:
         for name, model in self.project.models.items():
             if name in wanted:
                 self.make(model)
+
+    def relations(self) -> set[str]:
+        """What the warehouse has: schema.name of every table and view."""
+        found = self.connection.execute("select table_schema || '.' || table_name from information_schema.tables")
+        return {relation for (relation,) in found.fetchall()}
 
     def make(self, model: Model) -> None:
         kind = "view" if model.is_view else "table"
