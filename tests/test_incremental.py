@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pytest
+import yaml
 from builders import (
     API_REQUEST,
     CALL,
@@ -94,6 +95,21 @@ def assert_same(built, full):
                 differences += [f"    {dict(zip(types, row, strict=True))}" for row in sorted(found, key=str)[:5]]
     assert not differences, "\n".join(differences)
     return sum(rows.total() for _, rows in theirs.values())
+
+
+SCOPED = {
+    path: found[1]
+    for path in sorted((PROJECT / "models").rglob("*.sql"))
+    if (found := re.search(r"replaces\('(\w+)'\)", path.read_text(encoding="utf-8"))) and found[1] != "load"
+}
+
+
+@pytest.mark.parametrize("path", SCOPED, ids=[path.stem for path in SCOPED])
+def test_uniqueness_is_tested_of_the_rows_that_a_run_replaces(path):
+    """Of fewer it would miss some; of all it would read years of rows that stood before."""
+    (model,) = yaml.safe_load(path.with_suffix(".yml").read_text(encoding="utf-8"))["models"]
+    tests = [test["unique_grain"]["arguments"] for test in model.get("data_tests", []) if "unique_grain" in test]
+    assert [arguments.get("of_changed") for arguments in tests] == [SCOPED[path]] * len(tests)
 
 
 class TestLateness:

@@ -1,7 +1,7 @@
 {#- The condition of a scope, for what a model reads: the engine does not push it below date_trunc(), some joins and
     what is read twice, and each run would read all days. -#}
 {% macro in_affected(scope) -%}
-    {%- set is_billed = scope in ['billed_date', 'billing_period'] -%}
+    {%- set is_billed = scope in billed_scopes() -%}
     {%- if not execute -%}
         {%- do ref('affected_dates') -%}
         {%- do ref('stg_term_changes') if is_billed -%}

@@ -31,6 +31,13 @@
 {%- endmacro %}
 
 
+{#- The condition of a scope, for a data test of what a run has replaced. -#}
+{% macro in_replaced(scope) -%}
+    {%- set is_of_dates = scope in scopes_of_dates() or scope in billed_scopes() -%}
+    {{ in_affected(scope) if is_of_dates else in_this_run(scope) }}
+{%- endmacro %}
+
+
 {#- Whether the materialization replaces all rows of the model. A dimension to which runs only append is also rebuilt if
     everything is recomputed. -#}
 {% macro replaces_all() -%}
