@@ -2,21 +2,25 @@
 
 with
 
+-- The engine does not push the run's scope below these joins.
 jobs as (
 
     select * from {{ ref('metered_jobs') }}
+    where {{ in_this_run('decided_job') }}
 
 ),
 
 facts as (
 
     select * from {{ ref('step_facts') }}
+    where {{ in_this_run('decided_job') }}
 
 ),
 
 job_units as (
 
     select * from {{ ref('job_units') }}
+    where {{ in_this_run('decided_job') }}
 
 ),
 

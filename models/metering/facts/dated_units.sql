@@ -55,8 +55,9 @@ jobs as (
         cast(null as bigint) as api_requests_without_job,
         cast(null as bigint) as mcp_requests_without_job
 
-    from metered_jobs as jobs
-    inner join job_units on jobs.job_hash = job_units.job_hash
+    -- readers ask for some days, so there are fewer jobs than units of jobs
+    from job_units
+    inner join metered_jobs as jobs on job_units.job_hash = jobs.job_hash
     where not jobs.is_admin
 
 ),

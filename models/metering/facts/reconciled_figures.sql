@@ -13,7 +13,8 @@ figures as (
 
     select
         *,
-        {{ is_admin_account('customer_id') }} as is_admin
+        {{ is_admin_account('customer_id') }} as is_admin,
+        case when not {{ is_admin_account('customer_id') }} then customer_id end as customer_with_units
     from {{ ref('stg_vendor_usage') }}
 
 ),
@@ -72,9 +73,8 @@ measured as (
     left join {{ ref('vendor_month_units') }} as units
         on
             figures.usage_month = units.usage_month
-            and figures.customer_id = units.customer_id
+            and figures.customer_with_units = units.customer_id
             and figures.extracted_at = units.extracted_at
-            and not figures.is_admin
 
 ),
 
