@@ -6,7 +6,19 @@ with
 jobs as (
 
     select * from metering.metered_jobs
-    where date_trunc('month', usage_date) = getvariable('usage_month')::date
+    where usage_date between getvariable('usage_month')::date and last_day(getvariable('usage_month')::date)
+
+),
+
+profiles as (
+
+    select
+        profile_id,
+        concat_ws(
+            '|', coalesce(adapter_name, '-'), coalesce(adapter_operation, '-'), coalesce(keyword, '-'), is_trigger,
+            coalesce(outcome, '-')
+        ) as profile_text
+    from intake.step_profiles
 
 ),
 
@@ -29,14 +41,13 @@ contents as (
         jobs.customer_id,
         'steps' as extract_name,
         concat_ws(
-            '|', jobs.job_id, facts.line_index, coalesce(profiles.adapter_name, '-'),
-            coalesce(profiles.adapter_operation, '-'), coalesce(profiles.keyword, '-'), profiles.is_trigger,
-            coalesce(profiles.outcome, '-'), coalesce(facts.page_count::varchar, '-'),
+            '|', jobs.job_id, facts.line_index, profiles.profile_text, coalesce(facts.page_count::varchar, '-'),
             coalesce(facts.message_count::varchar, '-'), coalesce(facts.called_recipe_id, '-')
         ) as row_text
     from facts.step_facts as facts
     inner join jobs on facts.job_hash = jobs.job_hash
-    inner join intake.step_profiles as profiles on facts.profile_id = profiles.profile_id
+    inner join profiles on facts.profile_id = profiles.profile_id
+    where facts.usage_date between getvariable('usage_month')::date and last_day(getvariable('usage_month')::date)
 
     union all
 
@@ -48,7 +59,7 @@ contents as (
             is_successful, quantity
         ) as row_text
     from metering.metered_requests
-    where date_trunc('month', usage_date) = getvariable('usage_month')::date
+    where usage_date between getvariable('usage_month')::date and last_day(getvariable('usage_month')::date)
 
     union all
 
@@ -104,7 +115,8 @@ select
     customer_id,
     extract_name,
     count(*) as row_count,
-    sum(md5_number_lower(row_text)::hugeint)::varchar as digest
+    -- md5_number_lower() is the same number by way of a text, and takes four times as long
+    sum((md5_number(row_text) >> 64)::hugeint)::varchar as digest
 from contents
 group by all
 order by all
