@@ -75,7 +75,7 @@ def compile_models(project: Path, options: dict[str, Any], *, with_ratios: bool 
         for earlier in folder.parent.glob("what-if-*"):
             if earlier.is_dir() and earlier != folder:
                 shutil.rmtree(earlier, ignore_errors=True)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         replace_text(kept, json.dumps(asdict(compiled)))
     return compiled
 
