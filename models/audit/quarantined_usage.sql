@@ -56,7 +56,6 @@ described as (
         extracted_at,
         {{ json_text('row_content', 'account_id') }} as customer_id,
         {{ json_text('row_content', 'id') }} as unit_id,
-        case when extract_name in ('jobs', 'job_history') then {{ json_text('row_content', 'id') }} end as own_job_id,
         {{ json_text('row_content', 'job_id') }} as job_id,
         {{ to_date(json_text('row_content', 'usage_month')) }} as reported_month,
         case extract_name
@@ -85,7 +84,9 @@ missing as (
     left join jobs as same_jobs
         on
             described.customer_id = same_jobs.customer_id
-            and described.own_job_id = same_jobs.job_id
+            and case
+                when described.extract_name in ('jobs', 'job_history') then described.unit_id
+            end = same_jobs.job_id
     left join requests as same_requests
         on
             described.extract_name = same_requests.extract_name
