@@ -270,6 +270,16 @@ RATIO_FILES = {
 }
 
 
+def test_the_same_question_is_compiled_once_also_where_dbt_has_no_folder_yet(modules, tmp_path, monkeypatch):
+    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "not" / "yet"))
+    compiled = modules.deciding_models.Compiled((), (), (), (), "", {})
+    asked = []
+    monkeypatch.setattr(modules.deciding_models, "_compile", lambda *_: asked.append(1) or compiled)
+    first, second = (modules.deciding_models.compile_models(PROJECT, {"task_terms": "T1"}) for _ in range(2))
+    assert asked == [1]
+    assert first.models == second.models
+
+
 class TestCommand:
     """Over the sample: in August 2026 hubspot has 2 of the 3 business actions of 1004, and 1 of the 2 of 1005."""
 
