@@ -63,7 +63,6 @@ test: $(VENV)/dev.stamp browser
 	@$(MAKE) --jobs=2 quick-lint prove
 
 # tests/test_unit_tests.py runs the unit tests in a quarter of dbt's time; UNIT_TESTS=dbt has dbt run them all, too.
-
 prove: $(VENV)/dev.stamp browser
 	rm -rf target/test-warehouse
 	$(SAMPLE) WAREHOUSE_DIR=target/test-warehouse \
@@ -144,7 +143,7 @@ quick-lint: $(VENV)/dev.stamp parse
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# make check lints the changed SQL; all of it takes three minutes.
+# make check lints the changed SQL; all of it takes three to five minutes.
 lint: quick-lint
 	$(APART) $(BIN)/python scripts/lint_sql.py models tests analyses
 

@@ -47,6 +47,7 @@ contents as (
     from facts.step_facts as facts
     inner join jobs on facts.job_hash = jobs.job_hash
     inner join profiles on facts.profile_id = profiles.profile_id
+    -- the month of their jobs: the engine skips the steps of others
     where facts.usage_date between getvariable('usage_month')::date and last_day(getvariable('usage_month')::date)
 
     union all

@@ -105,6 +105,7 @@ OF_ONE_WORKER = (
     "test_compaction.py",
     "test_forgetting.py",
     "test_streamed_events.py",
+    "test_unit_tests.py",
 )
 # Of the classes and tests these take longest. One that began last would keep a worker busy while the others have ended.
 LONGEST = (
