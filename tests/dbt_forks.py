@@ -222,7 +222,10 @@ def fork_builds_of_this_process() -> None:
         source = "extracts" if has_extracts else "sample"
         with tempfile.NamedTemporaryFile("r") as output, Forks(Path(address)) as forks:
             # those that the environment names are excluded, too: dbt ignores them where the command names some
-            excluded = [f"--exclude-resource-type={kind}" for kind in os.environ.get(EXCLUDED, "").split()]
+            named = [kind for option, kind in pairwise(command) if option == "--exclude-resource-type"]
+            more = [kind for kind in os.environ.get(EXCLUDED, "").split() if kind not in named]
+            environment[EXCLUDED] = " ".join([*named, *more])
+            excluded = [f"--exclude-resource-type={kind}" for kind in more]
             arguments = [*map(str, command[3:]), *excluded, "--threads", "1"]
             key = parsing_key(project, source)
             code = forks.start(arguments, environment, project, Path(output.name), key, os.getpgid(0)).wait()
@@ -421,14 +424,15 @@ def _run_dbt(request: dict[str, Any], manifest: Any) -> int:
     _leave_out_counts_of_rows()
     _make_contexts_the_short_way()
     _read_dates_by_one_calendar()
-    if manifest and "test" in os.environ.get(EXCLUDED, "").split():
+    tests_data = "test" not in os.environ.get(EXCLUDED, "").split()
+    if manifest and not tests_data:
         _leave_out_data_tests(manifest)
     if os.environ.get("SEEDS_ARE_LOADED"):
         _keep_loaded_seeds()
     if manifest and os.environ.get("WITHOUT_COMMENTS"):
         manifest.macros[WRITES_COMMENTS].macro_sql = "{% macro write_comments() %}{% endmacro %}"
-        if os.environ.get(EXCLUDED):
-            # no data tests: nor does it compare columns with contracts, which depends on the code alone
+        if not tests_data:
+            # nor does it compare columns with contracts, which depends on the code alone
             manifest.macros[COMPARES_COLUMNS].macro_sql = "{% macro get_assert_columns_equivalent(sql) %}{% endmacro %}"
     if dict(pairwise(request["arguments"])).get("--threads") == "1":  # the last one, as dbt has it
         _let_the_engine_use_one_thread()

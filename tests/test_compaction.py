@@ -21,7 +21,7 @@ from builders import (
     step,
     world,
 )
-from building import PROJECT, Build, Warehouse, close, compact, forget_customer, verify
+from building import PROJECT, TESTS_DATA, Build, Warehouse, close, compact, forget_customer, verify
 
 OLD, LISTED_OLD, OLD_LATER = "2024-05-10T12:00:00Z", "2024-05-31T22:00:00Z", "2024-05-20T12:00:00Z"
 NEW, LISTED_NEW = "2026-08-09T12:00:00Z", "2026-08-10T22:00:00Z"
@@ -173,7 +173,7 @@ def before(tmp_path_factory, forks):
 def after(before, tmp_path_factory):
     """The same warehouse after make compact, and what the command said."""
     made = before.copy(tmp_path_factory.mktemp("compacted"), "kept")
-    made.said = compact(made.folder)
+    made.said = compact(made.folder, **TESTS_DATA)
     assert made.said.returncode == 0, made.said.stdout + made.said.stderr
     return made
 
@@ -297,6 +297,12 @@ def test_a_second_call_does_nothing(after):
     assert "Nothing to compact in" in said.stdout
     assert "Loads compacted already: 1." in said.stdout
     assert contents(after.folder) == was
+
+
+def test_dbts_data_tests_ran_on_what_is_left(after):
+    ran = "select ran_data_tests from publication.runs order by published_at desc limit 1"
+    with duckdb.connect(after.folder / "usage.duckdb", read_only=True) as db:
+        assert db.execute(ran).fetchall() == [(True,)]
 
 
 def test_the_warehouse_and_the_close_are_verified(after):

@@ -27,7 +27,7 @@ from builders import (
     vendor_usage,
     world,
 )
-from building import PROJECT, Warehouse, close, forget_customer, verify
+from building import PROJECT, TESTS_DATA, Warehouse, close, forget_customer, verify
 
 GONE, OTHER, THIRD = "4711-gone", "1001", "1002"
 LISTED, DELIVERED, LATER = "2026-07-31T22:00:00Z", "2026-08-02T06:00:00Z", "2026-08-10T22:00:00Z"
@@ -251,7 +251,7 @@ def after(before, tmp_path_factory):
     """The same warehouse without the customer, and what the command said."""
     made = before.copy(tmp_path_factory.mktemp("forgotten"), "kept")
     made.certificate = made.bench.folder / "certificates" / "one.json"
-    made.said = forget_customer(made.folder, GONE, certificate=str(made.certificate))
+    made.said = forget_customer(made.folder, GONE, certificate=str(made.certificate), **TESTS_DATA)
     assert made.said.returncode == 0, made.said.stdout + made.said.stderr
     return made
 
@@ -361,6 +361,12 @@ def test_closed_figures_are_kept_under_a_pseudonym_and_the_record_ties_the_diges
     restated = "select metric, cause, retracted_quantity, restated_quantity from marts.usage_restatements order by all"
     assert after.last.rows(restated) == before.last.rows(restated) != []
     assert after.last.column("select distinct customer_id from marts.usage_restatements") == [pseudonym]
+
+
+def test_dbts_data_tests_ran_on_what_is_left(after):
+    ran = "select ran_data_tests from publication.runs order by published_at desc limit 1"
+    with duckdb.connect(after.folder / "usage.duckdb", read_only=True) as db:
+        assert db.execute(ran).fetchall() == [(True,)]
 
 
 def test_the_warehouse_and_the_close_are_verified(after):
