@@ -8,6 +8,7 @@ candidates as (
     select job_hash from {{ ref('step_positions_this_run') }}
     except
     select job_hash from {{ ref('delivered_jobs') }}
+    where {{ in_this_run('steps') }}
 
 ),
 

@@ -2,9 +2,11 @@
 
 with recursive
 
+-- The scope has the callers and functions of each of its jobs. The engine does not push it into a recursion.
 jobs as (
 
     select * from {{ ref('job_own_contexts') }}
+    where {{ in_this_run('job') }}
 
 ),
 
