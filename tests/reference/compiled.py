@@ -186,10 +186,15 @@ def read_unit_tests(folder: Path, forks: Forks, accounts: Collection[str] = ()) 
     names of the others, whose own options need other SQL."""
     manifest = _dbt(forks, folder, "parse", {})  # dbt leaves them out of a run over real extracts
     relations = {
-        node["name"]: f"{node['schema']}.{node['name']}"
+        (node["resource_type"] == "source", node["name"]): f"{node['schema']}.{node['name']}"
         for node in (manifest["nodes"] | manifest["sources"]).values()
         if node["resource_type"] in ("model", "seed", "source")
     }
+
+    def relation(given: str) -> str:
+        """Of ref('model') or source('schema', 'table')."""
+        return relations[given.startswith("source"), given.split("'")[-2]]
+
     tests, others = [], []
     for test in manifest["unit_tests"].values():
         options = {name: value for name, value in (test["overrides"] or {}).items() if value}
@@ -197,11 +202,11 @@ def read_unit_tests(folder: Path, forks: Forks, accounts: Collection[str] = ()) 
             others.append(test["name"])
             continue
         given = {
-            relations[given["input"].split("'")[-2]]: given["rows"]  # ref('model') or source('schema', 'table')
+            relation(given["input"]): given["rows"]
             for given in test["given"]
             if given["rows"] is not None  # else it is the seed itself
         }
-        tests.append(UnitTest(test["name"], relations[test["model"]], given, test["expect"]["rows"]))
+        tests.append(UnitTest(test["name"], relations[False, test["model"]], given, test["expect"]["rows"]))
     return tests, others
 
 
