@@ -421,6 +421,7 @@ OBSTACLES = world(
     *(worked(f"v{n}", f"2026-03-{n + 1:02}") for n in range(15)),
     vendor_usage(usage_month="2026-03-01", tasks=0, business_actions=30, extracted_at="2026-04-02T00:00:00Z"),
     worked("april", "2026-04-15"),
+    job("unreadable", completed_at=None, status="pending", extracted_at="2026-04-16T12:00:00Z"),
     worked("unreadable", "2026-04-16", status="who knows"),
     request("may", requested_at="2026-05-15T12:00:00Z", extracted_at="2026-07-02T00:00:00Z"),
     request("june", requested_at="2026-06-15T12:00:00Z", extracted_at="2026-07-02T00:00:00Z"),

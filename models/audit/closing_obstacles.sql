@@ -23,11 +23,11 @@ months as (
 
 ),
 
--- The newest delivery of work, and of each extract that must be there. Streamed jobs contain their steps.
+-- The newest delivery of work (B-NOT-YET), and of each extract that must be there. Streamed jobs contain their steps.
 newest as (
 
     select
-        max(newest_extracted_at) as of_work,
+        max(case when extract_name <> 'steps' then newest_extracted_at end) as of_work,
         max(case when extract_name in ('jobs', 'job_history') then newest_extracted_at end) as of_jobs,
         max(case when extract_name in ('steps', 'job_history') then newest_extracted_at end) as of_steps
     from {{ ref('delivery_totals') }}
@@ -66,6 +66,31 @@ quarantined as (
 
 ),
 
+loads as (
+
+    select
+        load_id,
+        max(newest_extracted_at) as newest_extracted_at
+    from {{ ref('delivery_totals') }}
+    group by load_id
+
+),
+
+-- The same for files of which no row is read.
+files as (
+
+    select
+        files.file_name,
+        cast(
+            date_trunc('month', coalesce({{ local_date('loads.newest_extracted_at') }}, as_of.as_of_date)) as date
+        ) as usage_month
+    from {{ ref('quarantined_files') }} as files
+    left join loads on files.load_id = loads.load_id
+    cross join {{ ref('as_of') }} as as_of
+    where not files.is_replaced
+
+),
+
 unexplained as (
 
     {{ unexplained_usage(ref('usage_reconciliation')) }}
@@ -92,6 +117,16 @@ closing_obstacles as (
         cast(quarantined_rows as string) || case when quarantined_rows = 1 then ' row' else ' rows' end
         || ' may belong to the month' as detail
     from quarantined
+    where usage_month in (select months.usage_month from months)
+
+    union all
+
+    select distinct
+        usage_month,
+        'rows in quarantine' as obstacle,
+        file_name as subject,
+        'the file cannot be read, and its rows may belong to the month' as detail
+    from files
     where usage_month in (select months.usage_month from months)
 
     union all

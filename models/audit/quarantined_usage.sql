@@ -67,7 +67,7 @@ described as (
 
 ),
 
--- A unit that another row delivers is not missing.
+-- A job or request that a row delivers as finished, at that time or later, is not missing.
 missing as (
 
     select
@@ -87,11 +87,14 @@ missing as (
             and case
                 when described.extract_name in ('jobs', 'job_history') then described.unit_id
             end = same_jobs.job_id
+            and described.extracted_at <= same_jobs.extracted_at
+            and same_jobs.is_finished
     left join requests as same_requests
         on
             described.extract_name = same_requests.extract_name
             and described.customer_id = same_requests.customer_id
             and described.unit_id = same_requests.request_id
+            and described.extracted_at <= same_requests.extracted_at
     where
         same_jobs.job_id is null
         and same_requests.request_id is null
