@@ -114,7 +114,8 @@ def open_closes(warehouse: Path) -> Closes:
 def closed_months(closes: str) -> str:
     """The closes in a folder, for a run.
 
-    JSON: ``{"problem": text or null, "state", "erased": [pseudonyms], "figures": [paths], "restatements": [paths]}``.
+    JSON: ``{"problem": text or null, "state", "months": [first days], "erased": [pseudonyms], "figures": [paths],
+    "restatements": [paths]}``.
     """
     try:
         found = open_closes(Path(closes).parent)
@@ -124,6 +125,7 @@ def closed_months(closes: str) -> str:
         {
             "problem": None,
             "state": found.state if found.closes else {},
+            "months": [f"{close['month']}-01" for close in found.closes],
             "erased": found.pseudonyms(),
             "figures": [str(found.root / close["folder"] / "figures.parquet") for close in found.closes],
             "restatements": [str(path) for path in found.restatements()],

@@ -57,7 +57,8 @@ def actions(count):
 def listing(extracted_at=LISTED, recipe_type=None):
     """All customers and recipes. ``recipe_type``: of the recipe of listed; with it, that of called is an API proxy."""
     rows = [connection(extracted_at=extracted_at, user_id="late")]
-    for account in ("late", "replaced", "listed", "seats", "rule", "option", "code", "removed", "newest", "called"):
+    accounts = ("late", "replaced", "listed", "seats", "rule", "option", "code", "removed", "newest", "called", "empty")
+    for account in accounts:
         rows.append(customer(account, created_at="2026-07-01T00:00:00Z", extracted_at=extracted_at))
         own = {"listed": recipe_type, "called": "api_proxy" if recipe_type else "api_recipe"}.get(account)
         rows.append(recipe(f"r-{account}", user_id=account, recipe_type=own, extracted_at=extracted_at))
@@ -89,6 +90,7 @@ FIRST = world(
     *listing(),
     ordered(5),
     priced("0.5"),
+    ran("late", *actions(1), id="april", completed_at="2026-04-30T12:00:00Z"),
     ran("late", *actions(1), id="june", completed_at="2026-06-30T12:00:00Z"),
     ran("late", *actions(1)),
     ran("replaced", *actions(1)),
@@ -109,6 +111,7 @@ LATE = [
     *ran("late", *actions(2), id="late", extracted_at=LATER),
     *ran("newest", *actions(2), id="late", extracted_at=LATER),
     *request("late", **CALL),
+    *ran("empty", *actions(1), id="late", completed_at="2026-05-10T12:00:00Z", extracted_at=LATER),
 ]
 REPLACED = ran("replaced", *actions(4), extracted_at=LATER)
 
@@ -132,6 +135,9 @@ DELIVERIES = {
         ("newest", "tasks"): (1, 3),
         ("newest", "mcp_calls"): (0, 1),
         ("newest", "credits"): (2, 9),  # 2 workflow tasks more, and an API call over MCP
+        ("empty", "business_actions"): (0, 1),  # in May, which was closed without figures
+        ("empty", "tasks"): (0, 1),
+        ("empty", "credits"): (0, 0.5),
     },
     "listing_change": {
         ("listed", "business_actions"): (2, 0),
@@ -142,6 +148,7 @@ DELIVERIES = {
 }
 SEATS = {("seats", "go_seats"): (5, 8)}
 TERMS = {
+    ("empty", "credits"): (0.5, 0.25),
     ("late", "credits"): (1.5, 0.75),
     ("replaced", "credits"): (2, 1),
     ("rule", "credits"): (1.5, 0.75),
@@ -190,7 +197,7 @@ class Months:
             "union all select usage_month, customer_id, metric, call_type, restated_quantity - retracted_quantity "
             "from marts.usage_restatements union all "
             "select usage_month, customer_id, metric, call_type, -quantity from marts.monthly_figures "
-            "where usage_month = date '2026-07-01') group by all having sum(quantity) <> 0"
+            "where usage_month in (date '2026-05-01', date '2026-07-01')) group by all having sum(quantity) <> 0"
         )
 
     def restated(self):
@@ -227,14 +234,15 @@ class Months:
 
 @pytest.fixture(scope="module")
 def months(tmp_path_factory, forks):
-    """July is closed, after two loads."""
+    """July is closed, after two loads; and May, in which nothing was used."""
     months = Months(tmp_path_factory.mktemp("closes"), forks)
     months.bench.project = PROJECT  # of which the copy differs in nothing yet: these builds are kept
     months.run("first", FIRST)
     months.run("removed", REMOVED)
     months.bench.project = months.project
-    closed = close(months.last.warehouse, "2026-07", months.project)
-    assert closed.returncode == 0, closed.stdout
+    for month, force in (("2026-07", ""), ("2026-05", "1")):
+        closed = close(months.last.warehouse, month, months.project, force=force)
+        assert closed.returncode == 0, closed.stdout
     return months
 
 

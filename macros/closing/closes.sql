@@ -32,10 +32,18 @@
     {%- endif -%}
     {%- set state = literal(tojson(found.state)) -%}
     {%- set statements = ["create or replace table run_state.closing as select " ~ state ~ " as state"] -%}
-    {%- for table in ['closed_figures', 'erased_customers', 'restatements', 'replayed_restatements', 'restating'] -%}
+    {%- for table in [
+        'closed_months', 'closed_figures', 'erased_customers', 'restatements', 'replayed_restatements', 'restating',
+    ] -%}
         {%- do statements.append("truncate table run_state." ~ table) -%}
     {%- endfor -%}
     {%- do run_statements(statements) -%}
+    {%- if found.months -%}
+        {%- do replace_state(
+            'closed_months',
+            "select unnest(" ~ literal(tojson(found.months)) ~ "::json::varchar[]::date[]) as usage_month"
+        ) -%}
+    {%- endif -%}
     {%- if found.figures -%}
         {%- set digest = "regexp_extract(filename, '([0-9a-f]{64})/figures.parquet$', 1)" -%}
         {%- do replace_state(
@@ -111,7 +119,7 @@
     {%- endif -%}
     {%- set intake = working_schema('intake') -%}
     {{ return(run_query(
-        "select exists (select 1 from run_state.closed_figures) and coalesce((select as_of_date from " ~ intake
+        "select exists (select 1 from run_state.closed_months) and coalesce((select as_of_date from " ~ intake
         ~ ".as_of) >= " ~ newest_date() ~ ", false)"
     ).columns[0].values()[0]) }}
 {%- endmacro %}

@@ -136,7 +136,7 @@
         {%- do changed.append("select customer_id from (" ~ listed ~ " except " ~ before ~ ")") -%}
         {%- do changed.append("select customer_id from (" ~ before ~ " except " ~ listed ~ ")") -%}
     {%- endfor -%}
-    {%- set months = "select usage_month from run_state.closed_figures" -%}
+    {%- set months = "select usage_month from run_state.closed_months" -%}
     {%- set delivered = [] -%}
     {%- for index, units, key in [
         ('delivered_jobs', 'metered_jobs', 'job_hash'), ('delivered_requests', 'metered_requests', 'request_hash'),

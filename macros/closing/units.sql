@@ -51,7 +51,7 @@
 
 {% macro is_in_closed_month(usage_date) -%}
     cast(date_trunc('month', {{ usage_date }}) as date) in (
-        select closed.usage_month from {{ source('run_state', 'closed_figures') }} as closed
+        select closed.usage_month from {{ source('run_state', 'closed_months') }} as closed
     )
 {%- endmacro %}
 
@@ -203,7 +203,7 @@
     {%- endif -%}
     {%- set dates = run_query(
         "select min(first_date), max(last_date) from " ~ ref('affected_dates') ~ " as affected where exists ("
-        ~ "select 1 from run_state.closed_figures as closed where affected.last_date >= closed.usage_month"
+        ~ "select 1 from run_state.closed_months as closed where affected.last_date >= closed.usage_month"
         ~ " and affected.first_date < closed.usage_month + interval '1' month)"
     ).rows[0] -%}
     {{ return({'first': dates[0], 'last': dates[1]}) }}

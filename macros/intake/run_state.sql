@@ -29,6 +29,7 @@
             ~ "content string",
         'committed_inputs': "inputs string",
         'closing': "state string",
+        'closed_months': "usage_month date",
         'closed_figures': figure ~ ", quantity decimal(38, 9), closed_at timestamp, manifest_digest string",
         'erased_customers': "customer_id string",
         'restatements': restatement,

@@ -1,4 +1,5 @@
--- The figure at the close and all restatements are the current figure, for every customer, metric and call type.
+-- The figure at the close and all restatements are the current figure, for every customer, metric and call type. A figure
+-- that was 0 at the close and is 0 now has no row there.
 with
 
 restated as (
@@ -13,18 +14,35 @@ restated as (
     where run_id = {{ literal(invocation_id) }}
     group by usage_month, customer_id, metric, call_type
 
+),
+
+terms as (
+
+    select
+        usage_month,
+        customer_id,
+        metric,
+        call_type,
+        quantity - known_quantity as quantity
+    from {{ ref('closed_month_figures') }}
+
+    union all
+
+    select
+        usage_month,
+        customer_id,
+        metric,
+        call_type,
+        -quantity as quantity
+    from restated
+
 )
 
 select
-    figures.usage_month,
-    figures.customer_id,
-    figures.metric,
-    figures.call_type
-from {{ ref('closed_month_figures') }} as figures
-left join restated
-    on
-        figures.usage_month = restated.usage_month
-        and figures.customer_id = restated.customer_id
-        and figures.metric = restated.metric
-        and figures.call_type is not distinct from restated.call_type
-where figures.known_quantity + coalesce(restated.quantity, 0) <> figures.quantity
+    usage_month,
+    customer_id,
+    metric,
+    call_type
+from terms
+group by usage_month, customer_id, metric, call_type
+having sum(quantity) <> 0

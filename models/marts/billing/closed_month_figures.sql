@@ -8,6 +8,12 @@ closed_figures as (
 
 ),
 
+closed_months as (
+
+    select * from {{ source('run_state', 'closed_months') }}
+
+),
+
 restatements as (
 
     select * from {{ source('run_state', 'restatements') }}
@@ -53,7 +59,7 @@ figures as (
         0 as known_quantity,
         quantity
     from {{ ref('monthly_figures') }}
-    where usage_month in (select closed_figures.usage_month from closed_figures)
+    where usage_month in (select closed_months.usage_month from closed_months)
 
 ),
 
