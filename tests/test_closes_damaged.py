@@ -486,12 +486,12 @@ class TestRefusals:
         shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "target", "logs", "warehouse", "docs"))
         model = project / "models" / "staging" / "stg_jobs.sql"
         model.write_text(model.read_text(encoding="utf-8") + "-- edited\n", encoding="utf-8")
-        refused = close(warehouse, "2026-02", project)
-        assert (refused.returncode, self.reasons(refused.stdout)) == (1, {"project changed"})
-        assert close(warehouse, "2026-02", project, force="1").returncode == 0
-        (manifest,) = (warehouse / "closes").glob("*/manifest.json")
-        (reason,) = json.loads(manifest.read_text())["reasons"]
-        assert reason.startswith("project changed: ")
+        for month, reasons in (("2026-02", set()), ("2026-04", {"rows in quarantine"})):
+            for force in ("", "1"):  # the close would keep another rule book than that of its figures
+                refused = close(warehouse, month, project, force=force)
+                assert (refused.returncode, self.reasons(refused.stdout)) == (1, {"project changed", *reasons})
+                assert "Run make build first, then close" in refused.stdout
+        assert not (warehouse / "closes").exists()
 
     def test_a_published_run_of_the_past(self, built):
         past = run(self.bench, onto=replace(built, key=None), env={"AS_OF_DATE": "2026-06-30"})
