@@ -25,7 +25,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "plugins"))
 
 from asking import is_month, no_warehouse, warehouse_folder  # noqa: E402
-from closes import CloseProblem, Closes, keep_project, open_closes, write_close  # noqa: E402
+from closes import CloseProblem, Closes, keep_project, open_closes, require_projects, write_close  # noqa: E402
 from dbt_common.exceptions import DbtRuntimeError  # noqa: E402
 from publishing import finish_publishing, hold_warehouse, project_digests  # noqa: E402
 
@@ -54,6 +54,7 @@ def main() -> int:
         hold_warehouse(warehouse / "build")
         finish_publishing(published)
         closes = open_closes(warehouse)
+        require_projects(closes)
         code, lines = close_month(warehouse, closes, asked.month, is_forced=asked.force == "1")
     except (CloseProblem, DbtRuntimeError) as problem:
         print(problem)
