@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,10 +35,11 @@ from asking import number, warehouse_folder  # noqa: E402
 from closes import open_closes, project_files, unpack_project  # noqa: E402
 from conversion import Problem, as_pattern, literal  # noqa: E402
 from deliveries import verify_store  # noqa: E402
-from progress import Progress, as_bytes, terminal  # noqa: E402
+from progress import Progress, as_bytes, as_count, terminal  # noqa: E402
 from publishing import project_digests  # noqa: E402
 from replaying import BUILD, RunFailed, copy_store, environment_beside  # noqa: E402
-from store import open_store  # noqa: E402
+from retention import loads_text  # noqa: E402
+from store import Store, open_store  # noqa: E402
 
 SCHEMAS = ("marts", "metering", "audit")
 # What a run restated, which the next one does not again.
@@ -124,9 +126,28 @@ def recompute_close(warehouse: Path, close: dict, scratch: Path) -> tuple[list[i
         store = open_store(warehouse / "deliveries")
         copy_store(store, again / "deliveries", close["loads"])
         there = {load["id"] for load in store.loads}
+        said += compacted_since(store, close)
         missing = sorted(number for identity, number in close["loads"].items() if identity not in there)
     replaying.recompute(project, again, options, close["as_of_date"], is_sample=is_sample)
     return missing, said
+
+
+def compacted_since(store: Store, close: dict) -> list[str]:
+    """Lines that say which loads of a close were compacted after it, by day, and how many of their rows."""
+    closed_at = close["closed_at"].replace("T", " ")[:19]  # as the store writes times
+    loads: dict[str, list[int]] = {}
+    rows: dict[str, Counter] = {}
+    for load in store.loads:
+        note = load.get("compacted")
+        if note and load["id"] in close["loads"] and note["at"][:19] >= closed_at:
+            day = note["at"][:10]
+            loads.setdefault(day, []).append(load["load"])
+            rows.setdefault(day, Counter()).update(note["rows"])
+    return [
+        f"Compacted since (make compact) on {day}: {loads_text(numbers)}, "
+        f"rows: {', '.join(f'{name} {as_count(count)}' for name, count in sorted(rows[day].items()))}."
+        for day, numbers in sorted(loads.items())
+    ]
 
 
 def restore_rules(then: Path, now: Path) -> list[str]:
