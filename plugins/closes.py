@@ -90,7 +90,13 @@ class Closes:
 
 
 def open_closes(warehouse: Path) -> Closes:
-    """Read and verify all closes of a warehouse. Raises CloseProblem."""
+    """Read and verify all closes of a warehouse; also that no published one is lost. Raises CloseProblem."""
+    found = _read_closes(warehouse)
+    _require_published_closes(found)
+    return found
+
+
+def _read_closes(warehouse: Path) -> Closes:
     found = Closes(warehouse / "closes")
     if not found.root.is_dir():
         return found
@@ -111,6 +117,34 @@ def open_closes(warehouse: Path) -> Closes:
     return found
 
 
+def require_projects(closes: Closes) -> None:
+    """Raise CloseProblem if a kept project is damaged. One that is missing is named where it is needed."""
+    for digest in sorted({of["project"] for of in (*closes.closes, closes.state) if of}):
+        path = closes.root / "projects" / f"{digest}.zip"
+        if path.exists():
+            _read_project(path, digest)
+
+
+def _require_published_closes(closes: Closes) -> None:
+    """Raise CloseProblem if the published file has the close of a month that is lost: state.json is, too."""
+    published = closes.root.with_name("usage.duckdb")
+    if not published.exists() or _is_being_erased(closes.root.parent):
+        return
+    try:
+        with duckdb.connect(str(published), read_only=True) as database:
+            months = database.execute(
+                "select distinct strftime(usage_month, '%Y-%m') from marts.usage_closes order by all"
+            ).fetchall()
+    except duckdb.Error:  # of an older release, or open for writing: then no run publishes
+        return
+    known = {close["month"] for close in closes.closes}
+    if lost := [month for (month,) in months if month not in known]:
+        raise CloseProblem(
+            f"{closes.root} has lost the close of {lost[0]}, which {published} has. Restore it from a backup. To start "
+            f"over without it, remove {published}, too."
+        )
+
+
 def closed_months(closes: str) -> str:
     """The closes in a folder, for a run.
 
@@ -119,6 +153,7 @@ def closed_months(closes: str) -> str:
     """
     try:
         found = open_closes(Path(closes).parent)
+        require_projects(found)
     except CloseProblem as problem:
         return json.dumps({"problem": str(problem)})
     return json.dumps(
@@ -147,7 +182,7 @@ def show_closes(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
             "select distinct strftime(usage_month, '%Y-%m') from marts.usage_closes"
         ).fetchall()
     }
-    closes = open_closes(warehouse)
+    closes = _read_closes(warehouse)  # a copy of the published file may be read alone
     later = [close for close in closes.closes if close["month"] not in published]
     connection.execute(
         "create or replace temp table erased_pseudonyms as select unnest(?::varchar[]) as customer_id",
@@ -310,9 +345,11 @@ def finish_closes(warehouse: Path, run_id: str | None) -> None:
 
 def is_unfinished(warehouse: Path) -> bool:
     """Whether a run or an erasure left a state that is not committed."""
-    if (warehouse / "closes.erased").exists() or (warehouse / "closes.before").exists():
-        return True
-    return any((warehouse / "closes").glob("state.*.json"))
+    return _is_being_erased(warehouse) or any((warehouse / "closes").glob("state.*.json"))
+
+
+def _is_being_erased(warehouse: Path) -> bool:
+    return (warehouse / "closes.erased").exists() or (warehouse / "closes.before").exists()
 
 
 # ----------------------------------------------------------------------------------------------------- erased customers
@@ -500,7 +537,7 @@ def keep_project(root: Path, project: Path) -> str:
     files = project_files(project)
     digest = _project_digest((name, hashlib.sha256(path.read_bytes()).digest()) for name, path in files.items())
     target = root / "projects" / f"{digest}.zip"
-    if not target.exists():
+    if not _is_whole_project(target, digest):
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_name(f".{target.name}.new")
         with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -527,17 +564,29 @@ def project_files(project: Path, *, with_sample: bool = False) -> dict[str, Path
 
 def unpack_project(root: Path, digest: str, target: Path) -> None:
     """Write the project of a run to the folder ``target``. Raises CloseProblem if it is missing or damaged."""
-    path = root / "projects" / f"{digest}.zip"
+    _read_project(root / "projects" / f"{digest}.zip", digest, target)
+
+
+def _read_project(path: Path, digest: str, target: Path | None = None) -> None:
+    """Verify a kept project; unpack it to the folder ``target``, if there is one. Raises CloseProblem."""
     try:
         with zipfile.ZipFile(path) as archive:
             contents = ((name, hashlib.sha256(archive.read(name)).digest()) for name in archive.namelist())
             found = _project_digest(contents)
-            if found == digest:
+            if found == digest and target:
                 archive.extractall(target)
     except (OSError, EOFError, RuntimeError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         raise _unreadable(path, error) from error
     if found != digest:
         raise _changed(path)
+
+
+def _is_whole_project(path: Path, digest: str) -> bool:
+    try:
+        _read_project(path, digest)
+    except CloseProblem:
+        return False
+    return True
 
 
 def _project_digest(contents: Iterable[tuple[str, bytes]]) -> str:

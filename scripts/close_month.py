@@ -4,8 +4,9 @@
     make close MONTH=2026-07 FORCE=1    # although reasons speak against it; the record names them
 
 Reads the published warehouse. Refuses, with every reason, if the month is not over or not complete, if too much usage
-is unexplained, or if the project has changed since the published run. A month is closed only once: what changes it
-later is a restatement. Exit code 0 if the month is closed, 1 if it is refused, 2 if the question is wrong.
+is unexplained, or if the project has changed since the published run, which FORCE=1 does not override: the close keeps
+the project. A month is closed only once: what changes it later is a restatement. Exit code 0 if the month is closed, 1
+if it is refused, 2 if the question is wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "plugins"))
 
 from asking import is_month, no_warehouse, warehouse_folder  # noqa: E402
-from closes import CloseProblem, Closes, keep_project, open_closes, write_close  # noqa: E402
+from closes import CloseProblem, Closes, keep_project, open_closes, require_projects, write_close  # noqa: E402
 from dbt_common.exceptions import DbtRuntimeError  # noqa: E402
 from publishing import finish_publishing, hold_warehouse, project_digests  # noqa: E402
 
@@ -53,6 +54,7 @@ def main() -> int:
         hold_warehouse(warehouse / "build")
         finish_publishing(published)
         closes = open_closes(warehouse)
+        require_projects(closes)
         code, lines = close_month(warehouse, closes, asked.month, is_forced=asked.force == "1")
     except (CloseProblem, DbtRuntimeError) as problem:
         print(problem)
@@ -86,9 +88,13 @@ def close_month(warehouse: Path, closes: Closes, month: str, *, is_forced: bool)
         if not known:
             return 2, [f"The warehouse has no month {month}: it has no customer and no usage until then."]
         reasons = reasons_against(published, run, month)
-        if reasons and not is_forced:
+        changed = project_change(run)  # the close would keep a project that did not compute its figures
+        if changed or (reasons and not is_forced):
+            listed = [f"  {reason}" for reason in [*reasons, *changed]]
             advice = "Mend what can be mended, or close it all the same with FORCE=1: the record names these reasons."
-            return 1, [f"{month} is not closed:", *[f"  {reason}" for reason in reasons], advice]
+            if changed:
+                advice = "Run make build first, then close: FORCE=1 does not override a changed project."
+            return 1, [f"{month} is not closed:", *listed, advice]
         incoming = closes.root / ".incoming"
         incoming.mkdir(parents=True)
         closed_at = datetime.now(UTC).replace(microsecond=0)
@@ -116,7 +122,7 @@ def run_of(published: duckdb.DuckDBPyConnection) -> dict[str, Any] | None:
 
 
 def reasons_against(published: duckdb.DuckDBPyConnection, run: dict[str, Any], month: str) -> list[str]:
-    """Why the month should not be closed: a sentence each."""
+    """Why the month should not be closed, which FORCE=1 overrides: a sentence each."""
     reasons = [
         f"{obstacle}, {subject}: {detail}"
         for obstacle, subject, detail in published.execute(
@@ -124,12 +130,17 @@ def reasons_against(published: duckdb.DuckDBPyConnection, run: dict[str, Any], m
             [f"{month}-01"],
         ).fetchall()
     ]
-    digests = project_digests(PROJECT)
-    if any(digests[name] != run[name] for name in ("rules", "code")):
-        reasons.append("project changed: the published run has other rules or models, so run dbt build first")
     if run["newest_date"] > run["as_of_date"]:
         reasons.append(f"past as-of date: the published run shows {run['as_of_date']}, and deliveries are newer")
     return reasons
+
+
+def project_change(run: dict[str, Any]) -> list[str]:
+    """A sentence if the project has changed since the published run, which no close overrides."""
+    digests = project_digests(PROJECT)
+    if any(digests[name] != run[name] for name in ("rules", "code")):
+        return ["project changed: the published run has other rules or models"]
+    return []
 
 
 def write_content(

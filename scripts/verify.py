@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,10 +35,11 @@ from asking import number, warehouse_folder  # noqa: E402
 from closes import open_closes, project_files, unpack_project  # noqa: E402
 from conversion import Problem, as_pattern, literal  # noqa: E402
 from deliveries import verify_store  # noqa: E402
-from progress import Progress, as_bytes, terminal  # noqa: E402
+from progress import Progress, as_bytes, as_count, terminal  # noqa: E402
 from publishing import project_digests  # noqa: E402
 from replaying import BUILD, RunFailed, copy_store, environment_beside  # noqa: E402
-from store import open_store  # noqa: E402
+from retention import loads_text  # noqa: E402
+from store import Store, open_store  # noqa: E402
 
 SCHEMAS = ("marts", "metering", "audit")
 # What a run restated, which the next one does not again.
@@ -90,7 +92,7 @@ def verify_close(warehouse: Path, month: str) -> int:
             return 1
         with tempfile.TemporaryDirectory(prefix="verify-", dir=warehouse) as scratch:
             progress.line(f"Recomputing {month} from the loads, rule book and options of its close")
-            missing = recompute_close(warehouse, close, Path(scratch))
+            missing, said = recompute_close(warehouse, close, Path(scratch))
             differing = differing_rows(warehouse / "closes" / close["folder"], Path(scratch), month)
             leave_out_erased(differing, close, closes.pseudonyms())
     except (Problem, RunFailed) as problem:
@@ -99,28 +101,76 @@ def verify_close(warehouse: Path, month: str) -> int:
     except OSError as error:
         print(f"Cannot write beside the warehouse: {error.filename or warehouse}: {error.strerror or error}.")
         return 2
+    print("".join(f"{line}\n" for line in said), end="")
     return report_close(close, differing, missing)
 
 
-def recompute_close(warehouse: Path, close: dict, scratch: Path) -> list[int]:
-    """Build the warehouse of a close in ``scratch``; returns the numbers of its loads that are not stored any more."""
+def recompute_close(warehouse: Path, close: dict, scratch: Path) -> tuple[list[int], list[str]]:
+    """Build the warehouse of a close in ``scratch``.
+
+    Returns the numbers of its loads that are not stored any more, and lines about what this release and the loads have
+    otherwise than at the close.
+    """
     project, again = scratch / "project", scratch / "warehouse"
     is_sample = close["source"] == "the sample"
     for name, path in project_files(PROJECT, with_sample=is_sample).items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, project / name)
     unpack_project(warehouse / "closes", close["project"], scratch / "then")
-    shutil.rmtree(project / "seeds" / "rules")
-    (scratch / "then" / "seeds" / "rules").rename(project / "seeds" / "rules")
+    said = restore_rules(scratch / "then" / "seeds" / "rules", project / "seeds" / "rules")
+    options, dropped = known_options(project, close["options"])
+    said += [f"This release has no option {name}: the close had {value!r}." for name, value in dropped.items()]
     again.mkdir()
     missing = []
     if not is_sample:
         store = open_store(warehouse / "deliveries")
         copy_store(store, again / "deliveries", close["loads"])
         there = {load["id"] for load in store.loads}
+        said += compacted_since(store, close)
         missing = sorted(number for identity, number in close["loads"].items() if identity not in there)
-    replaying.recompute(project, again, close["options"], close["as_of_date"], is_sample=is_sample)
-    return missing
+    replaying.recompute(project, again, options, close["as_of_date"], is_sample=is_sample)
+    return missing, said
+
+
+def compacted_since(store: Store, close: dict) -> list[str]:
+    """Lines that say which loads of a close were compacted after it, by day, and how many of their rows."""
+    closed_at = close["closed_at"].replace("T", " ")[:19]  # as the store writes times
+    loads: dict[str, list[int]] = {}
+    rows: dict[str, Counter] = {}
+    for load in store.loads:
+        note = load.get("compacted")
+        if note and load["id"] in close["loads"] and note["at"][:19] >= closed_at:
+            day = note["at"][:10]
+            loads.setdefault(day, []).append(load["load"])
+            rows.setdefault(day, Counter()).update(note["rows"])
+    return [
+        f"Compacted since (make compact) on {day}: {loads_text(numbers)}, "
+        f"rows: {', '.join(f'{name} {as_count(count)}' for name, count in sorted(rows[day].items()))}."
+        for day, numbers in sorted(loads.items())
+    ]
+
+
+def restore_rules(then: Path, now: Path) -> list[str]:
+    """Put the rule tables of a close in place of those of this release.
+
+    Tables that only this release has stay, because its models read them. Returns a line about those, and about those
+    that it has no more.
+    """
+    old, new = ({path.relative_to(root).as_posix() for path in root.rglob("*.csv")} for root in (then, now))
+    for name in old & new:
+        shutil.copyfile(then / name, now / name)
+    only_now, only_then = (", ".join(Path(name).stem for name in sorted(names)) for names in (new - old, old - new))
+    said = []
+    if only_now:
+        said.append(f"Rule tables of this release that the close had not, used as they are now: {only_now}.")
+    return said + ([f"Rule tables of the close that this release has no more: {only_then}."] if only_then else [])
+
+
+def known_options(project: Path, options: dict) -> tuple[dict, dict]:
+    """The options of a close that this release has, and the others."""
+    names = yaml.safe_load((project / "dbt_project.yml").read_text(encoding="utf-8"))["vars"].keys()
+    known = {name: value for name, value in options.items() if name in names}
+    return known, {name: value for name, value in options.items() if name not in names}
 
 
 def differing_rows(folder: Path, scratch: Path, month: str) -> dict[str, list[tuple]]:
@@ -157,7 +207,8 @@ def report_close(close: dict, differing: dict[str, list[tuple]], missing: list[i
     if missing:
         print(f"The close of {month} was computed from load {', '.join(map(str, missing))}, which was removed since.")
     if project_digests(PROJECT)["code"] != close["code"]:
-        moved = f"{len(figures)} figures differ by them" if figures else "no figure differs by them"
+        count = "1 figure differs" if len(figures) == 1 else f"{len(figures) or 'no'} figures differ"
+        moved = f"{count} by them"
         moved = "" if missing else f": {moved}"
         print(f"The models changed since {month} was closed on {close['closed_at'][:10]}{moved}.")
     for customer, metric, call_type, kept, again in figures:

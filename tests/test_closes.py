@@ -1,7 +1,10 @@
 """A closed month keeps its figures; what changes it later is a restatement with its cause, worked out by hand."""
 
+import hashlib
 import itertools
+import json
 import shutil
+import zipfile
 from dataclasses import replace
 from datetime import date
 
@@ -313,6 +316,31 @@ def test_all_causes_in_one_run_are_told_apart(months):
     months.add_up()
 
 
+def close_as_an_older_release(warehouse, table, options):
+    """The warehouse with a close that has a rule table and options more, as an older release wrote it."""
+    closes = warehouse / "closes"
+    (folder,) = closes.glob("2026-07-*")
+    close = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    kept = closes / "projects" / f"{close['project']}.zip"
+    with zipfile.ZipFile(kept, "a") as archive:
+        archive.writestr(f"seeds/rules/{table}.csv", "rule_id\n")
+    with zipfile.ZipFile(kept) as archive:
+        contents = b"".join(
+            name.encode() + b"\0" + hashlib.sha256(archive.read(name)).digest() for name in archive.namelist()
+        )
+    close |= {"project": hashlib.sha256(contents).hexdigest(), "options": close["options"] | options}
+    kept.rename(kept.with_stem(close["project"]))
+    written = json.dumps(close).encode()
+    (folder / "manifest.json").write_bytes(written)
+    name = f"2026-07-{hashlib.sha256(written).hexdigest()}"
+    folder.rename(closes / name)
+    state = json.loads((closes / "state.json").read_text(encoding="utf-8")) | {"closes": [name]}
+    del state["digest"]
+    state["digest"] = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+    (closes / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    return warehouse
+
+
 class TestVerification:
     @pytest.fixture(scope="class")
     @classmethod
@@ -345,6 +373,29 @@ class TestVerification:
             "  removed  steps: the content that was counted differs",
             "The close of 2026-07 does not hold.",
         ]
+
+    def test_a_later_release_is_explained(self, months):
+        """It counts pages twice, has a rule table more and one less, and an option less."""
+        months = months.copy()
+        months.change_code()
+        rules = months.project / "seeds" / "rules"
+        (rules / "page_rules.csv").write_text("rule_id\nS-PAGE\n", encoding="utf-8")
+        described = "seeds:\n  - name: page_rules\n    config:\n      column_types: {rule_id: string}\n"
+        (rules / "page_rules.yml").write_text(described, encoding="utf-8")
+        model = months.project / "models" / "staging" / "stg_jobs.sql"
+        reading = "\n-- depends_on: {{ ref('page_rules') }}\n"
+        model.write_text(model.read_text(encoding="utf-8") + reading, encoding="utf-8")
+        warehouse = close_as_an_older_release(months.last.warehouse, "old_rules", {"old_option": 3})
+        said = verify(warehouse, month="2026-07", project=months.project)
+        assert said.stdout.splitlines() == [
+            "Rule tables of this release that the close had not, used as they are now: page_rules.",
+            "Rule tables of the close that this release has no more: old_rules.",
+            "This release has no option old_option: the close had 3.",
+            f"The models changed since 2026-07 was closed on {date.today()}: 1 figure differs by them.",
+            "  code  pages_processed: 2 at the close, 4 recomputed",
+            "The close of 2026-07 does not hold.",
+        ]
+        assert said.returncode == 1
 
     def test_a_month_that_is_not_closed_cannot_be_verified(self, months):
         said = verify(months.last.warehouse, month="2026-06", project=months.project)

@@ -129,6 +129,11 @@ def restatement(closes):
     return path
 
 
+def project_of(closes):
+    (path,) = (closes / "projects").iterdir()
+    return path
+
+
 CHANGED, MISSING = "has changed since it was written. Restore it from a backup.", "No such file or directory"
 # what -> (how, which returns the path that the sentence names; what else the sentence says)
 DAMAGES = {
@@ -157,6 +162,11 @@ DAMAGES = {
         "has lost the close 2026-03-",
     ),
     "all closes removed": (lambda closes: (closes, remove(folder_of(closes)))[0], "has lost the close"),
+    "the whole folder removed": (lambda closes: remove(closes), "has lost the close of 2026-03, which "),
+    "as before the first close": (
+        lambda closes: (closes, remove(folder_of(closes)), remove(closes / "state.json"))[0],
+        "To start over without it, remove ",
+    ),
     "two closes": (second_close, "has two closes of 2026-03. Restore the folder from a backup."),
     "manifest of a newer format": (
         lambda closes: newer(folder_of(closes) / "manifest.json"),
@@ -172,6 +182,8 @@ DAMAGES = {
     "restatement edited": (lambda closes: append(restatement(closes)), CHANGED),
     "restatement removed": (lambda closes: remove(restatement(closes)), MISSING),
     "restatements removed": (lambda closes: (restatement(closes), remove(closes / "restatements"))[0], MISSING),
+    "rule book edited": (lambda closes: rewritten(project_of(closes)), CHANGED),
+    "rule book damaged": (lambda closes: cut(project_of(closes)), "Restore it from a backup."),
 }
 
 
@@ -230,6 +242,7 @@ def cut(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
+    return path
 
 
 def rewritten(path):
@@ -242,15 +255,15 @@ def rewritten(path):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
+    return path
 
 
 class TestProjects:
-    """The models of the last run are needed only where a run makes runs in between."""
+    """The models of the last run are needed only where a run makes runs in between, and for make verify MONTH."""
 
-    def test_a_damaged_one_is_a_warning_of_the_run_that_needs_it(self, closed, bench):
+    def test_a_lost_one_is_a_warning_of_the_run_that_needs_it(self, closed, bench):
         def damage(warehouse):
-            for path in (warehouse / "closes" / "projects").iterdir():
-                cut(path)
+            project_of(warehouse / "closes").unlink()
 
         write_world(LATER_STILL, bench.extracts, split=1, ragged=False, name="later")
         options = {"unknown_app_is_eligible": False}
@@ -306,6 +319,30 @@ class TestProjects:
                 assert sorted(names) == ["dbt_project.yml", "models/a.sql", "models/b.sql"]
                 assert all((target / name).read_bytes() == (project / name).read_bytes() for name in names)
         assert problems["found"] > len(kept) // 2
+
+    def test_a_lost_one_is_named_by_the_verification_of_its_month(self, closed, tmp_path):
+        warehouse = shutil.copytree(closed.warehouse, tmp_path / "warehouse", symlinks=True)
+        path = project_of(warehouse / "closes")
+        path.unlink()
+        said = verify(warehouse, month="2026-03")
+        assert (said.returncode, said.stdout) == (
+            2,
+            f"{path} cannot be read: {MISSING}. Restore it from a backup.\n",
+        )
+
+    def test_a_damaged_one_that_no_close_names_is_written_again(self, tmp_path, monkeypatch):
+        """By the next run of the same project."""
+        monkeypatch.syspath_prepend(PROJECT / "plugins")
+        import closes
+
+        project = tmp_path / "project"
+        project.mkdir()
+        (project / "dbt_project.yml").write_text("name: small\n", encoding="utf-8")
+        digest = closes.keep_project(tmp_path, project)
+        project_of(tmp_path).write_bytes(b"")
+        assert closes.keep_project(tmp_path, project) == digest
+        closes.unpack_project(tmp_path, digest, tmp_path / "unpacked")
+        assert (tmp_path / "unpacked" / "dbt_project.yml").read_text(encoding="utf-8") == "name: small\n"
 
     def test_is_not_needed_by_a_run_that_brings_deliveries_alone(self, closed, bench):
         write_world(LATER_STILL, bench.extracts, split=1, ragged=False, name="later")
@@ -487,12 +524,12 @@ class TestRefusals:
         shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".*", "target", "logs", "warehouse", "docs"))
         model = project / "models" / "staging" / "stg_jobs.sql"
         model.write_text(model.read_text(encoding="utf-8") + "-- edited\n", encoding="utf-8")
-        refused = close(warehouse, "2026-02", project)
-        assert (refused.returncode, self.reasons(refused.stdout)) == (1, {"project changed"})
-        assert close(warehouse, "2026-02", project, force="1").returncode == 0
-        (manifest,) = (warehouse / "closes").glob("*/manifest.json")
-        (reason,) = json.loads(manifest.read_text())["reasons"]
-        assert reason.startswith("project changed: ")
+        for month, reasons in (("2026-02", set()), ("2026-04", {"rows in quarantine"})):
+            for force in ("", "1"):  # the close would keep another rule book than that of its figures
+                refused = close(warehouse, month, project, force=force)
+                assert (refused.returncode, self.reasons(refused.stdout)) == (1, {"project changed", *reasons})
+                assert "Run make build first, then close" in refused.stdout
+        assert not (warehouse / "closes").exists()
 
     def test_a_published_run_of_the_past(self, built):
         past = run(self.bench, onto=replace(built, key=None), env={"AS_OF_DATE": "2026-06-30"})

@@ -82,7 +82,9 @@ class TestClose:
         project = tmp_path / "project"
         project.mkdir()
         (project / "dbt_project.yml").write_text("name: small\n", encoding="utf-8")
+        published = closing.project_digests(PROJECT)
         monkeypatch.setattr(closing, "PROJECT", project)
+        monkeypatch.setattr(closing, "project_digests", lambda _: published)
 
         def run_close(warehouse, month):
             monkeypatch.setenv("WAREHOUSE_DIR", str(warehouse))

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from datetime import UTC, datetime
 
 import duckdb
 import pytest
@@ -310,6 +311,12 @@ def test_the_warehouse_and_the_close_are_verified(after):
     assert said.returncode == 0, said.stdout
     said = verify(after.folder, month="2024-05")
     assert said.returncode == 0, said.stdout
+    compacted, holds, _ = said.stdout.splitlines()
+    assert compacted == (
+        f"Compacted since (make compact) on {datetime.now(UTC).date()}: load 1, rows: api_requests 2, "
+        "event_stream_requests 1, job_history 6, jobs 5, steps 15."
+    )
+    assert holds.startswith("The close of 2024-05 holds: ")
 
 
 class TestLaterRuns:
