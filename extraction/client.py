@@ -169,7 +169,7 @@ class Platform:
         return Pages(self._is_short(endpoint) if "{" in endpoint.path else lambda records: False)
 
     def _is_short(self, endpoint: Endpoint) -> Callable[[list[Record]], bool]:
-        """Whether a page is shorter than the longest one of its endpoint so far: then it is the last of its list."""
+        """Whether a page is shorter than the longest one of its endpoint so far: more rows would have fitted."""
 
         def is_short(records: list[Record]) -> bool:
             with self._lock:

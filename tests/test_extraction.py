@@ -119,6 +119,21 @@ class TestListings:
             assert len(extraction.rows("customers")) == 7
             assert len(extraction.rows("recipes")) == 28
 
+    def test_a_short_page_in_the_middle_of_a_list_is_not_taken_for_the_last(self, extraction):
+        recipes = [recipe(1000 + n) for n in range(25)]
+        extraction.platform.contents.recipes["1"] = recipes
+        extraction.platform.page_size = 10
+
+        def leave_one_out(asked):
+            if asked.path == "/api/managed_users/1/recipes" and asked.params["page"] == "2":
+                return Answer(body=json.dumps({"result": recipes[10:19]}))
+            return None
+
+        extraction.platform.faults = leave_one_out
+        assert extraction.run(lines=False).exit_code == 0
+        of_customer = [row["id"] for row in extraction.rows("recipes") if row["user_id"] == "1"]
+        assert of_customer == [str(record["id"]) for record in recipes if record["id"] != 1019]
+
     def test_recipes_have_the_names_of_their_projects_and_folders(self, extraction):
         """A recipe without project has that of its folder, or of the nearest folder above."""
         world = extraction.platform.contents

@@ -92,6 +92,21 @@ class TestReading:
         }
         assert json.loads(row["lines"]) == extraction.platform.contents.jobs[PLACE][0]["lines"]
 
+    def test_a_short_page_in_the_middle_of_the_list_is_not_taken_for_the_last(self, extraction):
+        jobs = hourly(25)
+        extraction.platform.contents.jobs[PLACE] = jobs
+        extraction.platform.page_size = 10
+
+        def end_early(asked):
+            if asked.path == JOBS and asked.params.get("offset_job_id") == jobs[9]["id"]:
+                listed = [{name: value for name, value in job.items() if name != "lines"} for job in jobs[10:14]]
+                return Answer(body=json.dumps({"items": listed, "job_count": 25}))
+            return None
+
+        extraction.platform.faults = end_early
+        assert extraction.run().exit_code == 0
+        assert sorted(delivered(extraction)) == sorted(job["id"] for job in jobs)
+
     def test_erased_jobs_are_skipped_and_counted(self, extraction):
         extraction.platform.contents.jobs[PLACE][1:] = [
             job("j-2", NOON - DAY, erased=True, lines=[]),
