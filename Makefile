@@ -177,9 +177,13 @@ dashboard: $(VENV)/run.stamp
 statement: $(VENV)/run.stamp
 	@$(BIN)/python -m dashboard statement --customer="$$CUSTOMER" --month="$$MONTH" --output="$$OUTPUT"
 
+# What the settings of a run need beside the packages for runs: the extraction, the object storage.
+EXTRAS := $(if $(WORKATO_TOKEN)$(wildcard extraction.toml),$(VENV)/extract.stamp) \
+	$(if $(findstring ://,$(EXTRACTS_DIR)$(JOB_HISTORY_DIR)),$(VENV)/store.stamp)
+
 # Extraction, build, retention, dashboard and statements, with a log, a summary and notifications (docs/scheduling.md). make reports each
 # failure as exit code 2; schedulers call the command itself.
-scheduled-run: $(VENV)/run.stamp
+scheduled-run: $(VENV)/run.stamp $(EXTRAS)
 	@$(BIN)/python -m scheduled_run
 
 # Checks that recomputing the stored deliveries of WAREHOUSE_DIR gives the published rows. VARS: the variables of the scheduled

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from building import PROJECT
+from building import PROJECT, run_make
 from crontab import CronTab
 
-sys.path.insert(0, str(PROJECT))
+sys.path[:0] = [str(PROJECT), str(PROJECT / "plugins")]
 
 from scheduled_run.settings import NOT_OF_STEPS, read_settings
 
@@ -121,7 +121,10 @@ class TestActions:
 
     def test_it_starts_the_run_after_installing_what_is_pinned(self):
         (job,) = yaml.safe_load(self.WORKFLOW.read_text())["jobs"].values()
-        assert [step["run"] for step in job["steps"] if "run" in step] == ["make .venv/run.stamp", STARTS]
+        assert [step["run"] for step in job["steps"] if "run" in step] == [
+            "make .venv/run.stamp .venv/extract.stamp .venv/store.stamp",
+            STARTS,
+        ]
 
     def test_its_secrets_are_secrets(self):
         (job,) = yaml.safe_load(self.WORKFLOW.read_text())["jobs"].values()
@@ -142,6 +145,25 @@ def test_the_file_of_settings_is_read_by_the_shell_and_names_every_setting(tmp_p
     assert settings.variables == "{reporting_timezone: UTC}"
     not_shown = {"SMTP_PORT", "SMTP_SECURITY", "MAKEFLAGS", "MFLAGS"}  # they have defaults, or are of make
     assert {name for name in NOT_OF_STEPS if name not in given} == not_shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "installs"),
+    [
+        ({}, set()),
+        ({"WORKATO_TOKEN": "$(error a token) 'of any text'"}, {"requirements-extract.txt"}),
+        ({"EXTRACTS_DIR": "/data", "JOB_HISTORY_DIR": "s3://bucket/prefix"}, {"requirements-store.txt"}),
+        ({"WORKATO_TOKEN": "t", "EXTRACTS_DIR": "az://b"}, {"requirements-extract.txt", "requirements-store.txt"}),
+    ],
+)
+def test_make_installs_what_the_settings_of_a_scheduled_run_need(settings, installs, tmp_path):
+    (tmp_path / "run.stamp").touch()
+    planned = run_make(
+        "scheduled-run", "--dry-run", f"VENV={tmp_path}", f"--assume-old={tmp_path}/run.stamp", **settings
+    )
+    assert planned.returncode == 0, planned.stderr
+    assert set(re.findall(r"requirements-\w+\.txt", planned.stdout)) == installs
+    assert "-m scheduled_run" in planned.stdout
 
 
 def test_the_page_on_scheduling_describes_every_setting_and_every_file():
