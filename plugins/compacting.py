@@ -2,8 +2,9 @@
 
 A message of an error becomes TEXT, so that "it failed" stays. Of ``extra`` the columns of the contract stay: they say
 why a row is quarantined. A streamed job keeps the fields that are read, and its lines the facts, which have names of
-their own and begin with MARK, because an option says where the platform has them. A streamed API log, which has facts
-alone, stays; another event keeps that it is one. Rows keep their number and order.
+their own and begin with MARK, because an option says where the platform has them. A streamed API log keeps the fields
+that are read, and of those that tell it from a job that they are there; another event keeps that it is one. Rows keep
+their number and order.
 
 A text stays where it says "no error", and where it decides: of two deliveries with one extracted_at the greater row
 as text counts, so their errors stay if they differ (``Keeping.contested``).
@@ -24,7 +25,7 @@ import duckdb
 import yaml
 from conversion import literal, quoted, read_files, write_rows
 from erasing import MARK as ERASED
-from streamed_events import API_REQUEST, EVENT_FIELDS, OTHER, kind_as_sql
+from streamed_events import API_LOG_FIELDS, API_REQUEST, EVENT_FIELDS, IDS, OTHER, READ_OF_API_LOG, kind_as_sql
 
 TEXT = "(compacted)"  # not JSON, and no text that means no error
 MARK = '{"COMPACTED":true'  # as in macros/intake/quarantine.sql; names of delivered fields are in lower case
@@ -164,7 +165,8 @@ def _define_macros(connection: duckdb.DuckDBPyConnection, keeping: Keeping) -> N
     connection.execute(
         "create or replace temp macro compacted_job(job) as case when job is null then 'null' "
         f"when not json_valid(job) then {literal(TEXT)} when starts_with(job, {literal(ERASED[:-1])}) then job "
-        f"when json_type(job) <> 'OBJECT' then {_TEXT} when {kind_as_sql('job')} = '{API_REQUEST}' then job "
+        f"when json_type(job) <> 'OBJECT' then {_TEXT} "
+        f"when {kind_as_sql('job')} = '{API_REQUEST}' then {_api_log('job', keeping)} "
         f"when {kind_as_sql('job')} = '{OTHER}' then {literal(_OTHER)} "
         f"else list_transform([json_extract(job, {_paths([*fields, 'error', 'lines'])})], "
         f"lambda v: {_object(values)})[1] end"
@@ -185,9 +187,33 @@ _OTHER = f'{{"{EVENT_FIELDS[0]}":"{TEXT}"}}'
 _TEXT = literal(f'"{TEXT}"')  # as JSON
 
 
-def _error_of(value: str, job_id: str, keeping: Keeping) -> str:
-    text = f"json_extract_string({value}, '$')"
-    return f"to_json({keeping.error('job_history', text, job_id)})"
+def _api_log(event: str, keeping: Keeping) -> str:
+    """SQL of what is left of an API log, whose JSON text is the SQL ``event``."""
+    paths = [*dict.fromkeys([*READ_OF_API_LOG, *API_LOG_FIELDS]), "internal_error"]
+    found = {path: f"v[{number}]" for number, path in enumerate(paths, start=1)}
+    values = {path: found[path] for path in READ_OF_API_LOG if "." not in path}
+    for path in API_LOG_FIELDS:
+        if path not in values:
+            values[path] = _where_there(found[path], _TEXT)
+    for name, member in (path.split(".") for path in READ_OF_API_LOG if "." in path):
+        value = found[f"{name}.{member}"]
+        nested = _where_there(value, f"concat('{{\"{member}\":', cast({value} as varchar), '}}')")
+        values[name] = f"coalesce({nested}, {values[name]})" if name in values else nested
+    log_id = f"coalesce({', '.join(_as_text(found[name]) for name in IDS)})"
+    values["internal_error"] = _error_of(found["internal_error"], log_id, keeping, "api_requests")
+    return f"list_transform([json_extract({event}, {_paths(paths)})], lambda v: {_object(values)})[1]"
+
+
+def _where_there(value: str, instead: str) -> str:
+    return f"case when cast({value} as varchar) <> 'null' then {instead} end"
+
+
+def _as_text(value: str) -> str:
+    return f"json_extract_string({value}, '$')"
+
+
+def _error_of(value: str, row_id: str, keeping: Keeping, extract: str = "job_history") -> str:
+    return f"to_json({keeping.error(extract, _as_text(value), row_id)})"
 
 
 def _object(values: dict[str, str], begins: str = "{") -> str:

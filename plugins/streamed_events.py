@@ -37,6 +37,15 @@ ACCOUNTS = ("account_id", "workspace_id", "workspace.id")  # of a job only the f
 SUBJECT = "resource.id"  # of an activity: a customer, or anything else
 IDS = ("id", "request_id")
 REQUEST_TIMES = ("requested_at", "timestamp", "date_time", "date", "time", "created_at")
+# What is read of an API log (macros/intake/streamed_jobs.sql: api_log_fields), but its error.
+READ_OF_API_LOG = (
+    *IDS,
+    *ACCOUNTS,
+    *REQUEST_TIMES,
+    *("request_type", "collection_type", "api_collection_id", "collection_id", "api_collection.id"),
+    *("recipe_id", "flow_id", "job_id", "job.id", "http_status", "status_code", "code", "gateway_code"),
+    *("extracted_at", "job_link", "job_url", "job_details"),
+)
 # Texts that mean no value.
 NO_VALUE = {"", "\\n", "null", "none", "nil", "nan", "nat", "<na>", "n/a", "(null)", '""', "''"}
 

@@ -40,6 +40,10 @@ GONE = {
     "an input of a line",
     "a record that is no JSON",
     "somebody of 2024",
+    "the gateway of a log failed",
+    "a client of 2024",
+    "a caller of 2024",
+    "a collection of 2024",
 }
 KEPT = {
     "this year it failed",
@@ -140,6 +144,16 @@ STREAMED = [
                     "collection_type": "Proxy",
                     "code": 200,
                     "endpoint": "/orders",
+                    "api_client": {"name": "a client of 2024"},
+                    "ip": "a caller of 2024",
+                },
+                {
+                    "request_id": "q-log-failed",
+                    "account_id": "acme",
+                    "date_time": OLD,
+                    "collection_type": "Proxy",
+                    "api_collection": {"id": 7, "name": "a collection of 2024"},
+                    "internal_error": "the gateway of a log failed",
                 },
                 {
                     "timestamp": OLD,
@@ -244,7 +258,7 @@ def test_every_figure_decision_and_count_is_as_before(before, after):
     assert [after.last.column(pages, metric) for metric in ("pages_processed", "events_processed")] == [[17], [16]]
     assert after.last.column("select count(*)::int from metering.metered_jobs where error = '(compacted)'") == [2]
     logs = "select request_id, metric from metering.metered_requests where request_type = 'proxy' order by all"
-    assert after.last.rows(logs) == [("q-log", "api_calls")]
+    assert after.last.rows(logs) == [("q-log", "api_calls"), ("q-log-failed", None)]
     assert after.last.column("select rows_ignored from audit.extract_row_counts where extract_name = 'jobs'") == [1]
 
 

@@ -18,7 +18,8 @@ import yaml
 from building import PROJECT, run_make
 from crontab import CronTab
 
-sys.path[:0] = [str(PROJECT), str(PROJECT / "plugins")]
+sys.path.insert(0, str(PROJECT))
+sys.path.insert(0, str(PROJECT / "plugins"))
 
 from scheduled_run.settings import NOT_OF_STEPS, read_settings
 

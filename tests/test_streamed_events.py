@@ -209,3 +209,6 @@ def test_erasing_reads_the_fields_that_the_models_read(events):
         events.API_LOG_FIELDS, events.JOB_FIELDS, events.EVENT_FIELDS, events.EVENT_DETAILS,
         events.ACCOUNTS, events.IDS, events.REQUEST_TIMES,
     )  # fmt: skip
+    api_log_fields = MACROS.split("macro api_log_fields()")[1].split("endmacro")[0]
+    paths = {path for paths in re.findall(r"\[(.*?)\]", api_log_fields) for path in re.findall(r"'([\w.]+)'", paths)}
+    assert paths == {*events.READ_OF_API_LOG, "internal_error"}
