@@ -547,7 +547,13 @@ class Traces:
 
     def are_in_name(self, below: Path) -> bool:
         """Whether a file below the warehouse's folder, or its folder, is named after the customer."""
-        return below.parts[0] != "scheduled_runs" and any(self.are_in(part.split(".")[0]) for part in below.parts)
+        if below.parts[0] == "scheduled_runs":
+            return False
+        for name in below.parts:
+            first, *others = name.split(".")  # a short number may be of anything, such as the last one of a log
+            if any(map(self.are_in, (first, *(word for word in others if not SHORT_NUMBER.fullmatch(word))))):
+                return True
+        return False
 
     def are_in_bytes_of(self, path: Path) -> bool:
         """Whether a file of any format names the customer; a compressed one is unpacked as far as possible."""
@@ -564,6 +570,9 @@ class Traces:
 def _clean_file(path: Path, below: Path, traces: Traces) -> str:
     """Remove the customer from a file, or the file; returns what was done, an empty text if nothing."""
     name = below.name
+    if below.parts == ("scheduled_runs", "notified.json"):  # has digests of ids, which can be guessed
+        path.unlink()
+        return "lists of told thresholds removed"
     is_page = below.parts[0] == "statements" or path.suffix == ".html"
     if _is_statement_of(path, below, traces) or traces.are_in_name(below):
         path.unlink()
@@ -574,12 +583,10 @@ def _clean_file(path: Path, below: Path, traces: Traces) -> str:
         return "databases rewritten" if _rewrite_database(path, traces) else ""
     if start[:4] == b"PAR1":
         return "Parquet files rewritten" if _rewrite_parquet(path, traces) else ""
-    content = path.read_bytes()
     try:
-        text = content.decode()
+        text = path.read_bytes().decode()
     except UnicodeDecodeError:
-        text = content.decode("utf-8", "replace")
-        if traces.are_in(text):
+        if traces.are_in_bytes_of(path):
             path.unlink()
             return "other files removed"
         return ""

@@ -1,5 +1,7 @@
 """A forgotten customer is in no file of the warehouse's folder, and no figure of another customer changes."""
 
+import gzip
+import hashlib
 import json
 import re
 import shutil
@@ -244,6 +246,9 @@ def dress(warehouse):
     shutil.copy(warehouse / "usage.duckdb", warehouse / "usage-copy.duckdb")
     shutil.copy(warehouse / "usage.duckdb", warehouse / "usage.duckdb.left-over-wal")
     (warehouse / f"export-{GONE}.csv").write_text("tasks\n3\n")
+    (warehouse / f"export.{GONE}.csv").write_text("tasks\n3\n")
+    (warehouse / "old.log.gz").write_bytes(gzip.compress(b"Zephyrine Vanish: written"))
+    (runs / "notified.json").write_text(json.dumps({hashlib.sha256(GONE.encode()).hexdigest()[:32]: "2026-08-10"}))
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +270,8 @@ def found_in(warehouse):
         if not path.is_file() or path.is_symlink():
             continue
         content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
         found += [f"bytes of {below}: {text}" for text in TEXTS if text.encode() in content]
         if content[8:12] == b"DUCK":
             found += [f"{below}: {what}" for what in values_of_database(path)]
@@ -305,6 +312,7 @@ def test_the_customer_is_everywhere_before(before):
 
 def test_nothing_of_the_customer_is_left(after):
     assert "\n".join(found_in(after.folder)) == ""
+    assert not (after.folder / "scheduled_runs" / "notified.json").exists()  # digests of ids can be guessed
 
 
 def test_the_figures_of_the_others_are_as_before(before, after):
