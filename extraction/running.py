@@ -125,11 +125,17 @@ class _Extraction:
         """The part of each customer, in the order of the customers."""
         parts: dict[str, Part] = {}
         began, rows = time.monotonic(), 0
-        for customer, part in self._in_parallel(listings.customers_part(read), [(id,) for id in customers]):
-            parts[customer[0]] = part
-            rows += len(part.rows)
-            left = as_time_left(seconds_left(len(parts) / len(customers), time.monotonic() - began))
-            self._progress.show(f"{extract}: {len(parts):,} of {len(customers):,} customers, {rows:,} rows, {left}")
+        try:
+            for customer, part in self._in_parallel(listings.customers_part(read), [(id,) for id in customers]):
+                parts[customer[0]] = part
+                rows += len(part.rows)
+                left = as_time_left(seconds_left(len(parts) / len(customers), time.monotonic() - began))
+                self._progress.show(f"{extract}: {len(parts):,} of {len(customers):,} customers, {rows:,} rows, {left}")
+        except OutOfTime as problem:
+            raise OutOfTime(
+                f"{problem} {extract}: {len(parts):,} of {len(customers):,} customers were read. A listing is written "
+                "whole or not at all, so the next extraction begins it anew and needs more time."
+            ) from problem
         return {customer: parts[customer] for customer in customers}
 
     def _write_parts(self, extract: str, columns: Iterable[str], parts: dict[str, Part]) -> None:
@@ -194,6 +200,7 @@ class _Extraction:
             if found:
                 rows += found[0]
                 read_to[genie.id] = found[1]
+            self._progress.show(f"genie_prompts: {len(rows):,} new rows")
         if rows:
             rows.sort(key=lambda row: (row["genie_id"], row["conversation_id"], row["id"] or ""))
             newest = max(row["extracted_at"] for row in rows)

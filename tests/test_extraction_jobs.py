@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -327,6 +328,8 @@ class TestTimeBudget:
         done = extraction.run(minutes=0.1, limits={"fast": 0, "slow": 60, "agentic": 0}, lines=False)
         assert done.exit_code == 1
         assert "recipes" not in {path.split("/")[0] for path in extraction.files()}
+        (said,) = re.findall(r"recipes: (\d) of 8 customers were read\. A listing is written whole", done.text)
+        assert int(said) < 8
 
 
 class TestWriting:
