@@ -2,24 +2,15 @@
 
 with
 
-used as (
-
-    select
-        usage_month,
-        bool_and(is_covered) as is_covered
-    from {{ ref('monthly_customer_usage') }}
-    group by usage_month
-
-),
-
 months as (
 
     select
         usage_month,
-        is_covered,
+        bool_and(is_covered) as is_covered,
         {{ start_of_day_in_utc('usage_month') }} as begins_at,
         {{ start_of_day_in_utc("cast(usage_month + interval '1' month as date)") }} as ends_at
-    from used
+    from {{ ref('monthly_customer_usage') }}
+    group by usage_month
 
 ),
 
@@ -54,15 +45,18 @@ required_listings as (
     {% endfor %}
 ),
 
--- Rows without a readable month may belong to the month that had not ended when they were delivered.
+-- Rows without a readable month may belong to the month that had not ended when they were delivered; without a time of
+-- delivery, to any.
 quarantined as (
 
     select
-        extract_name,
-        coalesce(usage_month, delivered_in) as usage_month,
-        sum(quarantined_rows) as quarantined_rows
-    from {{ ref('quarantined_usage') }}
-    group by coalesce(usage_month, delivered_in), extract_name
+        months.usage_month,
+        rejected.extract_name,
+        sum(rejected.quarantined_rows) as quarantined_rows
+    from {{ ref('quarantined_usage') }} as rejected
+    inner join months
+        on coalesce(rejected.usage_month, rejected.delivered_in, months.usage_month) = months.usage_month
+    group by months.usage_month, rejected.extract_name
 
 ),
 
@@ -76,18 +70,19 @@ loads as (
 
 ),
 
--- The same for files of which no row is read.
+-- A file of which no row is read may have what happened since the load before.
 files as (
 
     select
         files.file_name,
-        cast(
-            date_trunc('month', coalesce({{ local_date('loads.newest_extracted_at') }}, as_of.as_of_date)) as date
-        ) as usage_month
+        max(case when loads.load_id <= files.load_id then loads.newest_extracted_at end) as delivered_by,
+        max(case when loads.load_id < files.load_id then loads.newest_extracted_at end) as delivered_after
     from {{ ref('quarantined_files') }} as files
-    left join loads on files.load_id = loads.load_id
-    cross join {{ ref('as_of') }} as as_of
-    where not files.is_replaced
+    cross join loads
+    where
+        not files.is_replaced
+        and files.extract_name not in (select required_listings.extract_name from required_listings)
+    group by files.file_name, files.load_id
 
 ),
 
@@ -117,17 +112,19 @@ closing_obstacles as (
         cast(quarantined_rows as string) || case when quarantined_rows = 1 then ' row' else ' rows' end
         || ' may belong to the month' as detail
     from quarantined
-    where usage_month in (select months.usage_month from months)
 
     union all
 
     select distinct
-        usage_month,
+        months.usage_month,
         'rows in quarantine' as obstacle,
-        file_name as subject,
+        files.file_name as subject,
         'the file cannot be read, and its rows may belong to the month' as detail
     from files
-    where usage_month in (select months.usage_month from months)
+    inner join months
+        on
+            coalesce(files.delivered_by >= months.begins_at, true)
+            and coalesce(files.delivered_after < months.ends_at, true)
 
     union all
 

@@ -34,6 +34,7 @@ rejected as (
     select
         rejected.extract_name,
         case when {{ is_json('rejected.row_content') }} then rejected.row_content end as row_content,
+        rejected.extracted_at as said_at,
         coalesce(rejected.extracted_at, newest.extracted_at) as extracted_at
     from {{ ref('rejected_rows') }} as rejected
     left join newest on rejected.load_id = newest.load_id
@@ -44,6 +45,7 @@ rejected as (
     select
         'steps' as extract_name,
         row_content,
+        {{ text_to_utc(json_text('row_content', 'extracted_at')) }} as said_at,
         {{ text_to_utc(json_text('row_content', 'extracted_at')) }} as extracted_at
     from {{ ref('stg_steps_without_job') }}
 
@@ -53,6 +55,7 @@ described as (
 
     select
         extract_name,
+        said_at,
         extracted_at,
         {{ json_text('row_content', 'account_id') }} as customer_id,
         {{ json_text('row_content', 'id') }} as unit_id,
@@ -87,14 +90,14 @@ missing as (
             and case
                 when described.extract_name in ('jobs', 'job_history') then described.unit_id
             end = same_jobs.job_id
-            and described.extracted_at <= same_jobs.extracted_at
+            and described.said_at <= same_jobs.extracted_at
             and same_jobs.is_finished
     left join requests as same_requests
         on
             described.extract_name = same_requests.extract_name
             and described.customer_id = same_requests.customer_id
             and described.unit_id = same_requests.request_id
-            and described.extracted_at <= same_requests.extracted_at
+            and described.said_at <= same_requests.extracted_at
     where
         same_jobs.job_id is null
         and same_requests.request_id is null

@@ -1,5 +1,5 @@
--- The figure at the close and all restatements are the current figure, for every customer, metric and call type. A figure
--- that was 0 at the close and is 0 now has no row there.
+-- The figure at the close and all restatements are the current figure, for every customer, metric and call type. A
+-- figure that was 0 at the close and is 0 now has no row there.
 with
 
 restated as (
