@@ -1488,6 +1488,8 @@ class TestClosedMonths:
     def site(cls, sample, browser, tmp_path_factory) -> Site:
         folder = tmp_path_factory.mktemp("closed")
         shutil.copyfile(sample.published, folder / "usage.duckdb")
+        closed = close(folder, "2026-06", force="1")
+        assert closed.returncode == 0, closed.stdout
         with duckdb.connect(folder / "usage.duckdb") as warehouse:
             # two runs added 2 tasks and took 5 from what customer 1001 had at the close
             warehouse.execute("""
@@ -1516,8 +1518,6 @@ class TestClosedMonths:
                 (date '2026-09-01', 'tasks', 1, 19999, 0.99995), (date '2026-09-01', 'tasks', 25, 20000, 1),
                 (date '2020-10-01', 'tasks', 2009, 2, 1)
             """)
-        closed = close(folder, "2026-06", force="1")
-        assert closed.returncode == 0, closed.stdout
         written = run("site", folder=folder)
         assert (written.returncode, written.stderr) == (0, "")
         return Site(folder, browser)
